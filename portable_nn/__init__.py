@@ -1,0 +1,42 @@
+"""Feed-forward neural networks on the arrays you already have.
+
+The forward and backward equations are written once, in `portable_nn.equations`, against the Python
+array API standard, and run on NumPy, CuPy, PyTorch, JAX and array_api_strict.
+"""
+
+from portable_nn import backends, schedules
+from portable_nn.backends import show_backends
+from portable_nn.callbacks import Callback, EarlyStopping, TrainingState
+from portable_nn.equations import Activation, Loss, huber, leaky_relu
+from portable_nn.errors import BackendUnavailableError, NonFiniteCostError, UnknownBackendError
+from portable_nn.history import History
+from portable_nn.network import Network
+from portable_nn.optimizers import SGD, Adam, AdamW, Optimizer, OptimizerState, RMSprop
+from portable_nn.training import fit
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "SGD",
+    "Activation",
+    "Adam",
+    "AdamW",
+    "BackendUnavailableError",
+    "Callback",
+    "EarlyStopping",
+    "History",
+    "Loss",
+    "Network",
+    "NonFiniteCostError",
+    "Optimizer",
+    "OptimizerState",
+    "RMSprop",
+    "TrainingState",
+    "UnknownBackendError",
+    "backends",
+    "fit",
+    "huber",
+    "leaky_relu",
+    "schedules",
+    "show_backends",
+]

@@ -1,0 +1,75 @@
+"""CuPy, on NVIDIA GPUs."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import array_api_compat
+import numpy as np
+
+from portable_nn.backends.base import Backend
+
+
+class CupyBackend(Backend):
+    """CuPy arrays; devices by number (0, 1, ...) or as "cuda:0"."""
+
+    name = "cupy"
+    package = "cupy"
+    remedy = (
+        "it needs an NVIDIA GPU with its driver, and: pip install 'portable-nn[cuda13]' "
+        "(or [cuda12] for CUDA 12)"
+    )
+
+    @classmethod
+    def problem(cls) -> str | None:
+        missing = super().problem()
+        if missing is not None:
+            return missing
+        import cupy  # noqa: PLC0415
+
+        return None if cupy.is_available() else "no CUDA device"
+
+    @classmethod
+    def namespace(cls) -> Any:
+        import array_api_compat.cupy  # noqa: PLC0415
+
+        return array_api_compat.cupy
+
+    @classmethod
+    def owns(cls, x: object) -> bool:
+        return bool(array_api_compat.is_cupy_array(x))
+
+    def find_device(self, device: Any) -> Any:
+        import cupy  # noqa: PLC0415
+
+        if device is None:
+            return cupy.cuda.Device()
+        count = cupy.cuda.runtime.getDeviceCount()
+        accepted = {name: i for i in range(count) for name in (i, f"cuda:{i}", cupy.cuda.Device(i))}
+        accepted["cuda"] = 0
+        if isinstance(device, bool) or device not in accepted:
+            raise self.unknown_device(device, [f"cuda:{i}" for i in range(count)])
+        return cupy.cuda.Device(accepted[device])
+
+    def device_name(self) -> str:
+        return f"cuda:{self.device.id}"
+
+    def to_numpy(self, x: Any) -> np.ndarray[Any, Any]:
+        host: np.ndarray[Any, Any] = x.get()
+        return host
+
+    def compile(self, step: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(step)
+        def run(*arguments: Any) -> Any:
+            with self.device:  # CuPy allocates on the current device, which need not be this one
+                return step(*arguments)
+
+        return run
+
+    def ready(self, *arrays: Any) -> None:
+        import cupy  # noqa: PLC0415
+
+        with self.device:
+            cupy.cuda.get_current_stream().synchronize()

@@ -1,0 +1,70 @@
+"""JAX: the whole training step is compiled by `jax.jit`; its arrays are immutable."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import array_api_compat
+import numpy as np
+
+from portable_nn.backends.base import Backend
+
+
+class JaxBackend(Backend):
+    """JAX arrays; devices "cpu:0", "cuda:0", ... as JAX prints them, or "cpu" for the first one."""
+
+    name = "jax"
+    package = "jax"
+    remedy = "install it with: pip install 'portable-nn[jax]'"
+    dtype_remedy = (
+        "64-bit types need jax.config.update('jax_enable_x64', True) before any array is made; "
+        "else cast the array to float32"
+    )
+
+    @classmethod
+    def namespace(cls) -> Any:
+        import jax.numpy  # noqa: PLC0415
+
+        return jax.numpy
+
+    @classmethod
+    def owns(cls, x: object) -> bool:
+        return bool(array_api_compat.is_jax_array(x))
+
+    def find_device(self, device: Any) -> Any:
+        import jax  # noqa: PLC0415
+
+        if device is None:
+            return self.xp.zeros(()).device
+        if not isinstance(device, str):
+            if isinstance(device, (jax.Device, jax.sharding.Sharding)):
+                return device
+            raise self.unknown_device(device, jax.devices())
+        platform, _, index = device.partition(":")
+        try:
+            return jax.devices(platform)[int(index or 0)]
+        except (RuntimeError, IndexError, ValueError):
+            raise self.unknown_device(device, jax.devices()) from None
+
+    @classmethod
+    def values_known(cls, x: Any) -> bool:
+        import jax  # noqa: PLC0415
+
+        return not isinstance(x, jax.core.Tracer)
+
+    def from_host(self, host: np.ndarray[Any, Any], dtype: Any) -> Any:
+        import jax  # noqa: PLC0415
+
+        return jax.device_put(np.array(host, dtype=dtype), self.device)  # a copy: JAX may alias it
+
+    def compile(self, step: Callable[..., Any]) -> Callable[..., Any]:
+        import jax  # noqa: PLC0415
+
+        compiled: Callable[..., Any] = jax.jit(step)
+        return compiled
+
+    def ready(self, *arrays: Any) -> None:
+        import jax  # noqa: PLC0415
+
+        jax.block_until_ready(arrays)

@@ -1,0 +1,46 @@
+"""NumPy, on the CPU: the default."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import array_api_compat.numpy
+import numpy as np
+
+from portable_nn.backends.base import Backend
+
+
+class NumpyBackend(Backend):
+    """NumPy arrays (memory maps included) on the CPU."""
+
+    name = "numpy"
+    package = "numpy"
+
+    @classmethod
+    def namespace(cls) -> Any:
+        return array_api_compat.numpy
+
+    @classmethod
+    def owns(cls, x: object) -> bool:
+        # np.matrix multiplies otherwise, and a masked array would lose its mask on the way
+        return isinstance(x, np.ndarray) and not isinstance(x, (np.matrix, np.ma.MaskedArray))
+
+    @classmethod
+    def device_of(cls, x: Any) -> Any:
+        return "cpu"
+
+    def compile(self, step: Callable[..., Any]) -> Callable[..., Any]:
+        return quiet(step)
+
+
+def quiet(step: Callable[..., Any]) -> Callable[..., Any]:
+    """`step` without NumPy's floating-point warnings: training reports a non-finite cost itself."""
+
+    @functools.wraps(step)
+    def run(*arguments: Any) -> Any:
+        with np.errstate(all="ignore"):
+            return step(*arguments)
+
+    return run

@@ -1,0 +1,192 @@
+"""Which backends are known, and which one owns an array. Libraries are imported only when used."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.metadata
+import threading
+import warnings
+from typing import Any
+
+from portable_nn.backends.base import Backend
+from portable_nn.errors import UnknownBackendError, unknown_name
+
+HERE = __name__.rpartition(".")[0]
+BUILT_IN = {
+    "array_api_strict": f"{HERE}.strict_backend:StrictBackend",
+    "cupy": f"{HERE}.cupy_backend:CupyBackend",
+    "jax": f"{HERE}.jax_backend:JaxBackend",
+    "numpy": f"{HERE}.numpy_backend:NumpyBackend",
+    "torch": f"{HERE}.torch_backend:TorchBackend",
+}
+ENTRY_POINTS = "portable_nn.backends"
+
+_registered: dict[str, str | type[Backend]] = {}
+_instances: dict[tuple[type[Backend], Any], Backend] = {}
+_owners: dict[type, type[Backend]] = {}
+_lock = threading.RLock()
+
+
+@functools.cache
+def entry_points() -> dict[str, str]:
+    """The backends that installed packages declare; a name that is built in cannot be taken."""
+    found = {}
+    for point in importlib.metadata.entry_points(group=ENTRY_POINTS):
+        if point.name in BUILT_IN:
+            warnings.warn(
+                f"the entry point {point.name!r} = {point.value!r} in the group {ENTRY_POINTS!r} is "
+                "ignored: a built-in backend has that name",
+                stacklevel=2,
+            )
+        else:
+            found[point.name] = point.value
+    return found
+
+
+def known() -> dict[str, str | type[Backend]]:
+    """Where each backend is found, by name: registered by hand, by a package, or built in."""
+    return {**entry_points(), **BUILT_IN, **_registered}
+
+
+def register(name: str, backend: str | type[Backend]) -> None:
+    """Make a backend known under `name`.
+
+    Parameters
+    ----------
+    name : str
+        A new name, or one that was registered by hand before (which is replaced).
+    backend : str or type
+        ``"package.module:Class"``, imported when first used, or the class: a subclass of
+        `portable_nn.backends.Backend`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not of that form, or `name` is built in.
+    """
+    if not isinstance(name, str) or not name:
+        raise TypeError(f"`name` is {name!r}; accepted: a non-empty string")
+    if name in BUILT_IN:
+        raise ValueError(f"the name {name!r} is built in; register your backend under another one")
+    if isinstance(backend, str):
+        module, colon, attribute = backend.partition(":")
+        if not (module and colon and attribute):
+            raise ValueError(f"`backend` is {backend!r}; accepted: 'package.module:Class', or the class")
+    elif not (isinstance(backend, type) and issubclass(backend, Backend)):
+        raise TypeError(f"`backend` is {backend!r}; accepted: 'package.module:Class', or the class")
+    with _lock:
+        _registered[name] = backend
+        _owners.clear()
+
+
+@functools.cache
+def import_class(location: str) -> type[Backend]:
+    """The class at ``"package.module:Class"``."""
+    module, _, attribute = location.partition(":")
+    found = getattr(importlib.import_module(module), attribute)
+    if not (isinstance(found, type) and issubclass(found, Backend)):
+        raise TypeError(
+            f"{location!r} is {found!r}; accepted: a subclass of portable_nn.backends.Backend"
+        )
+    return found
+
+
+def backend_class(name: str) -> type[Backend]:
+    """The class of the backend called `name`; importing it imports no array library."""
+    places = known()
+    if not isinstance(name, str) or name not in places:
+        raise UnknownBackendError(unknown_name("backend", name, places))
+    place = places[name]
+    return import_class(place) if isinstance(place, str) else place
+
+
+def names() -> tuple[str, ...]:
+    """The names of all known backends, whether they work here or not."""
+    return tuple(sorted(known()))
+
+
+def available() -> tuple[str, ...]:
+    """The names of the backends that work here, now (their libraries are imported to find out)."""
+    return tuple(name for name in names() if failure(name) is None)
+
+
+def failure(name: str) -> str | None:
+    """Why the backend `name` does not work here; None if it does."""
+    try:
+        return backend_class(name).problem()
+    except Exception as error:  # a backend of somebody else's whose module cannot be imported
+        return f"{type(error).__name__}: {error}"
+
+
+def get(name: str, device: Any = None) -> Backend:
+    """The backend called `name`, on `device` (an object or a name; None: the library's default).
+
+    Raises
+    ------
+    UnknownBackendError
+        If no backend has that name; the message lists the known ones and the nearest match.
+    BackendUnavailableError
+        If it does not work here; the message says what is missing and how to get it.
+    ValueError
+        If the library has no such device.
+    """
+    if isinstance(name, Backend):
+        raise TypeError(f"`name` is {name!r}; accepted: the name of a backend, {name.name!r}")
+    return on_device(backend_class(name), device)
+
+
+def on_device(cls: type[Backend], device: Any) -> Backend:
+    """One object per library and device."""
+    try:
+        cached = _instances.get((cls, device))
+    except TypeError:  # an unhashable device: refused by the backend, in its own words
+        return cls(device)
+    if cached is not None and device is not None:  # the default device can change
+        return cached
+    fresh = cls(device)
+    with _lock:
+        backend = _instances.setdefault((cls, fresh.device), fresh)
+        if device is not None:
+            _instances[cls, device] = backend
+    return backend
+
+
+def owner_class(x: object) -> type[Backend] | None:
+    """The class of the backend whose array `x` is; None if no known library made it."""
+    kind = type(x)
+    if kind not in _owners:
+        for name in sorted(known(), key=BUILT_IN.__contains__):  # a backend of one's own is asked first
+            try:
+                cls = backend_class(name)
+            except Exception:  # it cannot own what its module never made; `show_backends` says why
+                continue
+            if cls.owns(x):
+                _owners[kind] = cls
+                break
+        else:
+            return None
+    return _owners[kind]
+
+
+def owner(x: object) -> Backend | None:
+    """The backend that owns `x`, on the device of `x`; None if no known library made it."""
+    cls = owner_class(x)
+    return None if cls is None else on_device(cls, cls.device_of(x))
+
+
+def of(x: object) -> Backend:
+    """The backend that owns the array `x`, on the device of `x`.
+
+    Raises
+    ------
+    TypeError
+        If `x` is not an array of a known library.
+    """
+    backend = owner(x)
+    if backend is None:
+        raise TypeError(
+            f"an object of type {type(x).__module__}.{type(x).__qualname__} was given; accepted: an "
+            f"array of one of the backends {', '.join(names())}; convert it, with numpy.asarray(x) say"
+        )
+    return backend

@@ -1,0 +1,55 @@
+"""array_api_strict: the standard and nothing more, on several pretended devices; for tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import array_api_compat
+import numpy as np
+
+from portable_nn.backends.base import Backend
+from portable_nn.backends.numpy_backend import quiet
+
+
+class StrictBackend(Backend):
+    """array_api_strict arrays; devices "CPU_DEVICE", "device1", "device2", "no_float64", ..."""
+
+    name = "array_api_strict"
+    package = "array_api_strict"
+    remedy = "install it with: pip install 'portable-nn[strict]'"
+
+    @classmethod
+    def namespace(cls) -> Any:
+        import array_api_strict  # noqa: PLC0415
+
+        return array_api_strict
+
+    @classmethod
+    def owns(cls, x: object) -> bool:
+        import sys  # noqa: PLC0415
+
+        library = sys.modules.get("array_api_strict")
+        return library is not None and type(x) is type(library.empty(0))
+
+    def find_device(self, device: Any) -> Any:
+        known = {short_name(d): d for d in self.xp.__array_namespace_info__().devices()}
+        if device is None or device in known.values():
+            return self.xp.Device() if device is None else device
+        if device not in known:
+            raise self.unknown_device(device, known)
+        return known[device]
+
+    def device_name(self) -> str:
+        return short_name(self.device)
+
+    def to_numpy(self, x: Any) -> np.ndarray[Any, Any]:
+        return np.asarray(array_api_compat.to_device(x, self.xp.Device("CPU_DEVICE")))
+
+    def compile(self, step: Callable[..., Any]) -> Callable[..., Any]:
+        return quiet(step)
+
+
+def short_name(device: Any) -> str:
+    """The name, such as "device1", in ``array_api_strict.Device('device1')``."""
+    return str(device).partition("'")[2].rstrip("')")

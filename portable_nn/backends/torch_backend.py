@@ -1,0 +1,73 @@
+"""PyTorch, on any of its devices; no step is recorded for autograd."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import array_api_compat
+import numpy as np
+
+from portable_nn.backends.base import Backend
+from portable_nn.errors import BackendUnavailableError
+
+
+class TorchBackend(Backend):
+    """PyTorch tensors; devices "cpu", "cuda:0", "mps", ... as `torch.device` names them."""
+
+    name = "torch"
+    package = "torch"
+    remedy = "install it with: pip install 'portable-nn[torch]'"
+
+    @classmethod
+    def namespace(cls) -> Any:
+        import array_api_compat.torch  # noqa: PLC0415
+
+        return array_api_compat.torch
+
+    @classmethod
+    def owns(cls, x: object) -> bool:
+        return bool(array_api_compat.is_torch_array(x))
+
+    def find_device(self, device: Any) -> Any:
+        import torch  # noqa: PLC0415
+
+        if device is None:
+            return torch.get_default_device()
+        try:
+            named = torch.device(device)
+        except (RuntimeError, TypeError) as error:
+            raise ValueError(f"backend 'torch' has no device {device!r}: {error}") from None
+        try:
+            return torch.empty(0, device=named).device  # with its index: "cuda" becomes "cuda:0"
+        except (RuntimeError, AssertionError, NotImplementedError) as error:
+            raise BackendUnavailableError(
+                f"backend 'torch' cannot use the device {device!r} here: {error}"
+            ) from None
+
+    def from_host(self, host: np.ndarray[Any, Any], dtype: Any) -> Any:
+        import torch  # noqa: PLC0415
+
+        # torch warns of read-only memory and refuses negative strides: give it memory of its own
+        return torch.from_numpy(np.array(host, order="C")).to(device=self.device, dtype=dtype)
+
+    def to_numpy(self, x: Any) -> np.ndarray[Any, Any]:
+        host: np.ndarray[Any, Any] = x.detach().cpu().resolve_conj().resolve_neg().numpy()
+        return host
+
+    def compile(self, step: Callable[..., Any]) -> Callable[..., Any]:
+        import torch  # noqa: PLC0415
+
+        @functools.wraps(step)
+        def run(*arguments: Any) -> Any:
+            with torch.no_grad():
+                return step(*arguments)
+
+        return run
+
+    def ready(self, *arrays: Any) -> None:
+        import torch  # noqa: PLC0415
+
+        if self.device.type != "cpu":
+            getattr(torch, self.device.type).synchronize()

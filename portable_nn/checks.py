@@ -1,0 +1,246 @@
+"""The door: what a user hands in is checked here, before anything is computed or changed.
+
+One library, one device, one dtype; the shapes of the network; finite values; targets and weights
+that have a meaning. Every message says what was given, what is accepted, and what to do.
+"""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+from portable_nn.backends import Backend, get, of
+from portable_nn.backends.base import dtype_name, to_host
+from portable_nn.equations import Array, Loss, Parameters
+
+Shape = tuple[int, ...]
+FLOATS = ("float32", "float64")
+
+__all__ = ["to_host"]
+
+
+def place(host: Any, backend: str, device: Any, dtype: Any) -> Array:
+    """A host array as an array of `backend`, on `device`, as `dtype`."""
+    return get(backend, device).asarray(host, dtype=dtype)
+
+
+def beside(array: Array, host: Any) -> Array:
+    """A host array in the library, on the device and with the dtype of `array`."""
+    return of(array).asarray(host, dtype=array.dtype)
+
+
+def floating_name(dtype: Any) -> str:
+    """The name "float32" or "float64" of a dtype of any library; anything else: TypeError."""
+    name = dtype_name(dtype)
+    if name not in FLOATS:
+        raise TypeError(f"`dtype` is {dtype!r}; accepted: {' or '.join(FLOATS)}")
+    return name
+
+
+def admit(
+    sizes: Sequence[int],
+    loss: Loss,
+    params: Any,
+    X: Array,
+    Y: Array | None = None,
+    sample_weight: Array | None = None,
+    prefix: str = "",
+) -> Backend:
+    """The backend of all these arrays, once everything about them has been checked."""
+    x, y, w = (prefix + name for name in ("X", "Y", "sample_weight"))
+    given = {x: X} | ({} if Y is None else {y: Y})
+    given |= {} if sample_weight is None else {w: sample_weight}
+    arrays = parameter_arrays(params, sizes) | given
+    backend = same_place(arrays)
+    stack = parameter_shapes(arrays, sizes)
+    n = rows(x, X, sizes[0], stack)
+    if Y is not None:
+        rows(y, Y, sizes[-1], stack, n)
+    if sample_weight is not None:
+        weights(w, sample_weight, n, stack)
+    targets = None if Y is None else y
+    values(backend, arrays, loss, targets, None if sample_weight is None else w)
+    return backend
+
+
+def same_place(arrays: Mapping[str, Array]) -> Backend:
+    """The one backend that owns all `arrays`, given by name; all have one floating dtype too."""
+    (first, reference), *others = arrays.items()
+    backend = _of(first, reference)
+    for name, array in others:
+        other = _of(name, array)
+        if other is not backend:
+            raise ValueError(
+                f"`{first}` is on {backend!r}, `{name}` on {other!r}; accepted: one library and one "
+                f"device; move one of them, with portable_nn.backends.get({backend.name!r}, "
+                f"{backend.device_name()!r}).asarray({name}) say"
+            )
+    dtypes = {name: dtype_name(array.dtype) for name, array in arrays.items()}
+    for name, dtype in dtypes.items():
+        if dtype not in FLOATS:
+            raise TypeError(
+                f"`{name}` has dtype {dtype}; accepted: {' or '.join(FLOATS)}, as the parameters have; "
+                "cast it"
+            )
+        if dtype != dtypes[first]:
+            raise TypeError(
+                f"`{first}` has dtype {dtypes[first]}, `{name}` {dtype}; accepted: one dtype; cast one "
+                "of them"
+            )
+    return backend
+
+
+def _of(name: str, array: Array) -> Backend:
+    try:
+        return of(array)
+    except TypeError as error:
+        raise TypeError(f"`{name}`: {error}") from None
+
+
+def parameter_arrays(params: Any, sizes: Sequence[int]) -> dict[str, Array]:
+    """The arrays of `params` by name ("W[1]", "b[1]", ...), once its structure is that of `sizes`."""
+    L = len(sizes) - 1
+    if not isinstance(params, (list, tuple)) or len(params) != L:
+        given = f"{len(params)} layers" if isinstance(params, (list, tuple)) else repr(type(params))
+        raise ValueError(f"`params` is {given}; accepted: a list of {L} pairs (W, b), one per layer")
+    arrays = {}
+    for l, layer in enumerate(params, start=1):
+        if not isinstance(layer, (list, tuple)) or len(layer) != 2:
+            raise ValueError(f"`params[{l - 1}]` is {type(layer)}; accepted: a pair (W, b)")
+        arrays[f"W[{l}]"], arrays[f"b[{l}]"] = layer
+    return arrays
+
+
+def parameter_shapes(arrays: Mapping[str, Array], sizes: Sequence[int]) -> Shape:
+    """The stack's shape, () for one network, once every W and b has the shape that `sizes` wants."""
+    stack: Shape = tuple(arrays["W[1]"].shape[:-2])
+    for l, (n_in, n_out) in enumerate(pairwise(sizes), start=1):
+        for name, wanted in ((f"W[{l}]", (n_out, n_in)), (f"b[{l}]", (n_out, 1))):
+            given = tuple(arrays[name].shape)
+            if given != stack + wanted:
+                raise ValueError(
+                    f"`{name}` has shape {given}; accepted: {stack + wanted} for the sizes "
+                    f"{tuple(sizes)}" + (f" and the stack {stack} of `W[1]`" if stack else "")
+                )
+    return stack
+
+
+def rows(name: str, array: Array, width: int, stack: Shape, n: int | None = None) -> int:
+    """The number of rows of `array`: (n, width), or that for every network of the stack."""
+    shape = tuple(array.shape)
+    if len(shape) >= 2 and shape[:-2] in ((), stack) and shape[-1] == width and n in (None, shape[-2]):
+        if shape[-2] == 0:
+            raise ValueError(f"`{name}` has shape {shape}; accepted: at least one row")
+        return int(shape[-2])
+    count = "n_samples" if n is None else n
+    accepted = f"({count}, {width})" + (f" or {(*stack, count, width)}" if stack else "")
+    hint = ""
+    if len(shape) == 1 and name.endswith("X"):
+        hint = "; for one example: X.reshape(1, -1)"
+    elif len(shape) == 1:
+        hint = "; class labels become rows with a single 1, other targets one column per output"
+    raise ValueError(f"`{name}` has shape {shape}; accepted: {accepted}{hint}")
+
+
+def weights(name: str, array: Array, n: int, stack: Shape) -> None:
+    """Raise unless `array` holds one weight per row: (n,), or that for every network of the stack."""
+    shape = tuple(array.shape)
+    if shape not in ((n,), (*stack, n)):
+        accepted = f"({n},)" + (f" or {(*stack, n)}" if stack else "")
+        raise ValueError(f"`{name}` has shape {shape}; accepted: {accepted}, one weight per row")
+
+
+def values(
+    backend: Backend,
+    arrays: Mapping[str, Array],
+    loss: Loss | None = None,
+    targets: str | None = None,
+    weight: str | None = None,
+) -> None:
+    """Raise ValueError where values are NaN or infinite, or targets or weights without a meaning.
+
+    All is looked at in one read; an array that is being traced has no values to look at yet.
+    """
+    arrays = {name: a for name, a in arrays.items() if backend.values_known(a)}
+    xp = backend.xp
+    good = {
+        f"`{name}` has NaN or infinite values; accepted: finite ones": xp.all(xp.isfinite(array))
+        for name, array in arrays.items()
+    }
+    if loss is not None and targets is not None and targets in arrays:
+        good |= _targets(xp, targets, arrays[targets], loss)
+    if weight is not None and weight in arrays:
+        w = arrays[weight]
+        good[f"`{weight}` has negative values; accepted: weights >= 0"] = xp.all(w >= 0)
+        good[f"`{weight}` is zero for every row; accepted: a positive sum"] = xp.all(
+            xp.sum(w, axis=-1) > 0
+        )
+    if not good:
+        return
+    for message, is_good in zip(good, backend.to_numpy(xp.stack(list(good.values()))), strict=True):
+        if not is_good:
+            raise ValueError(message)
+
+
+def _targets(xp: Any, name: str, Y: Array, loss: Loss) -> dict[str, Array]:
+    wanted = f"`{name}` has a value that {loss.name} gives no meaning to; accepted: "
+    good = {}
+    if loss.targets in ("nonnegative", "distribution"):
+        good[wanted + "values >= 0"] = xp.all(Y >= 0)
+    if loss.targets == "unit interval":
+        good[wanted + "values in [0, 1]"] = xp.all((Y >= 0) & (Y <= 1))
+    if loss.targets == "distribution":
+        near = math.sqrt(float(xp.finfo(Y.dtype).eps))
+        total = xp.sum(Y, axis=-1)
+        good[wanted + "rows that add up to 1, such as a single 1 for the class and else 0"] = xp.all(
+            xp.abs(total - 1) <= near
+        )
+    return good
+
+
+def number(
+    name: str, value: Any, low: float, high: float = math.inf, *, open_low: bool = False
+) -> float:
+    """`value` as a float, if it is a finite real number in [low, high), or (low, high)."""
+    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if not is_number or not (low < value < high or (value == low and not open_low)):
+        bounds = f"{'(' if open_low else '['}{low}, {high})"
+        error = ValueError if is_number else TypeError
+        raise error(f"`{name}` is {value!r}; accepted: a number in {bounds}")
+    return float(value)
+
+
+def store(frozen: Any, **ranges: tuple[float, float, bool]) -> None:
+    """Keep attributes of a frozen dataclass as Python floats: ``name=(low, high, open_low)``."""
+    for name, (low, high, open_low) in ranges.items():
+        value = number(name, getattr(frozen, name), low, high, open_low=open_low)
+        object.__setattr__(frozen, name, value)
+
+
+def whole(name: str, value: Any, low: int) -> int:
+    """`value` as an int, if it is a whole number >= low."""
+    if not isinstance(value, numbers.Integral) or isinstance(value, bool):
+        raise TypeError(f"`{name}` is {value!r}; accepted: a whole number >= {low}")
+    if value < low:
+        raise ValueError(f"`{name}` is {value!r}; accepted: a whole number >= {low}")
+    return int(value)
+
+
+def same_structure(params: Parameters, grads: Any) -> dict[str, Array]:
+    """All arrays of `params` and `grads` by name, if each gradient has its parameter's shape."""
+    sizes = [0] * (len(params) + 1)
+    theirs = parameter_arrays(params, sizes)
+    try:
+        mine = parameter_arrays(grads, sizes)
+    except ValueError as error:
+        raise ValueError(str(error).replace("params", "grads")) from None
+    for name, array in theirs.items():
+        if tuple(array.shape) != tuple(mine[name].shape):
+            raise ValueError(
+                f"the gradient of `{name}` has shape {tuple(mine[name].shape)}; accepted: "
+                f"{tuple(array.shape)}, that of the parameter"
+            )
+    return {**theirs, **{f"d{name}": array for name, array in mine.items()}}

@@ -1,0 +1,153 @@
+"""The equations of a feed-forward network, each written once, for every array library.
+
+Source and notation: the summary of the Coursera course *Neural Networks and Deep Learning*.
+For a mini-batch of B examples, which are COLUMNS, and layers l = 1..L:
+
+    A[0] = X                     (n_0, B)        the inputs
+    W[l], b[l]                   (n_l, n_{l-1}), (n_l, 1)        the parameters
+    Z[l] = W[l] A[l-1] + b[l]    (n_l, B)        b is broadcast
+    A[l] = g[l](Z[l])            (n_l, B)        A[L] is the prediction
+    J = (1/B) sum_i L_i          scalar          the cost
+    Delta[l] = dL/dZ[l]          (n_l, B)        the error signal
+
+`xp`, handed in, is the array library: any namespace of the Python array API standard (2024.12). Only
+the last two axes have a meaning, so every leading axis is a stack of independent networks: W[l] may be
+(K, n_l, n_{l-1}), b[l] (K, n_l, 1); A[l] is then (K, n_l, B) and J (K,). The functions g, g' and the
+losses stand in `activations.py` and `losses.py` beside this file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+from portable_nn.equations.activations import (
+    ACTIVATIONS,
+    Activation,
+    Array,
+    Bound,
+    Namespace,
+    leaky_relu,
+)
+from portable_nn.equations.losses import LOSSES, Loss, huber
+
+__all__ = [
+    "ACTIVATIONS",
+    "LOSSES",
+    "Activation",
+    "Array",
+    "Bound",
+    "Loss",
+    "Namespace",
+    "Parameters",
+    "backward",
+    "cost",
+    "delta",
+    "forward",
+    "huber",
+    "leaky_relu",
+    "output_delta",
+    "squared_norm",
+]
+
+Parameters: TypeAlias = list[tuple[Array, Array]]  # [(W[1], b[1]), ..., (W[L], b[L])]
+
+
+def by_layer(parameters: Parameters) -> tuple[list[Array], list[Array]]:
+    """W and b, numbered as in the source: W[1] is the first layer's."""
+    return [None, *(W for W, _ in parameters)], [None, *(b for _, b in parameters)]
+
+
+def by_number(activations: Sequence[Activation]) -> list[Activation]:
+    """g, numbered as in the source: g[1] is the first layer's; there is no g[0]."""
+    return [ACTIVATIONS["identity"], *activations]
+
+
+def forward(
+    xp: Namespace,
+    parameters: Parameters,
+    X: Array,
+    activations: Sequence[Activation],
+    masks: Sequence[Array | None] | None = None,
+) -> tuple[list[Array], list[Array]]:
+    """Z[0..L] and A[0..L] for the batch X (n_0, B); Z[0] is None, A[L] the prediction.
+
+    `masks` (inverted dropout; Srivastava et al., 2014) has one entry per hidden layer: None, or an
+    array that broadcasts to (n_l, B) with 0 for a dropped unit and 1/(1 - rate) for a kept one.
+    """
+    W, b = by_layer(parameters)
+    g, M = by_number(activations), [None, *(masks or ()), None]
+    L = len(parameters)
+    Z, A = [None] * (L + 1), [X] * (L + 1)
+    for l in range(1, L + 1):
+        Z[l] = W[l] @ A[l - 1] + b[l]
+        A[l] = g[l].g(xp, Z[l])
+        if masks is not None and M[l] is not None:
+            A[l] = A[l] * M[l]
+    return Z, A
+
+
+def cost(
+    xp: Namespace,
+    loss: Loss,
+    g: Activation,
+    Z: Array,
+    A: Array,
+    Y: Array,
+    weight: Array | None = None,
+) -> Array:
+    """J = (1/B) sum_i L_i, shape () or that of the stack, from the output layer's g, Z[L] and A[L].
+
+    `weight` (..., 1, B), where given, has the mean 1 and makes it J = (1/B) sum_i w_i L_i.
+    """
+    from_Z = loss.value_from_Z if g == loss.matched else None
+    terms = loss.value(xp, A, Y) if from_Z is None else from_Z(xp, Z, Y)
+    if weight is not None:
+        terms = weight * terms
+    B = Y.shape[-1]
+    return (1 / B) * xp.sum(terms, axis=(-2, -1))
+
+
+def squared_norm(xp: Namespace, parameters: Parameters) -> Array:
+    """sum_l ||W[l]||^2, shape () or that of the stack; l2/(2B) times it is the penalty in J."""
+    return sum(xp.sum(W * W, axis=(-2, -1)) for W, _ in parameters)
+
+
+def delta(xp: Namespace, g: Activation, Z: Array, dA: Array) -> Array:
+    """dL/dZ = dL/dA * g'(Z); through the Jacobian of g where g is not elementwise."""
+    if g.delta is not None:
+        return g.delta(xp, Z, dA)
+    assert g.g_prime is not None
+    return dA * g.g_prime(xp, Z)
+
+
+def output_delta(xp: Namespace, loss: Loss, g: Activation, Z: Array, A: Array, Y: Array) -> Array:
+    """Delta[L], step 1 of the recipe: directly for a matched pair, else by the chain rule."""
+    if g == loss.matched:
+        return A - Y
+    return delta(xp, g, Z, loss.derivative(xp, A, Y))
+
+
+def backward(
+    xp: Namespace,
+    parameters: Parameters,
+    Z: Sequence[Array],
+    A: Sequence[Array],
+    Delta_L: Array,
+    activations: Sequence[Activation],
+    masks: Sequence[Array | None] | None = None,
+) -> Parameters:
+    """[(dJ/dW[l], dJ/db[l])], l = 1..L, from the Z and A of `forward` and Delta[L]: steps 2 and 3."""
+    W, _ = by_layer(parameters)
+    g, M = by_number(activations), [None, *(masks or ()), None]
+    L, B = len(parameters), A[0].shape[-1]
+    Delta, dW, db = [None] * L + [Delta_L], [None] * (L + 1), [None] * (L + 1)
+    for l in range(L, 0, -1):
+        if l < L:
+            dA = W[l + 1].mT @ Delta[l + 1]
+            if masks is not None and M[l] is not None:
+                dA = dA * M[l]
+            Delta[l] = delta(xp, g[l], Z[l], dA)
+        dW[l] = (1 / B) * Delta[l] @ A[l - 1].mT
+        db[l] = (1 / B) * xp.sum(Delta[l], axis=-1, keepdims=True)
+    return list(zip(dW[1:], db[1:], strict=True))

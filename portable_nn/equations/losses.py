@@ -1,0 +1,168 @@
+"""The losses: the terms that add up to L_i, and right under them the derivative dL/dA.
+
+Shapes: A, the prediction, and Y, the targets, are (..., n_L, B), examples are columns. A loss gives
+one term per output and example; L_i is their sum over the outputs (axis -2).
+"""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from portable_nn.equations.activations import (
+    ACTIVATIONS,
+    Activation,
+    Array,
+    Bound,
+    Namespace,
+    check_named_functions,
+)
+
+
+@dataclass(frozen=True)
+class Loss:
+    """The terms of L_i and their derivative dL/dA, both called as ``value(xp, A, Y)``.
+
+    Parameters
+    ----------
+    name : str
+        How it is shown.
+    value : callable
+        ``value(xp, A, Y)``: the terms, (..., n_L, B) or (..., 1, B).
+    derivative : callable
+        ``derivative(xp, A, Y)``: dL/dA, (..., n_L, B).
+    matched : Activation, optional
+        The output activation with which Delta[L] = A - Y, exactly.
+    value_from_Z : callable, optional
+        ``value_from_Z(xp, Z, Y)``: the terms with the matched activation, from Z: right also where A
+        has rounded to 0 or 1.
+    targets : str
+        Which targets have a meaning: "real", "nonnegative", "unit interval", or "distribution"
+        (nonnegative, adding up to 1 over the outputs).
+
+    Raises
+    ------
+    TypeError
+        If `name` is no string, or a function cannot be called.
+    ValueError
+        If `targets` is none of the four.
+    """
+
+    name: str
+    value: Callable[[Namespace, Array, Array], Array]
+    derivative: Callable[[Namespace, Array, Array], Array]
+    matched: Activation | None = None
+    value_from_Z: Callable[[Namespace, Array, Array], Array] | None = None
+    targets: str = "real"
+
+    def __post_init__(self) -> None:
+        check_named_functions("Loss", self.name, value=self.value, derivative=self.derivative)
+        accepted = ("real", "nonnegative", "unit interval", "distribution")
+        if self.targets not in accepted:
+            raise ValueError(f"`targets` of Loss is {self.targets!r}; accepted: {accepted}")
+
+    def __repr__(self) -> str:
+        return f"Loss({self.name!r})"
+
+
+def positive(xp: Namespace, A: Array) -> Array:  # a logarithm or quotient of it is finite
+    return xp.maximum(A, float(xp.finfo(A.dtype).smallest_normal))
+
+
+def binary_cross_entropy(xp: Namespace, A: Array, Y: Array) -> Array:  # -y log a - (1-y) log(1-a)
+    return -Y * xp.log(positive(xp, A)) - (1 - Y) * xp.log(positive(xp, 1 - A))
+
+
+def binary_cross_entropy_from_Z(xp: Namespace, Z: Array, Y: Array) -> Array:  # a = sigmoid(z)
+    return (xp.maximum(Z, 0.0) - Z * Y) + xp.log1p(xp.exp(-xp.abs(Z)))
+
+
+def binary_cross_entropy_prime(xp: Namespace, A: Array, Y: Array) -> Array:  # -y/a + (1-y)/(1-a)
+    return -Y / positive(xp, A) + (1 - Y) / positive(xp, 1 - A)
+
+
+def categorical_cross_entropy(xp: Namespace, A: Array, Y: Array) -> Array:  # -y log a
+    return -Y * xp.log(positive(xp, A))
+
+
+def categorical_cross_entropy_from_Z(xp: Namespace, Z: Array, Y: Array) -> Array:  # a = softmax(z)
+    top = xp.max(Z, axis=-2, keepdims=True)
+    is_top = xp.astype(top == Z, Z.dtype)  # its e^0 = 1 is kept apart: log1p sees the small terms
+    rest = xp.sum(xp.exp(Z - top) * (1 - is_top), axis=-2, keepdims=True)
+    ties = xp.sum(is_top, axis=-2, keepdims=True) - 1
+    return Y * (top - Z + xp.log1p(rest + ties))  # y (log sum_j e^z_j - z)
+
+
+def categorical_cross_entropy_prime(xp: Namespace, A: Array, Y: Array) -> Array:  # -y/a
+    return -Y / positive(xp, A)
+
+
+def squared_error(xp: Namespace, A: Array, Y: Array) -> Array:  # 1/2 (a - y)^2
+    return 0.5 * (A - Y) ** 2
+
+
+def squared_error_prime(xp: Namespace, A: Array, Y: Array) -> Array:  # a - y
+    return A - Y
+
+
+def absolute_error(xp: Namespace, A: Array, Y: Array) -> Array:  # |a - y|
+    return xp.abs(A - Y)
+
+
+def absolute_error_prime(xp: Namespace, A: Array, Y: Array) -> Array:  # sign(a - y)
+    return xp.astype(A > Y, A.dtype) - xp.astype(A < Y, A.dtype)
+
+
+def _huber(xp: Namespace, A: Array, Y: Array, delta: float) -> Array:
+    """With e = |a - y|: e^2 / 2 if e <= delta, else delta (e - delta/2)."""
+    E = xp.abs(A - Y)
+    C = xp.minimum(E, delta)
+    return C * (E - 0.5 * C)
+
+
+def _huber_prime(xp: Namespace, A: Array, Y: Array, delta: float) -> Array:  # a - y, within +-delta
+    return xp.maximum(xp.minimum(A - Y, delta), -delta)
+
+
+def poisson(xp: Namespace, A: Array, Y: Array) -> Array:  # a - y + y log(y/a), half the deviance
+    return A - Y + Y * (xp.log(positive(xp, Y)) - xp.log(positive(xp, A)))
+
+
+def poisson_prime(xp: Namespace, A: Array, Y: Array) -> Array:  # 1 - y/a
+    return 1 - Y / positive(xp, A)
+
+
+def huber(delta: float = 1.0) -> Loss:
+    """Squared error up to `delta` > 0, absolute error beyond (Huber, 1964)."""
+    if isinstance(delta, bool) or not isinstance(delta, numbers.Real) or not 0 < delta < math.inf:
+        raise ValueError(f"`delta` of huber is {delta!r}; accepted: a finite number > 0")
+    return Loss("huber", Bound(_huber, float(delta)), Bound(_huber_prime, float(delta)))
+
+
+LOSSES = {
+    loss.name: loss
+    for loss in (
+        Loss(
+            "binary_cross_entropy",
+            binary_cross_entropy,
+            binary_cross_entropy_prime,
+            ACTIVATIONS["sigmoid"],
+            binary_cross_entropy_from_Z,
+            "unit interval",
+        ),
+        Loss(
+            "categorical_cross_entropy",
+            categorical_cross_entropy,
+            categorical_cross_entropy_prime,
+            ACTIVATIONS["softmax"],
+            categorical_cross_entropy_from_Z,
+            "distribution",
+        ),
+        Loss("squared_error", squared_error, squared_error_prime, ACTIVATIONS["identity"]),
+        Loss("absolute_error", absolute_error, absolute_error_prime),
+        huber(),
+        Loss("poisson", poisson, poisson_prime, targets="nonnegative"),
+    )
+}

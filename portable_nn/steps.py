@@ -1,0 +1,82 @@
+"""The steps of training: pure functions of arrays, each handed once to the backend's `compile`."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from portable_nn.backends import Backend
+from portable_nn.batch import batch_cost, batch_gradients
+from portable_nn.equations import Activation, Array, Parameters
+from portable_nn.network import Network
+from portable_nn.optimizers import Optimizer, apply
+
+
+@functools.lru_cache(maxsize=64)
+def training_step(backend: Backend, net: Network, optimizer: Optimizer, l2: float) -> Callable[..., Any]:
+    """One update, compiled: gather the batch, cost and gradients, new parameters.
+
+    ``step(params, slots, total, mass, X, Y, weight, rows, coefficients)`` gives the new params, slots,
+    total and mass: the sums of J times the batch's weight, and of these weights (None without them).
+    """
+    xp = backend.xp
+    rule = backend.fuse(optimizer.rule)
+    g = (*(_fused(backend, hidden) for hidden in net.g[:-1]), net.g[-1])
+
+    def step(
+        params: Parameters,
+        slots: Any,
+        total: Array,
+        mass: Array | None,
+        X: Array,
+        Y: Array,
+        weight: Array | None,
+        rows: Array,
+        coefficients: Sequence[float],
+    ) -> tuple[Any, ...]:
+        X, Y = xp.take(X, rows, axis=-2), xp.take(Y, rows, axis=-2)
+        weight = None if weight is None else xp.take(weight, rows, axis=-1)
+        J, grads, weighs = batch_gradients(xp, g, net.loss, params, X, Y, l2, weight)
+        params, slots = apply(xp, rule, params, grads, slots, coefficients)
+        return params, slots, total + J * weighs, None if mass is None else mass + weighs
+
+    return backend.compile(step)
+
+
+def _fused(backend: Backend, g: Activation) -> Activation:
+    """A hidden layer's activation with its elementwise functions as kernels of the backend."""
+    if g.g_prime is None:
+        return g
+    return replace(g, g=backend.fuse(g.g), g_prime=backend.fuse(g.g_prime))
+
+
+@functools.lru_cache(maxsize=64)
+def evaluation_step(backend: Backend, net: Network) -> Callable[..., Any]:
+    """``evaluate(params, total, mass, X, Y, weight)``: the sums as in `training_step`, no penalty."""
+    xp = backend.xp
+
+    def evaluate(
+        params: Parameters, total: Array, mass: Array, X: Array, Y: Array, weight: Array | None
+    ) -> tuple[Array, Array]:
+        J, weighs = batch_cost(xp, net.g, net.loss, params, X, Y, 0.0, weight)
+        return total + J * weighs, mass + weighs
+
+    return backend.compile(evaluate)
+
+
+@functools.lru_cache(maxsize=64)
+def summary(backend: Backend) -> Callable[..., Any]:
+    """``summarize(params, *sums)``: each total / mass, and 1 where all params are finite; one array."""
+    xp = backend.xp
+
+    def summarize(params: Parameters, *sums: tuple[Array, Any]) -> Array:
+        means = [total / mass for total, mass in sums]
+        finite = xp.isfinite(means[0])
+        for layer in params:
+            for theta in layer:
+                finite = finite & xp.all(xp.isfinite(theta), axis=(-2, -1))
+        return xp.stack([*means, xp.astype(finite, means[0].dtype)])
+
+    return backend.compile(summarize)
