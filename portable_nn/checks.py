@@ -14,7 +14,7 @@ from typing import Any
 
 from portable_nn.backends import Backend, get, of
 from portable_nn.backends.base import dtype_name, to_host
-from portable_nn.equations import Array, Loss, Parameters
+from portable_nn.equations import Array, Loss
 
 Shape = tuple[int, ...]
 FLOATS = ("float32", "float64")
@@ -72,7 +72,8 @@ def same_place(arrays: Mapping[str, Array]) -> Backend:
     backend = _of(first, reference)
     for name, array in others:
         other = _of(name, array)
-        if other is not backend:
+        traced = not other.values_known(array) or not backend.values_known(reference)
+        if other is not backend and not (traced and type(other) is type(backend)):
             raise ValueError(
                 f"`{first}` is on {backend!r}, `{name}` on {other!r}; accepted: one library and one "
                 f"device; move one of them, with portable_nn.backends.get({backend.name!r}, "
@@ -229,18 +230,19 @@ def whole(name: str, value: Any, low: int) -> int:
     return int(value)
 
 
-def same_structure(params: Parameters, grads: Any) -> dict[str, Array]:
-    """All arrays of `params` and `grads` by name, if each gradient has its parameter's shape."""
-    sizes = [0] * (len(params) + 1)
-    theirs = parameter_arrays(params, sizes)
+def same_structure(params: Any, grads: Any) -> Backend:
+    """The backend of all arrays, if each gradient has the shape of its parameter."""
+    layers = len(params) if isinstance(params, (list, tuple)) else 1
+    theirs = parameter_arrays(params, [0] * (layers + 1))
     try:
-        mine = parameter_arrays(grads, sizes)
+        mine = parameter_arrays(grads, [0] * (layers + 1))
     except ValueError as error:
         raise ValueError(str(error).replace("params", "grads")) from None
+    backend = same_place({**theirs, **{f"d{name}": array for name, array in mine.items()}})
     for name, array in theirs.items():
-        if tuple(array.shape) != tuple(mine[name].shape):
+        given, wanted = tuple(mine[name].shape), tuple(array.shape)
+        if given != wanted:
             raise ValueError(
-                f"the gradient of `{name}` has shape {tuple(mine[name].shape)}; accepted: "
-                f"{tuple(array.shape)}, that of the parameter"
+                f"the gradient of `{name}` has shape {given}; accepted: {wanted}, as it has"
             )
-    return {**theirs, **{f"d{name}": array for name, array in mine.items()}}
+    return backend

@@ -62,9 +62,8 @@ class Optimizer:
 
     def init(self, params: Parameters) -> OptimizerState:
         """The state before the first update: arrays of zeros."""
-        arrays = checks.parameter_arrays(params, [0] * (len(params) + 1))
-        xp = checks.same_place(arrays).xp
-        return OptimizerState(0, init_slots(xp, self, params))
+        backend = checks.same_structure(params, params)
+        return OptimizerState(0, init_slots(backend.xp, self, params))
 
     def update(
         self,
@@ -78,8 +77,7 @@ class Optimizer:
         Raises TypeError or ValueError where `grads` or `state` do not belong to `params`, or
         `learning_rate`, which replaces that of the optimizer for this update, is negative.
         """
-        arrays = checks.same_structure(params, grads)
-        xp = checks.same_place(arrays).xp
+        xp = checks.same_structure(params, grads).xp
         alpha = self.learning_rate if learning_rate is None else learning_rate
         alpha = checks.number("learning_rate", alpha, 0.0)
         if not isinstance(state, OptimizerState) or len(state.slots) != len(params):

@@ -93,7 +93,7 @@ def fit(
         When an epoch ends with a cost or parameters that are not finite; it keeps the last finite ones.
     """
     optimizer = Adam() if optimizer is None else optimizer
-    check_kinds(net, optimizer, early_stopping)
+    check_kinds(net, optimizer, early_stopping, epoch_order)
     epochs, l2 = checks.whole("epochs", epochs, 1), checks.number("l2", l2, 0.0)
     schedule = constant(optimizer.learning_rate) if schedule is None else schedule
     learning_rate(schedule, 0)
@@ -209,14 +209,16 @@ def evaluate_in_parts(
     return total, mass
 
 
-def check_kinds(net: Any, optimizer: Any, early_stopping: Any) -> None:
-    """Raise TypeError for what is not a network, an optimizer, a rule of early stopping."""
+def check_kinds(net: Any, optimizer: Any, early_stopping: Any, epoch_order: Any) -> None:
+    """Raise TypeError for what is no network, no optimizer, no rule of early stopping, no function."""
     if not isinstance(net, Network):
         raise TypeError(f"`net` is {net!r}; accepted: a portable_nn.Network")
     if not isinstance(optimizer, Optimizer):
         raise TypeError(f"`optimizer` is {optimizer!r}; accepted: one such as portable_nn.Adam()")
     if early_stopping is not None and not isinstance(early_stopping, EarlyStopping):
         raise TypeError(f"`early_stopping` is {early_stopping!r}; accepted: a portable_nn.EarlyStopping")
+    if epoch_order is not None and not callable(epoch_order):
+        raise TypeError(f"`epoch_order` is {epoch_order!r}; accepted: a function of (epoch, n)")
 
 
 def check_validation(
@@ -234,7 +236,7 @@ def check_validation(
 
 def check_order(order: Any, n: int) -> np.ndarray[Any, Any]:
     """The rows of an epoch as a host array of indices, if they are some of 0..n-1."""
-    rows = checks.to_host(order)
+    rows = order if isinstance(order, np.ndarray) else checks.to_host(order)
     if rows.ndim != 1 or rows.size == 0 or rows.dtype.kind not in "iu":
         raise ValueError(
             f"`epoch_order` gave an array of shape {rows.shape} and dtype {rows.dtype}; accepted: a "

@@ -150,12 +150,12 @@ class Backend:
         Raises TypeError for what has no numeric dtype, or one that this device lacks.
         """
         if self.owns(x) and self.device_of(x) == self.device:
-            return x if dtype is None else self.xp.astype(x, self.dtype(dtype), copy=False)
+            return self.xp.astype(x, self.dtype(x.dtype if dtype is None else dtype), copy=False)
         host = to_host(x)
         if host.dtype.kind not in "biufc":
             raise TypeError(f"an array of dtype {host.dtype} was given; accepted: numbers or booleans")
         wanted = self.dtype(host.dtype if dtype is None else dtype)
-        return self.from_host(host, wanted)
+        return self.from_host(host.astype(host.dtype.newbyteorder("="), copy=False), wanted)
 
     def from_host(self, host: np.ndarray[Any, Any], dtype: Any) -> Any:
         """A copy of a host array on this device, as `dtype`, a dtype of this library."""

@@ -36,7 +36,7 @@ class JaxBackend(Backend):
         import jax  # noqa: PLC0415
 
         if device is None:
-            return self.xp.zeros(()).device
+            return default_device()
         if not isinstance(device, str):
             if isinstance(device, (jax.Device, jax.sharding.Sharding)):
                 return device
@@ -68,3 +68,13 @@ class JaxBackend(Backend):
         import jax  # noqa: PLC0415
 
         jax.block_until_ready(arrays)
+
+
+def default_device() -> Any:
+    """Where JAX puts an array when no device is named."""
+    import jax  # noqa: PLC0415
+
+    chosen = jax.config.jax_default_device
+    if isinstance(chosen, str):
+        return jax.local_devices(backend=chosen)[0]
+    return jax.local_devices()[0] if chosen is None else chosen

@@ -1,0 +1,105 @@
+"""What is run how: ``nox -l`` lists the sessions; ``nox`` alone runs the tests on every backend."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+
+import nox
+
+nox.needs_version = ">=2025.2.9"
+nox.options.default_venv_backend = "virtualenv"
+nox.options.reuse_venv = "yes"
+
+PROJECT = nox.project.load_toml("pyproject.toml")
+CONSTRAINTS = ("-c", "constraints.txt")
+NO_DEVICE = "no CUDA device: not run"
+
+# what a session is called: (the backend it tests, the extra it installs)
+BACKENDS = {
+    "numpy": ("numpy", ""),
+    "strict": ("array_api_strict", "[strict]"),
+    "torch": ("torch", "[torch]"),
+    "jax": ("jax", "[jax]"),
+    "cupy": ("cupy", "[cuda12]" if os.environ.get("PORTABLE_NN_CUDA") == "12" else "[cuda13]"),
+}
+
+
+def has_cuda_device() -> bool:
+    """Whether the CUDA driver is here and finds a device; asks the driver itself, no library."""
+    try:
+        driver = ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return False
+    count = ctypes.c_int(0)
+    return (
+        driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(count)) == 0 and count.value > 0
+    )
+
+
+nox.options.sessions = [f"tests({name})" for name in BACKENDS if name != "cupy" or has_cuda_device()]
+
+
+def group(name: str) -> list[str]:
+    """The requirements of a dependency group of pyproject.toml."""
+    return nox.project.dependency_groups(PROJECT, name)
+
+
+@nox.session
+@nox.parametrize("library", list(BACKENDS), ids=list(BACKENDS))
+def tests(session: nox.Session, library: str) -> None:
+    """The tests on one backend; fails where that backend is missing."""
+    backend, extra = BACKENDS[library]
+    session.install(*CONSTRAINTS, "-e", f".{extra}", *group("test"))
+    if library == "cupy" and not has_cuda_device():
+        session.run("pytest", "--collect-only", "-qq", "--backend", backend, *session.posargs)
+        session.warn(NO_DEVICE)
+        session.skip(NO_DEVICE)
+    session.run("pytest", "--backend", backend, *session.posargs)
+
+
+@nox.session
+def minimums(session: nox.Session) -> None:
+    """The tests with the lowest supported versions of what is required."""
+    lowest = [requirement.replace(">=", "==") for requirement in PROJECT["project"]["dependencies"]]
+    lowest += [r.replace(">=", "==") for r in PROJECT["project"]["optional-dependencies"]["strict"]]
+    session.install("-e", ".", *lowest, *group("test"))
+    session.run("pytest", "--backend", "numpy", "--backend", "array_api_strict", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Ruff: the linter and the formatter's opinion."""
+    session.install(*CONSTRAINTS, *group("lint"))
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Mypy, strict, on the package."""
+    session.install(*CONSTRAINTS, "-e", ".", *group("types"))
+    session.run("mypy")
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """The handwritten digits on NumPy, or as asked: nox -s demo -- --backend torch."""
+    asked = session.posargs
+    wanted = asked[asked.index("--backend") + 1] if "--backend" in asked[:-1] else "numpy"
+    by_backend = {backend: extra.strip("[]") for backend, extra in BACKENDS.values()}
+    extras = ",".join(filter(None, ["sklearn", "progress", "plot", by_backend.get(wanted, "")]))
+    session.install(*CONSTRAINTS, "-e", f".[{extras}]")
+    session.run("python", "examples/digits.py", *asked)
+
+
+@nox.session
+def build(session: nox.Session) -> None:
+    """The sdist and the wheel; installs the wheel alone and imports it."""
+    session.install("build")
+    out = session.create_tmp()
+    session.run("python", "-m", "build", "--outdir", out, silent=True)
+    (wheel,) = (os.path.join(out, name) for name in os.listdir(out) if name.endswith(".whl"))
+    session.install("--force-reinstall", wheel)
+    session.chdir(out)
+    session.run("python", "-m", "portable_nn")

@@ -1,0 +1,90 @@
+"""Shared fixtures: every backend (and a device of each that is not the default), every dtype."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+os.environ.setdefault("JAX_ENABLE_X64", "1")  # float64 on JAX; must stand before JAX is imported
+
+import numpy as np
+import pytest
+
+import portable_nn as pnn
+
+CASES = {
+    "numpy": [None],
+    "array_api_strict": [None, "device1"],
+    "torch": [None],
+    "jax": [None],
+    "cupy": [None],
+}
+MARGINS = pytest.StashKey[dict[tuple[str, str], float]]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--backend",
+        action="append",
+        choices=sorted(CASES),
+        help="test this backend only, and fail if it is missing (may be given several times)",
+    )
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "backend" in metafunc.fixturenames:
+        asked = metafunc.config.getoption("--backend") or list(CASES)
+        cases = [(name, device) for name in asked for device in CASES[name]]
+        ids = [name if device is None else f"{name}@{device}" for name, device in cases]
+        metafunc.parametrize("backend", cases, ids=ids, indirect=True)
+
+
+def why_not(name: str) -> str | None:
+    """Why a backend does not work here, in the words of a test report; None if it does."""
+    try:
+        pnn.backends.get(name)
+    except pnn.BackendUnavailableError as error:
+        return "no CUDA device: not run" if "no CUDA device" in str(error) else str(error)
+    return None
+
+
+@pytest.fixture
+def backend(request: pytest.FixtureRequest) -> pnn.backends.Backend:
+    name, device = request.param
+    problem = why_not(name)
+    if problem is not None:
+        if request.config.getoption("--backend"):
+            pytest.fail(f"--backend {name} was asked for: {problem}")
+        pytest.skip(problem)
+    return pnn.backends.get(name, device)
+
+
+@pytest.fixture(params=["float64", "float32"])
+def dtype(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def random() -> np.random.Generator:
+    return np.random.default_rng(12345)
+
+
+@pytest.fixture
+def margin(request: pytest.FixtureRequest) -> Any:
+    """``margin(what, backend, difference)`` keeps the largest difference, printed when all is done."""
+    table = request.config.stash.setdefault(MARGINS, {})
+
+    def keep(what: str, where: str, difference: float) -> float:
+        table[what, where] = max(difference, table.get((what, where), 0.0))
+        return difference
+
+    return keep
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    table = config.stash.get(MARGINS, {})
+    if table:
+        terminalreporter.section("largest relative differences met")
+        width = max(len(what) for what, _ in table)
+        for (what, where), difference in sorted(table.items()):
+            terminalreporter.write_line(f"{what:{width}}  {where:26} {difference:.1e}")

@@ -1,0 +1,91 @@
+"""What several tests need: problems to train on, moving parameters, comparing, finite differences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+import portable_nn as pnn
+from portable_nn.backends import Backend
+from portable_nn.equations import ACTIVATIONS, LOSSES
+
+Params = list[tuple[Any, Any]]
+PAIRS = [(g, loss) for g in ACTIVATIONS for loss in LOSSES]
+
+# where z makes a = g(z) a probability that has not saturated: there, every loss has a meaning
+CENTRE = {"sigmoid": 0.0, "softmax": 0.0, "softplus": -1.0, "selu": 0.4, "silu": 0.8, "gelu": 0.6}
+
+
+def network(
+    hidden: str = "tanh", output: str = "softmax", loss: str = "categorical_cross_entropy"
+) -> Any:
+    return pnn.Network((4, 5, 3), activations=(hidden, output), loss=loss)
+
+
+def problem(
+    net: pnn.Network, random: np.random.Generator, n: int = 7, dtype: str = "float64"
+) -> tuple[Params, Any, Any]:
+    """Parameters whose predictions lie within (0, 1), a batch, and targets that suit every loss."""
+    params = net.initialize(seed=3, dtype=dtype)
+    *first, (W, b) = params
+    W = (0.1 * W).astype(dtype)
+    b = b + np.asarray(CENTRE.get(net.g[-1].name, 0.5), dtype=dtype)
+    first = [(V, c + random.normal(size=c.shape).astype(dtype) / 4) for V, c in first]
+    X = random.normal(size=(n, net.sizes[0])).astype(dtype)
+    Y = random.dirichlet(np.ones(net.sizes[-1]), size=n).astype(dtype)
+    return [*first, (W, b)], X, Y
+
+
+def to(backend: Backend, params: Params) -> Params:
+    return [(backend.asarray(W), backend.asarray(b)) for W, b in params]
+
+
+def host(backend: Backend, params: Params) -> list[Any]:
+    return [backend.to_numpy(array) for layer in params for array in layer]
+
+
+def flat(params: Params) -> list[Any]:
+    return [array for layer in params for array in layer]
+
+
+def relative(actual: Any, expected: Any) -> float:
+    """max |a - b| / max |b|."""
+    actual, expected = np.asarray(actual, dtype="float64"), np.asarray(expected, dtype="float64")
+    assert actual.shape == expected.shape
+    scale = float(np.max(np.abs(expected)))
+    worst = float(np.max(np.abs(actual - expected)))
+    assert np.isfinite(worst)
+    return worst / scale if scale else worst
+
+
+def worst(actual: list[Any], expected: list[Any]) -> float:
+    assert len(actual) == len(expected)
+    return max(relative(a, b) for a, b in zip(actual, expected, strict=True))
+
+
+def assert_place(array: Any, backend: Backend, dtype: str, shape: tuple[int, ...]) -> None:
+    """The library, the device, the dtype and the shape of an array are those promised."""
+    assert pnn.backends.of(array) is backend
+    assert pnn.backends.of(array).device == backend.device
+    assert array.dtype == getattr(backend.xp, dtype)
+    assert tuple(array.shape) == shape
+
+
+def numeric_gradients(J: Callable[[Params], Any], params: Params, epsilon: float = 1e-5) -> list[Any]:
+    """Two-sided differences, entry by entry, on NumPy parameters."""
+    found = []
+    for l, layer in enumerate(params):
+        for k, theta in enumerate(layer):
+            numeric = np.empty_like(theta)
+            for index in np.ndindex(theta.shape):
+                sides = []
+                for sign in (1, -1):
+                    moved = theta.copy()
+                    moved[index] += sign * epsilon
+                    pair = (moved, layer[1]) if k == 0 else (layer[0], moved)
+                    sides.append(J([*params[:l], pair, *params[l + 1 :]]))
+                numeric[index] = (sides[0] - sides[1]) / (2 * epsilon)
+            found.append(numeric)
+    return found

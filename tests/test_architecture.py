@@ -1,0 +1,134 @@
+"""The house: who imports whom, what is loaded when, what the equations may know."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import portable_nn
+
+ROOT = Path(portable_nn.__file__).parent
+FILES = sorted(ROOT.rglob("*.py"))
+LIBRARIES = {"numpy", "cupy", "torch", "jax", "array_api_strict", "array_api_compat", "scipy", "sklearn"}
+
+# each room may import those before it, never those after it
+ORDER = [
+    "errors",
+    "equations",
+    "backends",
+    "checks",
+    "batch",
+    "initialization",
+    "gradient_check",
+    "network",
+    "optimizers",
+    "schedules",
+    "history",
+    "callbacks",
+    "steps",
+    "training",
+]
+
+
+def room(path: Path) -> str:
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def imports(path: Path) -> set[str]:
+    """Every module that a file names in an import, also inside functions."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            module = node.module or ""
+            found |= {f"{module}.{a.name}" if module == "portable_nn" else module for a in node.names}
+    return found
+
+
+def top_level(path: Path) -> set[str]:
+    """The packages that are imported when a file is."""
+    found = set()
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add((node.module or "").split(".")[0])
+    return found
+
+
+def test_every_room_has_its_place_in_the_order():
+    assert {room(path) for path in FILES} - {"__init__", "__main__"} == set(ORDER)
+
+
+@pytest.mark.parametrize("path", FILES, ids=[str(p.relative_to(ROOT)) for p in FILES])
+def test_imports_go_downwards_only(path):
+    mine = room(path)
+    if mine in ("__init__", "__main__"):
+        return
+    for name in imports(path):
+        if name.startswith("portable_nn."):
+            theirs = name.split(".")[1]
+            assert ORDER.index(theirs) <= ORDER.index(mine), f"{mine} imports {theirs}"
+
+
+def test_the_equations_import_no_array_library_and_nothing_else_of_ours():
+    for path in (ROOT / "equations").iterdir():
+        if path.suffix == ".py":
+            names = imports(path)
+            assert not {name.split(".")[0] for name in names} & LIBRARIES
+            assert all(
+                n.startswith("portable_nn.equations") for n in names if n.startswith("portable_nn")
+            )
+
+
+def test_only_the_backends_know_which_backend_it_is():
+    suspicious = ("is_torch", "is_cupy", "is_jax", "is_numpy", ".name ==", "array_api_compat")
+    for path in FILES:
+        if room(path) != "backends":
+            text = path.read_text(encoding="utf-8")
+            assert not [s for s in suspicious if s in text], path
+            assert not imports(path) & (LIBRARIES - {"numpy"}), path
+
+
+def test_no_library_is_imported_with_a_file_but_numpy_and_array_api_compat():
+    for path in FILES:
+        assert not top_level(path) & (LIBRARIES - {"numpy", "array_api_compat"}), path
+
+
+def test_the_equations_look_at_no_value_and_change_nothing():
+    for path in (ROOT / "equations").iterdir():
+        if path.suffix != ".py":
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            assert not isinstance(node, ast.AugAssign | ast.Global | ast.Nonlocal), path
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+                assert node.func.id not in ("bool", "print", "int"), (path, node.lineno)
+
+
+def test_importing_the_package_loads_numpy_and_array_api_compat_and_no_other_library():
+    program = (
+        "import sys, portable_nn as pnn\n"
+        "pnn.backends.names()\n"
+        "import numpy as np\n"
+        "net = pnn.Network((2, 1), ('sigmoid',), 'binary_cross_entropy')\n"
+        "X = np.ones((3, 2), 'float32')\n"
+        "pnn.fit(net, net.initialize(), X, X[:, :1], epochs=1)\n"
+        "loaded = {name.partition('.')[0] for name in sys.modules}\n"
+        "print(*sorted(loaded & {'torch', 'jax', 'cupy', 'array_api_strict', 'sklearn', 'scipy', "
+        "'matplotlib', 'tqdm', 'numba', 'pandas'}))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == ""
+
+
+def test_every_public_name_exists_and_is_documented():
+    for name in portable_nn.__all__:
+        assert getattr(portable_nn, name).__doc__, name
+    assert (ROOT / "py.typed").exists()

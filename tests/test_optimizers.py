@@ -1,0 +1,187 @@
+"""The optimizers against torch's, and by their formulas; the schedules by theirs."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from helpers import flat, worst
+
+import portable_nn as pnn
+from portable_nn import schedules
+
+TABLE = {
+    "sgd": (pnn.SGD(0.05), lambda t, p: t.optim.SGD(p, lr=0.05)),
+    "momentum": (pnn.SGD(0.05, momentum=0.9), lambda t, p: t.optim.SGD(p, lr=0.05, momentum=0.9)),
+    "nesterov": (
+        pnn.SGD(0.05, momentum=0.9, nesterov=True),
+        lambda t, p: t.optim.SGD(p, lr=0.05, momentum=0.9, nesterov=True),
+    ),
+    "rmsprop": (pnn.RMSprop(0.01), lambda t, p: t.optim.RMSprop(p, lr=0.01, alpha=0.9, eps=1e-8)),
+    "adam": (pnn.Adam(0.01), lambda t, p: t.optim.Adam(p, lr=0.01)),
+    "adamw": (pnn.AdamW(0.01), lambda t, p: t.optim.AdamW(p, lr=0.01)),
+}
+
+
+def quadratic(random, dtype):
+    """Parameters, and gradients that differ from step to step."""
+    params = [(random.normal(size=(3, 4)), random.normal(size=(3, 1)))]
+    params = [(W.astype(dtype), b.astype(dtype)) for W, b in params]
+    scale = random.uniform(0.1, 10, size=(60, 3, 1)).astype(dtype)
+    return params, scale
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_each_optimizer_takes_the_steps_of_torchs(name, dtype, random):
+    torch = pytest.importorskip("torch", reason="torch is not installed: no optimizers to compare with")
+    optimizer, make = TABLE[name]
+    params, scale = quadratic(random, dtype)
+    leaves = [torch.nn.Parameter(torch.tensor(a)) for a in flat(params)]
+    theirs, state = make(torch, leaves), optimizer.init(params)
+    for s in scale:
+        grads = [tuple(s * a - 1 for a in layer) for layer in params]
+        params, state = optimizer.update(params, grads, state)
+        for leaf in leaves:
+            leaf.grad = torch.tensor(s) * leaf.detach() - 1
+        theirs.step()
+    assert state.t == len(scale)
+    tolerance = 1e-12 if dtype == "float64" else 1e-5
+    assert worst(flat(params), [leaf.detach().numpy() for leaf in leaves]) < tolerance
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_an_update_changes_nothing_that_it_was_given(name, random):
+    optimizer, _ = TABLE[name]
+    params, _ = quadratic(random, "float64")
+    copies, state = [a.copy() for a in flat(params)], optimizer.init(params)
+    grads = [tuple(a + 1 for a in layer) for layer in params]
+    new, new_state = optimizer.update(params, grads, state)
+    optimizer.update(new, grads, new_state)
+    for array, copy in zip(flat(params), copies, strict=True):
+        np.testing.assert_array_equal(array, copy)
+    assert state.t == 0
+    assert all(np.all(a == 0) for layer in state.slots for kept in layer for a in kept)
+
+
+def test_the_first_step_of_adam_is_the_formula_of_the_paper():
+    optimizer = pnn.Adam(0.1, beta_1=0.8, beta_2=0.9, epsilon=0.5)
+    params = [(np.array([[1.0]]), np.array([[0.0]]))]
+    grads = [(np.array([[3.0]]), np.array([[-3.0]]))]
+    ((W, b),), _ = optimizer.update(params, grads, optimizer.init(params))
+    # m^ = g, v^ = g^2: theta - 0.1 3 / (3 + 0.5)
+    assert W[0, 0] == pytest.approx(1 - 0.3 / 3.5, rel=1e-14)
+    assert b[0, 0] == pytest.approx(0.3 / 3.5, rel=1e-14)
+
+
+def test_adamw_is_adam_and_a_decay_of_the_parameter():
+    params = [(np.array([[2.0]]), np.array([[1.0]]))]
+    grads = [(np.array([[3.0]]), np.array([[-3.0]]))]
+    adam, decayed = pnn.Adam(0.1), pnn.AdamW(0.1, weight_decay=0.25)
+    ((W, b),), _ = adam.update(params, grads, adam.init(params))
+    ((V, c),), _ = decayed.update(params, grads, decayed.init(params))
+    assert V[0, 0] == pytest.approx(W[0, 0] - 0.1 * 0.25 * 2.0, rel=1e-14)
+    assert c[0, 0] == pytest.approx(b[0, 0] - 0.1 * 0.25 * 1.0, rel=1e-14)
+
+
+def test_a_learning_rate_may_be_given_for_one_update():
+    params = [(np.array([[1.0]]), np.array([[0.0]]))]
+    grads = [(np.array([[1.0]]), np.array([[1.0]]))]
+    optimizer = pnn.SGD(0.1)
+    ((W, _),), _ = optimizer.update(params, grads, optimizer.init(params), learning_rate=0.5)
+    assert W[0, 0] == 0.5
+
+
+def test_numbers_of_numpy_become_plain_floats_so_that_no_dtype_is_widened(random):
+    optimizer = pnn.AdamW(np.float64(0.01), beta_1=np.float32(0.5), weight_decay=np.float64(0.1))
+    assert type(optimizer.learning_rate) is type(optimizer.beta_1) is float
+    params, _ = quadratic(random, "float32")
+    params, _ = optimizer.update(params, params, optimizer.init(params))
+    assert all(a.dtype == np.float32 for a in flat(params))
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: pnn.SGD(0), "`learning_rate`"),
+        (lambda: pnn.SGD(-1.0), "`learning_rate`"),
+        (lambda: pnn.SGD(float("nan")), "`learning_rate`"),
+        (lambda: pnn.SGD("fast"), "`learning_rate`"),
+        (lambda: pnn.SGD(0.1, momentum=1.0), "`momentum`"),
+        (lambda: pnn.SGD(0.1, nesterov=True), "`nesterov`"),
+        (lambda: pnn.Adam(beta_1=1.0), "`beta_1`"),
+        (lambda: pnn.Adam(beta_2=-0.1), "`beta_2`"),
+        (lambda: pnn.Adam(epsilon=0.0), "`epsilon`"),
+        (lambda: pnn.RMSprop(rho=2), "`rho`"),
+        (lambda: pnn.RMSprop(epsilon=-1), "`epsilon`"),
+        (lambda: pnn.AdamW(weight_decay=-1), "`weight_decay`"),
+    ],
+)
+def test_a_number_outside_its_range_is_refused(make, message):
+    with pytest.raises((TypeError, ValueError), match=rf"{message}.*accepted"):
+        make()
+
+
+def test_gradients_or_a_state_of_something_else_are_refused(random):
+    optimizer = pnn.Adam()
+    params, _ = quadratic(random, "float64")
+    state = optimizer.init(params)
+    (W, b) = params[0]
+    for grads in (
+        [],
+        [(W, b), (W, b)],
+        [(W, b.T)],
+        [(W,)],
+        None,
+        [(W.astype("float32"), b)],
+        [("W", b)],
+    ):
+        with pytest.raises((TypeError, ValueError), match="accepted"):
+            optimizer.update(params, grads, state)
+    for wrong in (None, pnn.SGD().init(params), (0, []), optimizer.init([(W, b), (W, b)])):
+        with pytest.raises(ValueError, match=r"`state`.*accepted"):
+            optimizer.update(params, params, wrong)
+    for rate in (-1.0, float("inf"), "1"):
+        with pytest.raises((TypeError, ValueError), match=r"`learning_rate`.*accepted"):
+            optimizer.update(params, params, state, learning_rate=rate)
+
+
+def test_schedules_are_their_formulas():
+    assert schedules.constant(0.1)(7) == 0.1
+    assert schedules.step_decay(0.8, every=10, factor=0.5)(29) == 0.2
+    assert schedules.inverse_time(0.1, rate=1.0, every=10)(30) == pytest.approx(0.1 / 4)
+    cosine = schedules.cosine(0.2, steps=100, final=0.1)
+    assert [cosine(0), cosine(50), cosine(100), cosine(500)] == pytest.approx([0.2, 0.15, 0.1, 0.1])
+    cycle = schedules.one_cycle(1.0, steps=100)
+    assert [cycle(0), cycle(30), cycle(100)] == pytest.approx([1 / 25, 1.0, 1e-4])
+    assert all(cycle(s) < cycle(s + 1) for s in range(30))
+    assert all(cycle(s) > cycle(s + 1) for s in range(30, 100))
+
+
+def test_one_cycle_and_cosine_are_torchs():
+    torch = pytest.importorskip("torch", reason="torch is not installed: no schedules to compare with")
+    sgd = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.3)
+    theirs = torch.optim.lr_scheduler.CosineAnnealingLR(sgd, T_max=50, eta_min=0.01)
+    ours = schedules.cosine(0.3, steps=50, final=0.01)
+    for step in range(50):
+        assert ours(step) == pytest.approx(theirs.get_last_lr()[0], rel=1e-9)
+        sgd.step()
+        theirs.step()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: schedules.constant(-1.0),
+        lambda: schedules.step_decay(0.1, every=0),
+        lambda: schedules.step_decay(0.1, every=2, factor=0.0),
+        lambda: schedules.inverse_time(0.1, rate=-1),
+        lambda: schedules.cosine(0.1, steps=0),
+        lambda: schedules.cosine(math.nan, steps=3),
+        lambda: schedules.one_cycle(0.1, steps=10, rise=1.0),
+        lambda: schedules.one_cycle(0.1, steps=2.5),
+    ],
+)
+def test_a_schedule_outside_its_range_is_refused(make):
+    with pytest.raises((TypeError, ValueError), match="accepted"):
+        make()

@@ -1,0 +1,344 @@
+"""fit: what it promises about batches, costs, stopping, schedules, hooks, and the arrays it is given."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+from helpers import flat, host, network, problem, relative, to
+
+import portable_nn as pnn
+
+
+@pytest.fixture
+def case(random):
+    net = network("tanh")
+    return net, *problem(net, random, n=40)
+
+
+def by_hand(net, params, X, Y, optimizer, orders, size, w=None, l2=0.0, rate=lambda step: None):
+    """The loop written out: batches in the order given, one update each; and the epochs' mean costs."""
+    state, costs, step = optimizer.init(params), [], 0
+    for order in orders:
+        total = mass = 0.0
+        for start in range(0, len(order), size):
+            rows = order[start : start + size]
+            v = None if w is None else w[rows]
+            J, grads = net.cost_and_gradients(params, X[rows], Y[rows], l2=l2, sample_weight=v)
+            weight = len(rows) if w is None else v.sum()
+            total, mass = total + float(J) * weight, mass + weight
+            params, state = optimizer.update(params, grads, state, learning_rate=rate(step))
+            step += 1
+        costs.append(total / mass)
+    return params, costs
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_fit_is_the_loop_over_shuffled_batches(weighted, case, random):
+    net, params, X, Y = case
+    w = random.uniform(0.5, 2, size=40) if weighted else None
+    draw = np.random.default_rng(11)
+    orders = [draw.permutation(40) for _ in range(4)]
+    optimizer = pnn.Adam(0.01)
+    expected, costs = by_hand(net, params, X, Y, optimizer, orders, 12, w, 0.2)
+    trained, history = pnn.fit(
+        net, params, X, Y, optimizer, epochs=4, batch_size=12, seed=11, l2=0.2, sample_weight=w
+    )
+    for ours, theirs in zip(flat(trained), flat(expected), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-12)
+    np.testing.assert_allclose(history.cost, costs, rtol=1e-12)
+    assert history.epochs == 4
+    assert len(history.seconds) == len(history.learning_rate) == 4
+    assert all(type(c) is float for c in history.cost)
+    assert history.validation_cost == []
+    assert history.stopped_by == "epochs"
+    assert history.best_epoch is None
+
+
+def test_the_order_of_the_examples_can_be_given(case):
+    net, params, X, Y = case
+    orders = [np.arange(40)[::-1], np.array([3, 3, 5])]
+    expected, _ = by_hand(net, params, X, Y, pnn.SGD(0.1), orders, 8)
+    trained, _ = pnn.fit(
+        net,
+        params,
+        X,
+        Y,
+        pnn.SGD(0.1),
+        epochs=2,
+        batch_size=8,
+        epoch_order=lambda epoch, n: orders[epoch],
+    )
+    for ours, theirs in zip(flat(trained), flat(expected), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-13)
+
+
+def test_a_schedule_sets_the_learning_rate_of_every_update(case):
+    net, params, X, Y = case
+    rate = pnn.schedules.step_decay(0.1, every=3)
+    orders = [np.arange(40)] * 2
+    expected, _ = by_hand(net, params, X, Y, pnn.SGD(9.0, momentum=0.5), orders, 10, rate=rate)
+    trained, history = pnn.fit(
+        net,
+        params,
+        X,
+        Y,
+        pnn.SGD(9.0, momentum=0.5),
+        epochs=2,
+        batch_size=10,
+        schedule=rate,
+        epoch_order=lambda epoch, n: np.arange(n),
+    )
+    for ours, theirs in zip(flat(trained), flat(expected), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-13)
+    assert history.learning_rate == [0.05, 0.025]
+
+
+def test_fit_changes_none_of_the_arrays_it_was_given(case, backend, random):
+    net, params, X, Y = case
+    ours, x, y = to(backend, params), backend.asarray(X), backend.asarray(Y)
+    w = backend.asarray(random.uniform(0.5, 2, size=40))
+    kept = [np.array(backend.to_numpy(a)) for a in (x, y, w, *flat(ours))]
+    pnn.fit(net, ours, x, y, epochs=3, sample_weight=w, validation=(x, y, w))
+    for array, before in zip((x, y, w, *flat(ours)), kept, strict=True):
+        np.testing.assert_array_equal(backend.to_numpy(array), before)
+
+
+def test_batches_of_all_examples_of_one_and_of_more_than_there_are(case, backend):
+    net, params, X, Y = case
+    ours, x, y = to(backend, params), backend.asarray(X), backend.asarray(Y)
+    whole, _ = pnn.fit(net, ours, x, y, epochs=2, batch_size=None)
+    more, _ = pnn.fit(net, ours, x, y, epochs=2, batch_size=1000)
+    for a, b in zip(host(backend, whole), host(backend, more), strict=True):
+        np.testing.assert_array_equal(a, b)
+    one, history = pnn.fit(net, ours, x[:3, :], y[:3, :], epochs=2, batch_size=1)
+    assert np.all(np.isfinite(history.cost))
+    assert relative(host(backend, one)[0], host(backend, ours)[0]) > 1e-4
+
+
+def test_training_again_from_the_same_seed_gives_the_same_parameters(case, backend):
+    net, params, X, Y = case
+    runs = [
+        pnn.fit(
+            net,
+            to(backend, params),
+            backend.asarray(X),
+            backend.asarray(Y),
+            epochs=3,
+            batch_size=8,
+            seed=seed,
+        )
+        for seed in (1, 1, 2)
+    ]
+    first, again, other = (host(backend, p) for p, _ in runs)
+    assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
+    assert runs[0][1].cost == runs[1][1].cost
+    assert not np.array_equal(first[0], other[0])
+
+
+def test_the_validation_cost_is_the_cost_without_penalty_of_the_epochs_parameters(case, random):
+    net, params, X, Y = case
+    Xv = random.normal(size=(2500, 4))  # more than are evaluated at a time
+    Yv = np.eye(3)[random.integers(0, 3, size=2500)]
+    wv = random.uniform(0.5, 2, size=2500)
+    trained, history = pnn.fit(net, params, X, Y, epochs=2, l2=0.5, validation=(Xv, Yv, wv))
+    expected = float(net.cost(trained, Xv, Yv, sample_weight=wv))
+    assert history.validation_cost[-1] == pytest.approx(expected, rel=1e-12)
+    _, unweighted = pnn.fit(net, params, X, Y, epochs=2, l2=0.5, validation=(Xv, Yv))
+    assert unweighted.validation_cost[-1] == pytest.approx(float(net.cost(trained, Xv, Yv)), rel=1e-12)
+
+
+def test_early_stopping_gives_back_the_best_parameters(case):
+    net, params, X, Y = case
+    Xv, Yv = X[:10], np.roll(Y[:10], 1, axis=1)  # what is learnt makes this worse
+    options = {"epochs": 50, "batch_size": 8, "seed": 5, "validation": (Xv, Yv)}
+    rule = pnn.EarlyStopping(patience=4)
+    best, history = pnn.fit(net, params, X, Y, pnn.Adam(0.05), early_stopping=rule, **options)
+    assert history.stopped_by == "early stopping"
+    assert history.best_epoch == 1 + int(np.argmin(history.validation_cost))
+    assert history.epochs == history.best_epoch + 4
+    assert float(net.cost(best, Xv, Yv)) == pytest.approx(min(history.validation_cost), rel=1e-12)
+    options["epochs"] = history.epochs
+    plain, _ = pnn.fit(net, params, X, Y, pnn.Adam(0.05), **options)
+    rule = pnn.EarlyStopping(patience=4, restore_best=False)
+    last, _ = pnn.fit(net, params, X, Y, pnn.Adam(0.05), early_stopping=rule, **options)
+    for a, b in zip(flat(last), flat(plain), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_early_stopping_without_validation_data_watches_the_training_cost(case):
+    net, params, X, Y = case
+    rule = pnn.EarlyStopping(patience=2, min_delta=10.0)  # no epoch can be that much better
+    _, history = pnn.fit(net, params, X, Y, epochs=50, early_stopping=rule)
+    assert (history.epochs, history.best_epoch) == (3, 1)
+
+
+def test_callbacks_see_every_epoch_and_can_stop_the_training(case):
+    net, params, X, Y = case
+    calls = []
+
+    class Watch(pnn.Callback):
+        def on_train_begin(self, state):
+            calls.append(("begin", state.epoch, state.step))
+
+        def on_epoch_end(self, state):
+            calls.append(("epoch", state.epoch, state.step))
+            assert len(state.history.cost) == state.epoch
+            if state.epoch == 3:
+                state.stop()
+
+        def on_train_end(self, state):
+            calls.append(("end", state.epoch, state.step))
+
+    class OnlyTheNeedful:
+        seen = 0
+
+        def on_epoch_end(self, state):
+            self.seen += 1
+
+    other = OnlyTheNeedful()
+    _, history = pnn.fit(net, params, X, Y, epochs=9, batch_size=20, callbacks=[Watch(), other])
+    assert calls == [("begin", 0, 0), ("epoch", 1, 2), ("epoch", 2, 4), ("epoch", 3, 6), ("end", 3, 6)]
+    assert other.seen == 3
+    assert history.stopped_by == "callback"
+
+
+def test_the_bar_of_progress_goes_to_standard_error_and_a_missing_tqdm_is_named(
+    case, capsys, monkeypatch
+):
+    net, params, X, Y = case
+    pnn.fit(net, params, X, Y, epochs=2, progress=True)
+    shown = capsys.readouterr()
+    assert "2/2" in shown.err
+    assert "cost=" in shown.err
+    assert shown.out == ""
+    monkeypatch.setitem(sys.modules, "tqdm.auto", None)
+    with pytest.raises(ImportError, match=r"tqdm is not installed.*portable-nn\[progress\]"):
+        pnn.fit(net, params, X, Y, progress=True)
+
+
+def test_a_cost_that_is_not_finite_stops_and_keeps_the_last_finite_parameters(case, backend):
+    net = network("identity", "identity", "squared_error")
+    _, params, X, Y = case
+    ours, x, y = to(backend, params), backend.asarray(X), backend.asarray(Y)
+    rate = pnn.schedules.step_decay(1e-3, every=2, factor=1e200)  # the second epoch explodes
+    with pytest.raises(pnn.NonFiniteCostError, match=r"in epoch 2.*smaller learning rate") as caught:
+        pnn.fit(net, ours, x, y, pnn.SGD(), epochs=5, batch_size=20, schedule=rate)
+    assert caught.value.epoch == 2
+    expected, history = pnn.fit(net, ours, x, y, pnn.SGD(), epochs=1, batch_size=20, schedule=rate)
+    for a, b in zip(host(backend, caught.value.params), host(backend, expected), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert caught.value.history.cost == history.cost
+
+
+def test_parameters_that_break_in_the_very_last_update_are_noticed(case):
+    net = network("identity", "identity", "squared_error")
+    _, params, X, Y = case
+    with pytest.raises(pnn.NonFiniteCostError, match="epoch 1"):
+        pnn.fit(
+            net,
+            params,
+            X * 1e200,
+            Y,
+            pnn.SGD(1e200),
+            epochs=1,
+            batch_size=None,
+            schedule=lambda s: 1e200,
+        )
+
+
+def test_a_stack_trains_as_its_networks_would_alone(case, backend):
+    net, _, X, Y = case
+    x, y = backend.asarray(X), backend.asarray(Y)
+    place = {"backend": backend.name, "device": backend.device_name(), "dtype": "float64"}
+    stack = net.initialize(seed=[3, 8, 1], stack=(3,), **place)
+    options = {"epochs": 3, "batch_size": 16, "l2": 0.1, "validation": (x[:7, :], y[:7, :])}
+    trained, history = pnn.fit(net, stack, x, y, **options)
+    assert history.cost[0].shape == (3,)
+    for k, seed in enumerate((3, 8, 1)):
+        one, alone = pnn.fit(net, net.initialize(seed=seed, **place), x, y, **options)
+        for a, b in zip(host(backend, trained), host(backend, one), strict=True):
+            np.testing.assert_allclose(a[k], b, rtol=1e-9, atol=1e-12)
+        assert [c[k] for c in history.cost] == pytest.approx(alone.cost, rel=1e-11)
+        found = [c[k] for c in history.validation_cost]
+        assert found == pytest.approx(alone.validation_cost, rel=1e-11)
+
+
+def test_the_host_reads_once_an_epoch(case, backend, monkeypatch):
+    net, params, X, Y = case
+    ours, x, y = to(backend, params), backend.asarray(X), backend.asarray(Y)
+    reads = []
+    original = type(backend).to_numpy
+    monkeypatch.setattr(
+        type(backend), "to_numpy", lambda self, a: (reads.append(1), original(self, a))[1]
+    )
+    counts = []
+    for epochs in (2, 7):
+        reads.clear()
+        pnn.fit(net, ours, x, y, epochs=epochs, batch_size=8, validation=(x, y))
+        counts.append(len(reads))
+    assert counts[1] - counts[0] == 5
+
+
+# ---- bad input -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"optimizer": "adam"}, "`optimizer` is 'adam'; accepted"),
+        ({"epochs": 0}, "`epochs` is 0; accepted: a whole number >= 1"),
+        ({"epochs": 2.0}, "`epochs` is 2.0"),
+        ({"batch_size": 0}, "`batch_size` is 0"),
+        ({"batch_size": True}, "`batch_size` is True"),
+        ({"l2": -1}, "`l2` is -1"),
+        ({"seed": "zero"}, "zero|seed|SeedSequence"),
+        ({"early_stopping": True}, "`early_stopping` is True; accepted"),
+        ({"schedule": 0.1}, "`schedule` is 0.1; accepted: a function"),
+        ({"schedule": lambda step: -1.0}, r"`schedule\(0\)` is -1.0"),
+        ({"schedule": lambda step: "slow"}, r"`schedule\(0\)` is 'slow'"),
+        ({"callbacks": 3}, "`callbacks` is 3"),
+        ({"callbacks": [print]}, "`callbacks` holds .*on_epoch_end"),
+        ({"callbacks": [pnn.Callback]}, "`callbacks` holds .*on_epoch_end"),
+        ({"epoch_order": [0, 1]}, "`epoch_order` is .*accepted: a function"),
+        ({"epoch_order": lambda e, n: np.array([0, 40])}, "rows from 0 to 40; accepted: from 0 to 39"),
+        ({"epoch_order": lambda e, n: np.array([-1, 4])}, "rows from -1 to 4"),
+        ({"epoch_order": lambda e, n: np.array([])}, "`epoch_order` gave an array"),
+        ({"epoch_order": lambda e, n: np.array([[1]])}, "`epoch_order` gave an array"),
+        ({"epoch_order": lambda e, n: np.array([0.5])}, "`epoch_order` gave an array"),
+        ({"validation": 3}, "`validation` is"),
+        ({"validation": (np.ones((2, 3)), np.ones((2, 3)))}, r"`validation X` has shape \(2, 3\)"),
+        ({"validation": (np.ones((2, 4)), np.ones((2, 3)))}, "`validation Y`.*add up to 1"),
+        ({"sample_weight": -np.ones(40)}, "`sample_weight` has negative"),
+    ],
+)
+def test_bad_arguments_are_refused_before_anything_is_trained(options, message, case):
+    net, params, X, Y = case
+    begun = []
+
+    class Witness(pnn.Callback):
+        def on_epoch_end(self, state):
+            begun.append(state.epoch)
+
+    copies = [a.copy() for a in (X, Y, *flat(params))]
+    with pytest.raises((TypeError, ValueError), match=message):
+        pnn.fit(net, params, X, Y, **{"callbacks": [Witness()], **options})
+    assert not begun
+    for array, copy in zip((X, Y, *flat(params)), copies, strict=True):
+        np.testing.assert_array_equal(array, copy)
+
+
+def test_what_is_no_network_and_a_stack_with_early_stopping_are_refused(case):
+    net, params, X, Y = case
+    with pytest.raises(TypeError, match=r"`net` is .*accepted: a portable_nn\.Network"):
+        pnn.fit((4, 5, 3), params, X, Y)
+    stack = net.initialize(stack=(2,), dtype="float64")
+    with pytest.raises(ValueError, match="`early_stopping` with a stack"):
+        pnn.fit(net, stack, X, Y, early_stopping=pnn.EarlyStopping())
+
+
+@pytest.mark.parametrize("options", [{"patience": 0}, {"patience": 1.5}, {"min_delta": -1.0}])
+def test_a_rule_of_early_stopping_that_cannot_be_is_refused(options):
+    with pytest.raises((TypeError, ValueError), match="accepted"):
+        pnn.EarlyStopping(**options)
