@@ -108,6 +108,21 @@ def test_a_network_can_be_traced_by_jax(random):
         assert relative(ours, theirs) < 1e-12
 
 
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: pnn.Activation(3, abs, abs),
+        lambda: pnn.Activation("mine", abs, None),
+        lambda: pnn.Activation("mine", [1], abs),
+        lambda: pnn.Loss("mine", abs, {}),
+        lambda: pnn.Loss("mine", abs, abs, targets="labels"),
+    ],
+)
+def test_an_activation_or_a_loss_that_cannot_be_is_refused(make):
+    with pytest.raises((TypeError, ValueError), match="accepted"):
+        make()
+
+
 # ---- bad input -----------------------------------------------------------------------------------
 
 

@@ -76,13 +76,13 @@ def forward(
     array that broadcasts to (n_l, B) with 0 for a dropped unit and 1/(1 - rate) for a kept one.
     """
     W, b = by_layer(parameters)
-    g, M = by_number(activations), [None, *(masks or ()), None]
-    L = len(parameters)
+    g, L = by_number(activations), len(parameters)
+    M = [None, *masks, None] if masks else [None] * (L + 1)
     Z, A = [None] * (L + 1), [X] * (L + 1)
     for l in range(1, L + 1):
         Z[l] = W[l] @ A[l - 1] + b[l]
         A[l] = g[l].g(xp, Z[l])
-        if masks is not None and M[l] is not None:
+        if M[l] is not None:
             A[l] = A[l] * M[l]
     return Z, A
 
@@ -139,13 +139,13 @@ def backward(
 ) -> Parameters:
     """[(dJ/dW[l], dJ/db[l])], l = 1..L, from the Z and A of `forward` and Delta[L]: steps 2 and 3."""
     W, _ = by_layer(parameters)
-    g, M = by_number(activations), [None, *(masks or ()), None]
-    L, B = len(parameters), A[0].shape[-1]
+    g, L, B = by_number(activations), len(parameters), A[0].shape[-1]
+    M = [None, *masks, None] if masks else [None] * (L + 1)
     Delta, dW, db = [None] * L + [Delta_L], [None] * (L + 1), [None] * (L + 1)
     for l in range(L, 0, -1):
         if l < L:
             dA = W[l + 1].mT @ Delta[l + 1]
-            if masks is not None and M[l] is not None:
+            if M[l] is not None:
                 dA = dA * M[l]
             Delta[l] = delta(xp, g[l], Z[l], dA)
         dW[l] = (1 / B) * Delta[l] @ A[l - 1].mT

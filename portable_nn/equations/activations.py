@@ -63,11 +63,11 @@ class Bound:
 
 
 def check_named_functions(kind: str, name: object, **functions: object) -> None:
-    """Raise TypeError unless `name` is a string and every one of `functions` can be called."""
+    """Raise TypeError unless `name` is a string and the `functions` can be called and hashed."""
     if not isinstance(name, str):
         raise TypeError(f"`name` of {kind} is {name!r}; accepted: a string")
     for argument, function in functions.items():
-        if not callable(function):
+        if not callable(function) or type(function).__hash__ is None:
             raise TypeError(f"`{argument}` of {kind} {name!r} is {function!r}; accepted: a function")
 
 
