@@ -85,7 +85,7 @@ def types(session: nox.Session) -> None:
 @nox.session
 def demo(session: nox.Session) -> None:
     """The handwritten digits on NumPy, or as asked: nox -s demo -- --backend torch."""
-    asked = session.posargs
+    asked = " ".join(session.posargs).replace("=", " ").split()
     wanted = asked[asked.index("--backend") + 1] if "--backend" in asked[:-1] else "numpy"
     by_backend = {backend: extra.strip("[]") for backend, extra in BACKENDS.values()}
     extras = ",".join(filter(None, ["sklearn", "progress", "plot", by_backend.get(wanted, "")]))
@@ -103,3 +103,11 @@ def build(session: nox.Session) -> None:
     session.install("--force-reinstall", wheel)
     session.chdir(out)
     session.run("python", "-m", "portable_nn")
+
+
+@nox.session
+def examples(session: nox.Session) -> None:
+    """Every example, on NumPy."""
+    session.install(*CONSTRAINTS, "-e", ".[sklearn,progress,plot]")
+    for name in ("digits", "shallow_to_deep", "own_backend"):
+        session.run("python", "-W", "error", f"examples/{name}.py")

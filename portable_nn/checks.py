@@ -22,7 +22,7 @@ FLOATS = ("float32", "float64")
 __all__ = ["to_host"]
 
 
-def place(host: Any, backend: str, device: Any, dtype: Any) -> Array:
+def place(host: Any, backend: str | Backend, device: Any, dtype: Any) -> Array:
     """A host array as an array of `backend`, on `device`, as `dtype`."""
     return get(backend, device).asarray(host, dtype=dtype)
 

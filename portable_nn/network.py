@@ -85,7 +85,7 @@ class Network:
     def initialize(
         self,
         seed: Any = 0,
-        backend: str = "numpy",
+        backend: Any = "numpy",
         dtype: Any = "float32",
         scheme: str = "auto",
         stack: Sequence[int] = (),
@@ -98,8 +98,10 @@ class Network:
         seed : int, or one per network of the stack
             Network k of a stack has the parameters of ``initialize(seed=seeds[k])``; one int stands
             for seed, seed + 1, ..., seed + K - 1.
-        backend, device : str, optional
-            Where the arrays are to be; ``device=None`` is the library's default device.
+        backend : str or Backend
+            The library the arrays are to be of, by name, or as `portable_nn.backends.get` gives it.
+        device : optional
+            A device of the library, or its name; None: its default, or that of the backend given.
         dtype : "float32" or "float64"
         scheme : str
             "normal": 0.01 N(0, 1), the source's; "he": N(0, 2 / n_{l-1}) (He et al., 2015); "glorot":

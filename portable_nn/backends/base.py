@@ -62,7 +62,9 @@ class Backend:
 
     @classmethod
     def namespace(cls) -> Any:
-        """The library's array API namespace; importing the library is allowed here, not before."""
+        """The library's array API namespace, as array_api_compat has it where the library's own lacks
+        something of the standard; importing the library is allowed here, not before.
+        """
         raise NotImplementedError
 
     @classmethod

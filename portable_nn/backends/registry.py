@@ -119,8 +119,10 @@ def failure(name: str) -> str | None:
         return f"{type(error).__name__}: {error}"
 
 
-def get(name: str, device: Any = None) -> Backend:
+def get(name: str | Backend, device: Any = None) -> Backend:
     """The backend called `name`, on `device` (an object or a name; None: the library's default).
+
+    A backend is taken too, in place of its name; without `device` it is given back as it is.
 
     Raises
     ------
@@ -132,7 +134,7 @@ def get(name: str, device: Any = None) -> Backend:
         If the library has no such device.
     """
     if isinstance(name, Backend):
-        raise TypeError(f"`name` is {name!r}; accepted: the name of a backend, {name.name!r}")
+        return name if device is None else on_device(type(name), device)
     return on_device(backend_class(name), device)
 
 

@@ -43,7 +43,8 @@ class TorchBackend(Backend):
             return torch.empty(0, device=named).device  # with its index: "cuda" becomes "cuda:0"
         except (RuntimeError, AssertionError, NotImplementedError) as error:
             raise BackendUnavailableError(
-                f"backend 'torch' cannot use the device {device!r} here: {error}"
+                f"backend 'torch' cannot use the device {device!r} here: {error}; accepted: 'cpu', or a "
+                "device that this build of torch and this machine have"
             ) from None
 
     def from_host(self, host: np.ndarray[Any, Any], dtype: Any) -> Any:

@@ -1,0 +1,179 @@
+"""Read handwritten digits: train a small network on scikit-learn's bundled 8x8 images.
+
+    python examples/digits.py --backend torch
+
+The script and the library's equations are the same for every backend, and so are the first parameters,
+the split and the mini-batches: what the backends learn differs by rounding alone. Two pictures are
+saved, the learning curve and the digits that were misread. It needs:
+
+    pip install 'portable-nn[sklearn,plot,progress]'
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import portable_nn as pnn
+
+try:
+    from matplotlib.figure import Figure  # without pyplot: no window, pictures drawn by Agg
+    from matplotlib.ticker import MaxNLocator
+    from sklearn.datasets import load_digits
+    from sklearn.model_selection import train_test_split
+    from tqdm.auto import tqdm
+except ModuleNotFoundError as missing:
+    sys.exit(
+        f"this example needs the package {missing.name}, which is not installed; install it with: "
+        "pip install 'portable-nn[sklearn,plot,progress]'"
+    )
+
+NET = pnn.Network((64, 128, 64, 10), ("relu", "relu", "softmax"), "categorical_cross_entropy")
+ARROW = "\N{RIGHTWARDS ARROW}"
+
+
+class Part(NamedTuple):
+    """Images as rows of 64 pixels in [0, 1], and the digit that each one shows."""
+
+    images: np.ndarray
+    digits: np.ndarray
+
+
+class CostPerEpoch(pnn.Callback):
+    """Prints one line per epoch, above the progress bar."""
+
+    def on_epoch_end(self, state: pnn.TrainingState) -> None:
+        """Print the epoch's two costs."""
+        cost, validation = state.history.cost[-1], state.history.validation_cost[-1]
+        tqdm.write(f"epoch {state.epoch:3d}   cost {cost:.4f}   validation cost {validation:.4f}")
+
+
+def load_parts() -> tuple[Part, Part, Part]:
+    """Training, validation and test digits: always the same, every digit in each by its share."""
+    pixels, digits = load_digits(return_X_y=True)
+    images = np.asarray(pixels / 16, dtype="float32")
+    rest, test = split(Part(images, digits), 0.2)
+    return *split(rest, 0.1), test
+
+
+def split(whole: Part, share: float) -> tuple[Part, Part]:
+    """`whole` without a share of it, and that share."""
+    rows, held_out = train_test_split(
+        np.arange(len(whole.digits)), test_size=share, random_state=0, stratify=whole.digits
+    )
+    return Part(*(a[rows] for a in whole)), Part(*(a[held_out] for a in whole))
+
+
+def as_arrays(backend: pnn.backends.Backend, part: Part) -> tuple[Any, Any]:
+    """X and Y on the backend's device; a row of Y has a single 1, for its digit."""
+    one_hot = np.eye(10)[part.digits]
+    return backend.asarray(part.images, dtype="float32"), backend.asarray(one_hot, dtype="float32")
+
+
+def train(
+    backend: pnn.backends.Backend, training: Part, validation: Part, epochs: int
+) -> tuple[Any, pnn.History]:
+    """The trained parameters and what was recorded on the way."""
+    first = NET.initialize(seed=0, backend=backend, dtype="float32")
+    return pnn.fit(
+        NET,
+        first,
+        *as_arrays(backend, training),
+        optimizer=pnn.Adam(learning_rate=1e-3),
+        epochs=epochs,
+        batch_size=32,
+        seed=0,
+        validation=as_arrays(backend, validation),
+        callbacks=[CostPerEpoch()],
+        progress=True,
+    )
+
+
+def probabilities(backend: pnn.backends.Backend, params: Any, part: Part) -> np.ndarray:
+    """(n, 10) on the host: how likely the network holds each digit to be."""
+    X, _ = as_arrays(backend, part)
+    return backend.to_numpy(NET.predict(params, X))
+
+
+def save_learning_curve(history: pnn.History, title: str, path: Path) -> None:
+    """Training and validation cost over the epochs."""
+    figure = Figure(figsize=(7, 4.2), layout="constrained")
+    axes = figure.subplots()
+    epochs = range(1, history.epochs + 1)
+    axes.semilogy(epochs, history.cost, marker=".", label="training (mean over the epoch)")
+    axes.semilogy(epochs, history.validation_cost, marker=".", label="validation (at the epoch's end)")
+    axes.set(xlabel="epoch", ylabel="cost J", title=title)
+    axes.set_xlim(0.5, history.epochs + 0.5)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    axes.grid(alpha=0.3, which="both")
+    axes.legend()
+    figure.savefig(path, dpi=150)
+
+
+def save_misread(test: Part, A: np.ndarray, path: Path, most: int = 30) -> None:
+    """The misread digits, the most confidently misread first: true -> read, and its probability."""
+    read, sure = A.argmax(axis=1), A.max(axis=1)
+    wrong = np.flatnonzero(read != test.digits)
+    shown = wrong[np.argsort(-sure[wrong])][:most]
+    columns = 5
+    rows = max(1, -(-len(shown) // columns))
+    figure = Figure(figsize=(1.5 * columns, 0.6 + 1.75 * rows), layout="constrained")
+    count = f"{len(wrong)} of {len(read)} misread" + (f", {most} of them" if len(wrong) > most else "")
+    figure.suptitle(f"{count}: true {ARROW} read (its probability)")
+    for axes in figure.subplots(rows, columns, squeeze=False).flat:
+        axes.set_axis_off()
+    for axes, i in zip(figure.axes, shown, strict=False):
+        axes.imshow(test.images[i].reshape(8, 8), cmap="gray_r", vmin=0, vmax=1)
+        axes.set_title(f"{test.digits[i]} {ARROW} {read[i]}  ({sure[i]:.0%})", fontsize=10)
+    figure.savefig(path, dpi=150)
+
+
+def arguments() -> argparse.Namespace:
+    """What was given on the command line."""
+    parser = argparse.ArgumentParser(description="Train a network to read handwritten digits.")
+    parser.add_argument("--backend", default="numpy", help=", ".join(pnn.backends.names()))
+    parser.add_argument("--device", help="such as cuda:0; by default the backend's own")
+    parser.add_argument("--epochs", type=int, default=40)
+    parser.add_argument("--output", type=Path, default=Path("output"), help="folder for the pictures")
+    return parser.parse_args()
+
+
+def get_backend(name: str, device: str | None) -> pnn.backends.Backend:
+    """The backend; where there is none of that name, device or here, say so and exit with status 2."""
+    try:
+        return pnn.backends.get(name, device)
+    except (pnn.BackendUnavailableError, ValueError) as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
+
+
+def main() -> None:
+    """Train, test, and save the pictures."""
+    given = arguments()
+    backend = get_backend(given.backend, given.device)
+    where = f"{backend.name} {backend.version()} on {backend.device_name()}"
+    training, validation, test = load_parts()
+    n = len(test.digits)
+    print(f"backend {where}\n{NET}")
+    print(f"digits: {len(training.digits)} training, {len(validation.digits)} validation, {n} test")
+
+    params, history = train(backend, training, validation, given.epochs)
+    A = probabilities(backend, params, test)
+    right = int((A.argmax(axis=1) == test.digits).sum())
+    print(f"test accuracy {right / n:.2%} ({right} of {n}); {sum(history.seconds):.2f} s of training")
+
+    given.output.mkdir(parents=True, exist_ok=True)
+    curve, sheet = given.output / "digits_learning_curve.png", given.output / "digits_misread.png"
+    save_learning_curve(
+        history, f"Handwritten digits: {right / n:.1%} of {n} read right ({where})", curve
+    )
+    save_misread(test, A, sheet)
+    print(f"saved {curve} and {sheet}")
+
+
+if __name__ == "__main__":
+    main()

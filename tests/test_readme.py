@@ -1,0 +1,79 @@
+"""What the README shows is what there is: its example runs, its lines stand in the source."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import portable_nn as pnn
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_example_runs_and_learns(backend, capsys):
+    (example,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    assert len(example.strip().splitlines()) == 12
+    exec(example.replace('get("numpy")', f'get("{backend.name}", {backend.device_name()!r})'), {})
+    accuracy = float(capsys.readouterr().out.split()[-1])
+    assert accuracy > 0.95
+
+
+def test_every_formula_of_the_table_stands_in_the_equations_as_shown():
+    source = "".join(
+        path.read_text(encoding="utf-8") for path in (pnn_root() / "equations").glob("*.py")
+    )
+    rows = re.findall(
+        r"^\| .* \| (`.*`) \|$", README.partition("our line")[2].partition("\n\n")[0], re.M
+    )
+    lines = [line for row in rows for line in re.findall(r"`([^`]+)`", row)]
+    assert len(lines) >= 9
+    for line in lines:
+        assert line in source, line
+
+
+def pnn_root() -> Path:
+    return Path(pnn.__file__).parent
+
+
+def test_the_names_of_the_readme_are_those_of_the_package():
+    for name in re.findall(r"`(?:pnn|portable_nn)\.([A-Za-z_.]+)", README):
+        thing = pnn
+        for part in name.split("."):
+            thing = getattr(thing, part)
+    for title, table in (("Activations", pnn.equations.ACTIVATIONS), ("Losses", pnn.equations.LOSSES)):
+        (listed,) = re.findall(rf"- {title}: `([a-z_ ]+)`", README)
+        assert set(listed.split()) == set(table)
+
+
+def test_the_readme_is_short_and_its_command_is_the_one_that_is_run():
+    assert len(README.splitlines()) <= 150
+    (command,) = re.findall(r"^(.*) # runs the tests$", README, flags=re.M)
+    assert "nox" in command
+
+
+def test_a_backend_of_ones_own_takes_less_than_forty_lines():
+    example = ROOT / "examples" / "own_backend.py"
+    assert len(example.read_text(encoding="utf-8").splitlines()) < 40
+    done = subprocess.run(
+        [sys.executable, "-W", "error", str(example)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "largest difference from NumPy: 0.0" in done.stdout
+
+
+@pytest.mark.parametrize("name", ["digits.py", "shallow_to_deep.py"])
+def test_the_examples_say_what_is_missing_without_a_traceback(name):
+    for missing in ("matplotlib", "sklearn", "tqdm"):
+        program = f"import sys, runpy; sys.modules[{missing!r}] = None; runpy.run_path(sys.argv[1])"
+        done = subprocess.run(
+            [sys.executable, "-c", program, str(ROOT / "examples" / name)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert "Traceback" not in done.stderr
