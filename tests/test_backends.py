@@ -83,6 +83,28 @@ def test_cupy_without_a_cuda_device_says_so(monkeypatch):
         backends.get("cupy")
 
 
+def test_cupy_finds_its_devices_by_number_by_name_and_by_object(monkeypatch):
+    cupy = pytest.importorskip("cupy", reason="cupy is not installed")
+    monkeypatch.setattr(CupyBackend, "problem", classmethod(lambda cls: None))
+    monkeypatch.setattr(cupy.cuda.runtime, "getDeviceCount", lambda: 2)
+    monkeypatch.setattr(registry, "_instances", {})
+    second = backends.get("cupy", 1)
+    assert second.device == cupy.cuda.Device(1)
+    assert second.device_name() == "cuda:1"
+    assert second is backends.get("cupy", "cuda:1") is backends.get("cupy", cupy.cuda.Device(1))
+    assert backends.get("cupy", "cuda") is backends.get("cupy", "cuda:0") is not second
+
+    class Array:  # what the registry asks of an array: its type and its device
+        device = cupy.cuda.Device(1)
+
+    monkeypatch.setattr(CupyBackend, "owns", classmethod(lambda cls, x: isinstance(x, Array)))
+    monkeypatch.setattr(registry, "_owners", {})
+    assert backends.of(Array()) is second
+    for wrong in (2, "cuda:2", "gpu", True, 0.0):
+        with pytest.raises(ValueError, match=r"no device .*accepted: cuda, cuda:0, cuda:1"):
+            backends.get("cupy", wrong)
+
+
 def test_the_table_has_a_row_for_each_backend(capsys):
     pnn.show_backends()
     table = capsys.readouterr().out.splitlines()

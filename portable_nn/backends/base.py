@@ -115,7 +115,12 @@ class Backend:
 
     def device_name(self) -> str:
         """The device as a short string that `find_device` understands."""
-        return str(self.device)
+        return self.name_device(self.device)
+
+    @classmethod
+    def name_device(cls, device: Any) -> str:
+        """A device of this library as a short string, one per device."""
+        return str(device)
 
     @classmethod
     def device_of(cls, x: Any) -> Any:

@@ -45,16 +45,20 @@ class CupyBackend(Backend):
         import cupy  # noqa: PLC0415
 
         if device is None:
-            return cupy.cuda.Device()
+            return cupy.cuda.Device()  # the current one
+        if isinstance(device, cupy.cuda.Device):
+            return device
         count = cupy.cuda.runtime.getDeviceCount()
-        accepted = {name: i for i in range(count) for name in (i, f"cuda:{i}", cupy.cuda.Device(i))}
-        accepted["cuda"] = 0
-        if isinstance(device, bool) or device not in accepted:
-            raise self.unknown_device(device, [f"cuda:{i}" for i in range(count)])
-        return cupy.cuda.Device(accepted[device])
+        numbers = {"cuda": 0} | {f"cuda:{i}": i for i in range(count)}
+        if isinstance(device, int) and not isinstance(device, bool):
+            device = f"cuda:{device}"
+        if not isinstance(device, str) or device not in numbers:
+            raise self.unknown_device(device, numbers)
+        return cupy.cuda.Device(numbers[device])
 
-    def device_name(self) -> str:
-        return f"cuda:{self.device.id}"
+    @classmethod
+    def name_device(cls, device: Any) -> str:
+        return f"cuda:{device.id}"
 
     def to_numpy(self, x: Any) -> np.ndarray[Any, Any]:
         host: np.ndarray[Any, Any] = x.get()

@@ -23,7 +23,7 @@ BUILT_IN = {
 ENTRY_POINTS = "portable_nn.backends"
 
 _registered: dict[str, str | type[Backend]] = {}
-_instances: dict[tuple[type[Backend], Any], Backend] = {}
+_instances: dict[tuple[type[Backend], str], Backend] = {}
 _owners: dict[type, type[Backend]] = {}
 _lock = threading.RLock()
 
@@ -139,19 +139,16 @@ def get(name: str | Backend, device: Any = None) -> Backend:
 
 
 def on_device(cls: type[Backend], device: Any) -> Backend:
-    """One object per library and device."""
-    try:
-        cached = _instances.get((cls, device))
-    except TypeError:  # an unhashable device: refused by the backend, in its own words
-        return cls(device)
-    if cached is not None and device is not None:  # the default device can change
-        return cached
-    fresh = cls(device)
+    """One object per library and device, known by the device's name: not every device can be hashed."""
+    if isinstance(device, str) and (cls, device) in _instances:
+        return _instances[cls, device]
+    return remembered(cls(device))
+
+
+def remembered(backend: Backend) -> Backend:
+    """The first object made for this library and device."""
     with _lock:
-        backend = _instances.setdefault((cls, fresh.device), fresh)
-        if device is not None:
-            _instances[cls, device] = backend
-    return backend
+        return _instances.setdefault((type(backend), backend.device_name()), backend)
 
 
 def owner_class(x: object) -> type[Backend] | None:
@@ -174,7 +171,11 @@ def owner_class(x: object) -> type[Backend] | None:
 def owner(x: object) -> Backend | None:
     """The backend that owns `x`, on the device of `x`; None if no known library made it."""
     cls = owner_class(x)
-    return None if cls is None else on_device(cls, cls.device_of(x))
+    if cls is None:
+        return None
+    device = cls.device_of(x)
+    cached = None if device is None else _instances.get((cls, cls.name_device(device)))
+    return cached or remembered(cls(device))
 
 
 def of(x: object) -> Backend:

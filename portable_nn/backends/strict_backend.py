@@ -33,23 +33,20 @@ class StrictBackend(Backend):
         return library is not None and type(x) is type(library.empty(0))
 
     def find_device(self, device: Any) -> Any:
-        known = {short_name(d): d for d in self.xp.__array_namespace_info__().devices()}
-        if device is None or device in known.values():
-            return self.xp.Device() if device is None else device
-        if device not in known:
-            raise self.unknown_device(device, known)
-        return known[device]
+        if device is None:
+            return self.xp.Device()
+        known = {self.name_device(d): d for d in self.xp.__array_namespace_info__().devices()}
+        for name, found in known.items():
+            if device in (name, found):
+                return found
+        raise self.unknown_device(device, known)
 
-    def device_name(self) -> str:
-        return short_name(self.device)
+    @classmethod
+    def name_device(cls, device: Any) -> str:
+        return str(device).partition("'")[2].rstrip("')")  # array_api_strict.Device('device1')
 
     def to_numpy(self, x: Any) -> np.ndarray[Any, Any]:
         return np.asarray(array_api_compat.to_device(x, self.xp.Device("CPU_DEVICE")))
 
     def compile(self, step: Callable[..., Any]) -> Callable[..., Any]:
         return quiet(step)
-
-
-def short_name(device: Any) -> str:
-    """The name, such as "device1", in ``array_api_strict.Device('device1')``."""
-    return str(device).partition("'")[2].rstrip("')")
