@@ -31,10 +31,17 @@ def batch_cost(
     Y: Array,
     l2: float = 0.0,
     sample_weight: Array | None = None,
-) -> tuple[Array, Array]:
-    """J of a batch of rows, and the sum of its weights."""
+    mean_weight: Array | None = None,
+) -> Array:
+    """J of a batch: (1/B) sum_i w_i/w L_i + l2/(2 B w) sum_l ||W[l]||^2, w being the mean weight.
+
+    `mean_weight` is that of the data the batch is drawn from; by default the batch's own, and then J is
+    sum_i w_i L_i / sum_i w_i + l2/(2 sum_i w_i) sum_l ||W[l]||^2. Without weights, all are 1.
+    """
+    weight, shrink = _relative(xp, X, l2, sample_weight, mean_weight)
     Z, A = forward(xp, params, X.mT, g)
-    return _cost(xp, g, loss, params, Z, A, Y.mT, l2, *_weights(xp, X, sample_weight))
+    J = cost(xp, loss, g[-1], Z[-1], A[-1], Y.mT, weight)
+    return J + 0.5 * shrink * squared_norm(xp, params) if l2 else J
 
 
 def batch_gradients(
@@ -46,52 +53,28 @@ def batch_gradients(
     Y: Array,
     l2: float = 0.0,
     sample_weight: Array | None = None,
+    mean_weight: Array | None = None,
     masks: Sequence[Array | None] | None = None,
-) -> tuple[Array, Parameters, Array]:
-    """J of a batch of rows, its gradients, and the sum of its weights; `masks` as for `forward`."""
-    w, total = _weights(xp, X, sample_weight)
+) -> tuple[Array, Parameters]:
+    """J as in `batch_cost`, and its gradients; `masks` as for `equations.forward`."""
+    weight, shrink = _relative(xp, X, l2, sample_weight, mean_weight)
     Z, A = forward(xp, params, X.mT, g, masks)
-    J, total = _cost(xp, g, loss, params, Z, A, Y.mT, l2, w, total)
+    J = cost(xp, loss, g[-1], Z[-1], A[-1], Y.mT, weight)
     Delta = output_delta(xp, loss, g[-1], Z[-1], A[-1], Y.mT)
-    grads = backward(xp, params, Z, A, Delta if w is None else w * Delta, g, masks)
+    grads = backward(xp, params, Z, A, Delta if weight is None else weight * Delta, g, masks)
     if l2:
-        shrink = l2 * _inverse(xp, total)
-        shrink = shrink if sample_weight is None else shrink[..., None, None]
-        grads = [(dW + shrink * W, db) for (W, _), (dW, db) in zip(params, grads, strict=True)]
-    return J, grads, total
+        J = J + 0.5 * shrink * squared_norm(xp, params)
+        s = shrink if sample_weight is None else shrink[..., None, None]
+        grads = [(dW + s * W, db) for (W, _), (dW, db) in zip(params, grads, strict=True)]
+    return J, grads
 
 
-def _cost(
-    xp: Namespace,
-    g: Sequence[Activation],
-    loss: Loss,
-    params: Parameters,
-    Z: list[Array],
-    A: list[Array],
-    Y: Array,
-    l2: float,
-    w: Array | None,
-    total: Array,
-) -> tuple[Array, Array]:
-    J = cost(xp, loss, g[-1], Z[-1], A[-1], Y, w)
-    if l2:
-        J = J + (0.5 * l2) * _inverse(xp, total) * squared_norm(xp, params)
-    return J, total
-
-
-def _weights(xp: Namespace, X: Array, sample_weight: Array | None) -> tuple[Array | None, Array]:
-    """The weights with mean 1 as (..., 1, B), and their sum before; None and B where none are given."""
+def _relative(
+    xp: Namespace, X: Array, l2: float, weight: Array | None, mean: Array | None
+) -> tuple[Array | None, Array]:
+    """w_i/w as (..., 1, B), None where all are 1, and l2/(B w)."""
     B = X.shape[-2]
-    if sample_weight is None:
-        return None, B
-    total = xp.sum(sample_weight, axis=-1)
-    w = sample_weight * (_inverse(xp, total) * B)[..., None]
-    return w[..., None, :], total
-
-
-def _inverse(xp: Namespace, total: Array) -> Array:
-    """1 / total; 0 for a batch whose weights are all 0, which then moves nothing."""
-    if isinstance(total, int):
-        return 1 / total
-    tiny = float(xp.finfo(total.dtype).smallest_normal)
-    return xp.astype(total > 0, total.dtype) / xp.maximum(total, tiny)
+    if weight is None:
+        return None, l2 / B
+    mean = xp.mean(weight, axis=-1) if mean is None else mean
+    return (weight / mean[..., None])[..., None, :], l2 / (B * mean)

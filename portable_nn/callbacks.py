@@ -14,7 +14,7 @@ from portable_nn.equations import Parameters
 from portable_nn.history import History
 
 
-@dataclass
+@dataclass(eq=False)
 class TrainingState:
     """What a callback is shown: read it, and call `stop()` to end the training after this epoch.
 
@@ -30,18 +30,21 @@ class TrainingState:
         The current parameters, on their device.
     history : History
         What has been recorded, this epoch included.
+    optimizer_state : OptimizerState
+        What the optimizer remembers.
     """
 
     epochs: int
     params: Parameters
     history: History
+    optimizer_state: Any
     epoch: int = 0
     step: int = 0
     stopped: str = ""
 
     def stop(self, reason: str = "callback") -> None:
         """End the training after this epoch; `reason` becomes ``history.stopped_by``."""
-        self.stopped = self.stopped or reason
+        self.stopped = self.stopped or reason or "callback"
 
 
 class Callback:
@@ -88,7 +91,7 @@ class EarlyStopping:
     patience : int
         How many epochs in a row may pass without a fall, >= 1.
     min_delta : float
-        A cost counts as fallen when it is more than this below the lowest one before, >= 0.
+        A cost counts as fallen when it is more than this below the last one that counted, >= 0.
     restore_best : bool
         Whether `fit` gives back the parameters of the epoch with the lowest cost, or the last ones.
     """
@@ -100,22 +103,26 @@ class EarlyStopping:
     def __post_init__(self) -> None:
         checks.whole("patience", self.patience, 1)
         checks.store(self, min_delta=(0.0, float("inf"), False))
+        if not isinstance(self.restore_best, bool):
+            raise TypeError(f"`restore_best` is {self.restore_best!r}; accepted: True or False")
 
 
 class BestSoFar:
-    """The lowest cost met, when, and the parameters of that epoch."""
+    """The lowest cost met, when, and the parameters of that epoch; and since when it has not fallen."""
 
     def __init__(self, rule: EarlyStopping) -> None:
         self.rule = rule
-        self.cost = float("inf")
-        self.epoch = 0
+        self.cost = self.bar = float("inf")
+        self.epoch = self.fallen = 0
         self.params: Parameters | None = None
 
     def see(self, cost: float, epoch: int, params: Parameters) -> bool:
         """Take note of an epoch; True if it is time to stop."""
-        if self.params is None or cost < self.cost - self.rule.min_delta:
+        if cost < self.cost:
             self.cost, self.epoch, self.params = cost, epoch, params
-        return epoch - self.epoch >= self.rule.patience
+        if cost < self.bar - self.rule.min_delta:
+            self.bar, self.fallen = cost, epoch
+        return epoch - self.fallen >= self.rule.patience
 
     def choose(self, last: Parameters) -> Parameters:
         """The parameters that `fit` gives back: the best, or the last if the rule says so."""

@@ -34,7 +34,7 @@ def beside(array: Array, host: Any) -> Array:
 
 def floating_name(dtype: Any) -> str:
     """The name "float32" or "float64" of a dtype of any library; anything else: TypeError."""
-    name = dtype_name(dtype)
+    name = "None" if dtype is None else dtype_name(dtype)
     if name not in FLOATS:
         raise TypeError(f"`dtype` is {dtype!r}; accepted: {' or '.join(FLOATS)}")
     return name
@@ -76,16 +76,20 @@ def same_place(arrays: Mapping[str, Array]) -> Backend:
         if other is not backend and not (traced and type(other) is type(backend)):
             raise ValueError(
                 f"`{first}` is on {backend!r}, `{name}` on {other!r}; accepted: one library and one "
-                f"device; move one of them, with portable_nn.backends.get({backend.name!r}, "
-                f"{backend.device_name()!r}).asarray({name}) say"
+                f"device; move one of them, as portable_nn.backends.get({backend.name!r}, "
+                f"{backend.device_name()!r}).asarray(...) does"
             )
     dtypes = {name: dtype_name(array.dtype) for name, array in arrays.items()}
     for name, dtype in dtypes.items():
         if dtype not in FLOATS:
-            raise TypeError(
-                f"`{name}` has dtype {dtype}; accepted: {' or '.join(FLOATS)}, as the parameters have; "
-                "cast it"
+            accepted = dtypes[first] if dtypes[first] in FLOATS else " or ".join(FLOATS)
+            labels = name.endswith("Y") and "int" in dtype
+            hint = (
+                "; class labels become rows with a single 1: numpy.eye(n_classes)[labels]"
+                if labels
+                else ""
             )
+            raise TypeError(f"`{name}` has dtype {dtype}; accepted: {accepted}; cast it{hint}")
         if dtype != dtypes[first]:
             raise TypeError(
                 f"`{first}` has dtype {dtypes[first]}, `{name}` {dtype}; accepted: one dtype; cast one "
@@ -106,7 +110,8 @@ def parameter_arrays(params: Any, sizes: Sequence[int]) -> dict[str, Array]:
     L = len(sizes) - 1
     if not isinstance(params, (list, tuple)) or len(params) != L:
         given = f"{len(params)} layers" if isinstance(params, (list, tuple)) else repr(type(params))
-        raise ValueError(f"`params` is {given}; accepted: a list of {L} pairs (W, b), one per layer")
+        many = "1 pair" if L == 1 else f"{L} pairs"
+        raise ValueError(f"`params` is {given}; accepted: a list of {many} (W, b), one per layer")
     arrays = {}
     for l, layer in enumerate(params, start=1):
         if not isinstance(layer, (list, tuple)) or len(layer) != 2:
@@ -137,12 +142,15 @@ def rows(name: str, array: Array, width: int, stack: Shape, n: int | None = None
             raise ValueError(f"`{name}` has shape {shape}; accepted: at least one row")
         return int(shape[-2])
     count = "n_samples" if n is None else n
-    accepted = f"({count}, {width})" + (f" or {(*stack, count, width)}" if stack else "")
+    stacked = ", ".join(map(str, (*stack, count, width)))
+    accepted = f"({count}, {width})" + (f" or ({stacked})" if stack else "")
     hint = ""
     if len(shape) == 1 and name.endswith("X"):
         hint = "; for one example: X.reshape(1, -1)"
+    elif len(shape) == 1 and width == 1:
+        hint = f"; for one output: {name}[:, None]"
     elif len(shape) == 1:
-        hint = "; class labels become rows with a single 1, other targets one column per output"
+        hint = "; class labels become rows with a single 1: numpy.eye(n_classes)[labels]"
     raise ValueError(f"`{name}` has shape {shape}; accepted: {accepted}{hint}")
 
 
@@ -168,7 +176,9 @@ def values(
     arrays = {name: a for name, a in arrays.items() if backend.values_known(a)}
     xp = backend.xp
     good = {
-        f"`{name}` has NaN or infinite values; accepted: finite ones": xp.all(xp.isfinite(array))
+        f"`{name}` has NaN or infinite values; accepted: finite ones; drop or impute them": xp.all(
+            xp.isfinite(array)
+        )
         for name, array in arrays.items()
     }
     if loss is not None and targets is not None and targets in arrays:
@@ -176,12 +186,14 @@ def values(
     if weight is not None and weight in arrays:
         w = arrays[weight]
         good[f"`{weight}` has negative values; accepted: weights >= 0"] = xp.all(w >= 0)
-        good[f"`{weight}` is zero for every row; accepted: a positive sum"] = xp.all(
-            xp.sum(w, axis=-1) > 0
+        largest, n, info = xp.max(w, axis=-1), w.shape[-1], xp.finfo(w.dtype)
+        good[f"`{weight}` has a sum of zero, or one too small or large for its dtype; rescale it"] = (
+            xp.all((largest >= n * float(info.smallest_normal)) & (largest <= float(info.max) / n))
         )
-    if not good:
+    flags = list(good.values())
+    if not flags or not all(backend.values_known(flag) for flag in flags):
         return
-    for message, is_good in zip(good, backend.to_numpy(xp.stack(list(good.values()))), strict=True):
+    for message, is_good in zip(good, backend.to_numpy(xp.stack(flags)), strict=True):
         if not is_good:
             raise ValueError(message)
 
@@ -230,9 +242,25 @@ def whole(name: str, value: Any, low: int) -> int:
     return int(value)
 
 
+def same_state(params: Any, slots: Any, count: int, backend: Backend) -> None:
+    """Raise ValueError unless `slots` holds `count` arrays for each array of params, alike in all."""
+    wrong = (
+        "`state` does not belong to `params`; accepted: what `init(params)` of this optimizer returned"
+    )
+    if len(slots) != len(params):
+        raise ValueError(wrong)
+    for layer, kept in zip(params, slots, strict=True):
+        for theta, arrays in zip(layer, kept, strict=True):
+            alike = [
+                a.shape == theta.shape and a.dtype == theta.dtype and of(a) is backend for a in arrays
+            ]
+            if len(alike) != count or not all(alike):
+                raise ValueError(wrong)
+
+
 def same_structure(params: Any, grads: Any) -> Backend:
     """The backend of all arrays, if each gradient has the shape of its parameter."""
-    layers = len(params) if isinstance(params, (list, tuple)) else 1
+    layers = max(1, len(params)) if isinstance(params, (list, tuple)) else 1
     theirs = parameter_arrays(params, [0] * (layers + 1))
     try:
         mine = parameter_arrays(grads, [0] * (layers + 1))

@@ -6,15 +6,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 
-@dataclass
+@dataclass(eq=False)
 class History:
     """One entry per epoch; read from the device once an epoch.
 
     Attributes
     ----------
     cost : list of float
-        The mean of the batches' costs J over the epoch, each weighted by its examples, as they were
-        before the updates made with them. For a stack of K networks: arrays (K,).
+        The mean of the batches' costs J over the epoch, each counted by its examples, as they were
+        before the updates made with them; with the penalty. For a stack of K networks: arrays (K,).
     validation_cost : list of float
         J over the validation data at the epoch's end, without the l2 penalty; empty without such data.
     seconds : list of float
@@ -24,7 +24,9 @@ class History:
     best_epoch : int or None
         The epoch, counted from 1, whose parameters early stopping gives back; None without it.
     stopped_by : str
-        "epochs", "early stopping" or "callback".
+        "epochs", "early stopping", "callback", or the reason that a callback gave.
+    optimizer_state : OptimizerState
+        What the optimizer remembers after the last update; `fit` takes it to go on.
     """
 
     cost: list[Any] = field(default_factory=list)
@@ -33,6 +35,7 @@ class History:
     learning_rate: list[float] = field(default_factory=list)
     best_epoch: int | None = None
     stopped_by: str = "epochs"
+    optimizer_state: Any = None
 
     @property
     def epochs(self) -> int:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,13 @@ from portable_nn.equations import (
 from portable_nn.errors import unknown_name
 from portable_nn.gradient_check import worst_difference
 from portable_nn.initialization import SCHEMES, draw
+from portable_nn.trial import try_activation, try_loss
+
+SUITED = {  # the output activations that make what a loss asks for
+    "binary_cross_entropy": ("sigmoid", "softmax"),
+    "categorical_cross_entropy": ("softmax",),
+    "poisson": ("softplus", "sigmoid", "softmax"),
+}
 
 
 @dataclass(frozen=True, init=False, repr=False)
@@ -47,10 +55,20 @@ class Network:
     Raises
     ------
     TypeError, ValueError
-        If an argument is not of that form; the message lists what is accepted.
+        If an argument is not of that form, or an activation or a loss of one's own fails on a tiny
+        batch; the message lists what is accepted.
+
+    Warns
+    -----
+    UserWarning
+        If the output activation cannot make what the loss asks for: a cross-entropy wants
+        probabilities (from sigmoid or softmax, not logits), poisson positive numbers.
 
     Notes
     -----
+    The loss of an example is a sum over the outputs: 1/2 (a - y)^2 for squared_error, |a - y| for
+    absolute_error, half the deviance a - y + y log(y/a) for poisson.
+
     Parameters are a plain list [(W[1], b[1]), ..., (W[L], b[L])] with the shapes (n_l, n_{l-1}) and
     (n_l, 1); for a stack of K networks each array has a leading axis K. X is (n_samples, n_0) and Y
     (n_samples, n_L); a stack shares them, or takes (K, n_samples, ...). Results have the library,
@@ -65,7 +83,7 @@ class Network:
     def __init__(
         self, sizes: Sequence[int], activations: Sequence[str | Activation], loss: str | Loss
     ) -> None:
-        if not isinstance(sizes, (tuple, list)) or len(sizes) < 2:
+        if isinstance(sizes, str) or not isinstance(sizes, Iterable) or len(sizes := tuple(sizes)) < 2:
             raise ValueError(f"`sizes` is {sizes!r}; accepted: two or more sizes, such as (784, 10)")
         widths = tuple(checks.whole(f"sizes[{l}]", n, 1) for l, n in enumerate(sizes))
         if not isinstance(activations, (tuple, list)) or len(activations) != len(widths) - 1:
@@ -77,6 +95,11 @@ class Network:
         object.__setattr__(self, "sizes", widths)
         object.__setattr__(self, "g", g)
         object.__setattr__(self, "loss", _look_up("loss", loss, LOSSES, Loss))
+        for activation in set(g) - set(ACTIVATIONS.values()):
+            try_activation(activation)
+        if self.loss not in LOSSES.values():
+            try_loss(self.loss)
+        _warn_of_a_pair_without_meaning(g[-1], self.loss, widths[-1])
 
     def __repr__(self) -> str:
         names = tuple(g.name for g in self.g)
@@ -150,7 +173,8 @@ class Network:
         """J, as `cost_and_gradients` gives it."""
         xp = self._admit(params, X, Y, sample_weight)
         l2 = checks.number("l2", l2, 0.0)
-        return xp.asarray(batch_cost(xp, self.g, self.loss, params, X, Y, l2, sample_weight)[0])
+        J = batch_cost(xp, self.g, self.loss, params, X, Y, l2, sample_weight)
+        return J[...]  # an array also where NumPy gives a scalar
 
     def cost_and_gradients(
         self,
@@ -179,8 +203,8 @@ class Network:
         """
         xp = self._admit(params, X, Y, sample_weight)
         l2 = checks.number("l2", l2, 0.0)
-        J, grads, _ = batch_gradients(xp, self.g, self.loss, params, X, Y, l2, sample_weight)
-        return xp.asarray(J), grads
+        J, grads = batch_gradients(xp, self.g, self.loss, params, X, Y, l2, sample_weight)
+        return J[...], grads
 
     def check_gradients(
         self,
@@ -195,7 +219,9 @@ class Network:
 
         max |dJ - (J(theta + epsilon) - J(theta - epsilon)) / (2 epsilon)|, over every entry theta of
         the parameters, relative to the largest difference. Meant for float64 and small networks: each
-        entry costs two evaluations of J, many of them in one pass as a stack. For one network only.
+        entry costs four evaluations of J, many of them in one pass as a stack. For one network only.
+        At a kink (relu at z = 0, as where all inputs of a unit are 0) any value between the two
+        one-sided differences counts as right.
         """
         xp = self._admit(params, X, Y, sample_weight)
         l2, epsilon = checks.number("l2", l2, 0.0), checks.number("epsilon", epsilon, 0.0, open_low=True)
@@ -203,11 +229,9 @@ class Network:
             raise ValueError("`params` is a stack; accepted: one network; check its members one by one")
 
         def J(perturbed: Parameters) -> Any:
-            return checks.to_host(
-                batch_cost(xp, self.g, self.loss, perturbed, X, Y, l2, sample_weight)[0]
-            )
+            return checks.to_host(batch_cost(xp, self.g, self.loss, perturbed, X, Y, l2, sample_weight))
 
-        _, grads, _ = batch_gradients(xp, self.g, self.loss, params, X, Y, l2, sample_weight)
+        _, grads = batch_gradients(xp, self.g, self.loss, params, X, Y, l2, sample_weight)
         return worst_difference(J, params, grads, epsilon)
 
     def _admit(
@@ -217,12 +241,28 @@ class Network:
         return checks.admit(self.sizes, self.loss, params, X, Y, sample_weight).xp
 
 
+def _warn_of_a_pair_without_meaning(g: Activation, loss: Loss, units: int) -> None:
+    """Warn where the loss asks for predictions that the output activation does not make."""
+    suited = SUITED.get(loss.name) if loss in LOSSES.values() else None
+    if suited and g == ACTIVATIONS.get(g.name) and g.name not in suited:
+        text = (
+            f"the output activation {g.name!r} is not meant for {loss.name}: use {' or '.join(suited)}"
+        )
+        warnings.warn(text, stacklevel=3)
+    if units == 1 and g == ACTIVATIONS["softmax"]:
+        warnings.warn(
+            "softmax is not meant for a single output, it is always 1: use sigmoid", stacklevel=3
+        )
+
+
 def _look_up(kind: str, given: Any, known: dict[str, Any], accepted: type) -> Any:
     """`given` itself, or what it names."""
     if isinstance(given, accepted):
         return given
     if not isinstance(given, str):
-        raise TypeError(f"an {kind} is {given!r}; accepted: a name or a portable_nn.{accepted.__name__}")
+        raise TypeError(
+            f"{given!r} was given as {kind}; accepted: a name or a portable_nn.{accepted.__name__}"
+        )
     if given not in known:
         raise ValueError(unknown_name(kind, given, known))
     return known[given]

@@ -29,7 +29,7 @@ class OptimizerState(NamedTuple):
 
 @dataclass(frozen=True)
 class Optimizer:
-    """What all optimizers share; subclass it for one of your own.
+    """What all optimizers share; for one of your own make a subclass that is a frozen dataclass too.
 
     Parameters
     ----------
@@ -58,7 +58,9 @@ class Optimizer:
 
     def rule(self, xp: Namespace, theta: Array, g: Array, *rest: Any) -> tuple[Array, ...]:
         """The new theta and arrays, from ``(xp, theta, g, *arrays, *coefficients)``, elementwise."""
-        raise NotImplementedError
+        raise NotImplementedError(
+            f"{type(self).__name__} defines no `rule`: Optimizer is to be subclassed"
+        )
 
     def init(self, params: Parameters) -> OptimizerState:
         """The state before the first update: arrays of zeros."""
@@ -77,19 +79,21 @@ class Optimizer:
         Raises TypeError or ValueError where `grads` or `state` do not belong to `params`, or
         `learning_rate`, which replaces that of the optimizer for this update, is negative.
         """
-        xp = checks.same_structure(params, grads).xp
+        backend = checks.same_structure(params, grads)
         alpha = self.learning_rate if learning_rate is None else learning_rate
         alpha = checks.number("learning_rate", alpha, 0.0)
-        if not isinstance(state, OptimizerState) or len(state.slots) != len(params):
-            raise ValueError(f"`state` is {type(state)}; accepted: what `init(params)` returned")
-        if len(state.slots[0][0]) != self.slots:
-            raise ValueError(
-                f"`state` keeps {len(state.slots[0][0])} arrays per parameter, {self!r} {self.slots}; "
-                "accepted: what `init(params)` of this optimizer returned"
-            )
+        self.check_state(params, state, backend)
         t = state.t + 1
-        params, slots = apply(xp, self.rule, params, grads, state.slots, self.coefficients(t, alpha))
+        params, slots = apply(
+            backend.xp, self.rule, params, grads, state.slots, self.coefficients(t, alpha)
+        )
         return params, OptimizerState(t, slots)
+
+    def check_state(self, params: Parameters, state: Any, backend: Any) -> None:
+        """Raise ValueError unless `state` is one of this optimizer for parameters like these."""
+        if not isinstance(state, OptimizerState):
+            raise ValueError(f"`state` is {type(state)}; accepted: what `init(params)` returned")
+        checks.same_state(params, state.slots, self.slots, backend)
 
 
 def init_slots(xp: Namespace, optimizer: Optimizer, params: Parameters) -> Slots:
@@ -146,6 +150,8 @@ class SGD(Optimizer):
     def __post_init__(self) -> None:
         super().__post_init__()
         checks.store(self, momentum=(0.0, 1.0, False))
+        if not isinstance(self.nesterov, bool):
+            raise TypeError(f"`nesterov` is {self.nesterov!r}; accepted: True or False")
         if self.nesterov and not self.momentum:
             raise ValueError("`nesterov` is True and `momentum` 0; accepted: with it, a momentum > 0")
 

@@ -44,7 +44,10 @@ class step_decay:  # noqa: N801
         checks.number("factor", self.factor, 0.0, open_low=True)
 
     def __call__(self, step: int) -> float:
-        return self.learning_rate * self.factor ** (step // self.every)
+        try:
+            return self.learning_rate * self.factor ** (step // self.every)
+        except OverflowError:
+            return math.inf
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ from portable_nn.optimizers import Optimizer, apply
 def training_step(backend: Backend, net: Network, optimizer: Optimizer, l2: float) -> Callable[..., Any]:
     """One update, compiled: gather the batch, cost and gradients, new parameters.
 
-    ``step(params, slots, total, mass, X, Y, weight, rows, coefficients)`` gives the new params, slots,
-    total and mass: the sums of J times the batch's weight, and of these weights (None without them).
+    ``step(params, slots, total, X, Y, weight, mean_weight, rows, coefficients)`` gives the new params,
+    slots and total: the sum of J B over the batches so far.
     """
     xp = backend.xp
     rule = backend.fuse(optimizer.rule)
@@ -29,18 +29,18 @@ def training_step(backend: Backend, net: Network, optimizer: Optimizer, l2: floa
         params: Parameters,
         slots: Any,
         total: Array,
-        mass: Array | None,
         X: Array,
         Y: Array,
         weight: Array | None,
+        mean_weight: Array | None,
         rows: Array,
         coefficients: Sequence[float],
     ) -> tuple[Any, ...]:
         X, Y = xp.take(X, rows, axis=-2), xp.take(Y, rows, axis=-2)
         weight = None if weight is None else xp.take(weight, rows, axis=-1)
-        J, grads, weighs = batch_gradients(xp, g, net.loss, params, X, Y, l2, weight)
+        J, grads = batch_gradients(xp, g, net.loss, params, X, Y, l2, weight, mean_weight)
         params, slots = apply(xp, rule, params, grads, slots, coefficients)
-        return params, slots, total + J * weighs, None if mass is None else mass + weighs
+        return params, slots, total + J * X.shape[-2]  # total is the wider of the two
 
     return backend.compile(step)
 
@@ -54,26 +54,31 @@ def _fused(backend: Backend, g: Activation) -> Activation:
 
 @functools.lru_cache(maxsize=64)
 def evaluation_step(backend: Backend, net: Network) -> Callable[..., Any]:
-    """``evaluate(params, total, mass, X, Y, weight)``: the sums as in `training_step`, no penalty."""
+    """``evaluate(params, total, X, Y, weight, mean_weight)``: the sum of J B, without penalty."""
     xp = backend.xp
 
     def evaluate(
-        params: Parameters, total: Array, mass: Array, X: Array, Y: Array, weight: Array | None
-    ) -> tuple[Array, Array]:
-        J, weighs = batch_cost(xp, net.g, net.loss, params, X, Y, 0.0, weight)
-        return total + J * weighs, mass + weighs
+        params: Parameters,
+        total: Array,
+        X: Array,
+        Y: Array,
+        weight: Array | None,
+        mean_weight: Array | None,
+    ) -> Array:
+        J = batch_cost(xp, net.g, net.loss, params, X, Y, 0.0, weight, mean_weight)
+        return total + J * X.shape[-2]
 
     return backend.compile(evaluate)
 
 
 @functools.lru_cache(maxsize=64)
 def summary(backend: Backend) -> Callable[..., Any]:
-    """``summarize(params, *sums)``: each total / mass, and 1 where all params are finite; one array."""
+    """``summarize(params, *sums)``: each total / n, and 1 where they and all params are finite."""
     xp = backend.xp
 
-    def summarize(params: Parameters, *sums: tuple[Array, Any]) -> Array:
-        means = [total / mass for total, mass in sums]
-        finite = xp.isfinite(means[0])
+    def summarize(params: Parameters, *sums: tuple[Array, int]) -> Array:
+        means = [total / n for total, n in sums]
+        finite = xp.isfinite(means[0]) & xp.isfinite(means[-1])
         for layer in params:
             for theta in layer:
                 finite = finite & xp.all(xp.isfinite(theta), axis=(-2, -1))

@@ -22,7 +22,7 @@ from portable_nn.equations import Array, Parameters
 from portable_nn.errors import NonFiniteCostError
 from portable_nn.history import History
 from portable_nn.network import Network
-from portable_nn.optimizers import Adam, Optimizer, Slots, init_slots
+from portable_nn.optimizers import Adam, Optimizer, OptimizerState, init_slots
 from portable_nn.schedules import Schedule, constant
 from portable_nn.steps import evaluation_step, summary, training_step
 
@@ -44,6 +44,7 @@ def fit(
     callbacks: Iterable[Any] = (),
     progress: bool = False,
     epoch_order: Callable[[int, int], Any] | None = None,
+    optimizer_state: OptimizerState | None = None,
 ) -> tuple[Parameters, History]:
     """Train by mini-batches; changes none of the arrays that it is given.
 
@@ -62,8 +63,11 @@ def fit(
     seed : int or numpy.random.Generator
         Of the permutations, drawn on the host: batches are the same on every backend.
     l2 : float
-        The strength of the penalty; see `Network.cost_and_gradients`.
+        The strength of the penalty l2/(2B) sum_l ||W[l]||^2, as in the source with the batch's B: the
+        smaller the batches, the stronger it is.
     sample_weight : array (n_samples,), optional
+        w_i >= 0. An epoch's batches together count by their weights: every batch divides by the mean
+        weight of all the data, not of its own rows.
     validation : (X, Y) or (X, Y, sample_weight), optional
         Data whose cost is taken at every epoch's end.
     early_stopping : EarlyStopping, optional
@@ -78,6 +82,8 @@ def fit(
     epoch_order : callable, optional
         ``epoch_order(epoch, n)``, epoch = 0, 1, ...: the rows of this epoch in their order, a non-empty
         1-d array of integers in 0..n-1, in place of a permutation.
+    optimizer_state : OptimizerState, optional
+        ``history.optimizer_state`` of the training that this one goes on with.
 
     Returns
     -------
@@ -96,50 +102,60 @@ def fit(
     check_kinds(net, optimizer, early_stopping, epoch_order)
     epochs, l2 = checks.whole("epochs", epochs, 1), checks.number("l2", l2, 0.0)
     schedule = constant(optimizer.learning_rate) if schedule is None else schedule
-    learning_rate(schedule, 0)
     hooks = check_callbacks(callbacks)
-    random = np.random.default_rng(seed)
-    draw = epoch_order or (lambda epoch, n: random.permutation(n))
+    draw = epoch_order or permutations(seed)
     backend = checks.admit(net.sizes, net.loss, params, X, Y, sample_weight)
     validation = check_validation(net, params, validation)
+    mean_weight = None if sample_weight is None else backend.xp.mean(sample_weight, axis=-1)
     n, stack = X.shape[-2], tuple(params[0][0].shape[:-2])
     size = n if batch_size is None else checks.whole("batch_size", batch_size, 1)
     if early_stopping is not None and stack:
         raise ValueError("`early_stopping` with a stack of networks; accepted: it with one network")
 
+    drawn = check_order(draw(0, n), n)
     best = None if early_stopping is None else BestSoFar(early_stopping)
-    zero = backend.xp.zeros(stack, dtype=X.dtype, device=backend.device)
-    update = Update(backend, net, optimizer, l2, schedule, zero)
+    zero = backend.xp.zeros(stack, dtype=backend.widest_float(), device=backend.device)
+    fresh = OptimizerState(0, init_slots(backend.xp, optimizer, params))
+    start = fresh if optimizer_state is None else optimizer_state
+    optimizer.check_state(params, start, backend)
+    update = Update(backend, net, optimizer, l2, schedule, zero, learning_rate(schedule, start.t))
     evaluate, summarize = evaluation_step(backend, net), summary(backend)
     history = History()
-    state = TrainingState(epochs, list(params), history)
-    slots = init_slots(backend.xp, optimizer, params)
+    state = TrainingState(epochs, list(params), history, start, step=start.t)
     with progress_bar(progress, state) as bar:
         call(hooks, "on_train_begin", state)
         while state.epoch < epochs and not state.stopped:
             started, before = time.perf_counter(), state.params
-            drawn = check_order(draw(state.epoch, n), n)
+            drawn = drawn if state.epoch == 0 else check_order(draw(state.epoch, n), n)
             order = backend.asarray(drawn, dtype=backend.index_dtype())
-            slots, *sums = update.epoch(state, slots, order, size, X, Y, sample_weight)
+            total = update.epoch(state, order, size, X, Y, sample_weight, mean_weight)
+            sums = [(total, len(drawn))]
             if validation is not None:
-                sums.append(evaluate_in_parts(evaluate, state.params, zero, *validation))
+                total = evaluate_in_parts(evaluate, state.params, zero, *validation)
+                sums.append((total, validation[0].shape[-2]))
             report = backend.to_numpy(summarize(state.params, *sums))  # the one read of the epoch
             state.epoch += 1
             if not report[-1].all():
                 raise NonFiniteCostError(NOT_FINITE.format(state.epoch), state.epoch, before, history)
-            costs = [row.copy() if stack else float(row) for row in report[:-1]]
-            history.cost.append(costs[0])
-            history.validation_cost.extend(costs[1:])
-            history.learning_rate.append(update.alpha)
-            history.seconds.append(time.perf_counter() - started)
-            if best is not None and best.see(costs[-1], state.epoch, state.params):
+            watched = note(history, report[:-1], update.alpha, time.perf_counter() - started)
+            if best is not None and best.see(watched, state.epoch, state.params):
                 state.stop("early stopping")
             call([bar, *hooks], "on_epoch_end", state)
     if best is not None:
         history.best_epoch, state.params = best.epoch, best.choose(state.params)
-    history.stopped_by = state.stopped or "epochs"
+    history.stopped_by, history.optimizer_state = state.stopped or "epochs", state.optimizer_state
     call(hooks, "on_train_end", state)
     return state.params, history
+
+
+def note(history: History, costs: np.ndarray[Any, Any], alpha: float, seconds: float) -> Any:
+    """Record an epoch; the cost that early stopping watches, the validation cost if there is one."""
+    found = [row.copy() if row.ndim else float(row) for row in costs]
+    history.cost.append(found[0])
+    history.validation_cost.extend(found[1:])
+    history.learning_rate.append(alpha)
+    history.seconds.append(seconds)
+    return found[-1]
 
 
 NOT_FINITE = (
@@ -160,34 +176,37 @@ class Update:
         l2: float,
         schedule: Schedule,
         zero: Array,
+        alpha: float,
     ) -> None:
         self.step = training_step(backend, net, optimizer, l2)
         self.optimizer, self.schedule, self.zero = optimizer, schedule, zero
-        self.alpha = 0.0
+        self.alpha, self.first = alpha, True
 
     def epoch(
         self,
         state: TrainingState,
-        slots: Slots,
         order: Array,
         size: int,
         X: Array,
         Y: Array,
         weight: Array | None,
-    ) -> tuple[Slots, tuple[Array, Any]]:
-        """One update per batch of `size` rows; the new slots, and the sums of `training_step`."""
+        mean_weight: Array | None,
+    ) -> Array:
+        """One update per batch of `size` rows, noted in `state`; the sum of `training_step`."""
         n = order.shape[0]
-        params, total, mass = state.params, self.zero, None if weight is None else self.zero
+        params, slots, total = state.params, state.optimizer_state.slots, self.zero
         for start in range(0, n, size):
             rows = order[start : min(start + size, n)]
-            self.alpha = learning_rate(self.schedule, state.step)
+            if not self.first:  # the first one was asked for, and checked, before anything began
+                self.alpha = learning_rate(self.schedule, state.step)
+            self.first = False
             state.step += 1
             numbers = self.optimizer.coefficients(state.step, self.alpha)
-            params, slots, total, mass = self.step(
-                params, slots, total, mass, X, Y, weight, rows, numbers
+            params, slots, total = self.step(
+                params, slots, total, X, Y, weight, mean_weight, rows, numbers
             )
-        state.params = params
-        return slots, (total, n if mass is None else mass)
+        state.params, state.optimizer_state = params, OptimizerState(state.step, slots)
+        return total
 
 
 def evaluate_in_parts(
@@ -197,24 +216,29 @@ def evaluate_in_parts(
     X: Array,
     Y: Array,
     weight: Array | None,
+    mean_weight: Array | None,
     size: int = 1024,
-) -> tuple[Array, Array]:
-    """The sums of `evaluation_step` over all rows, `size` rows at a time: memory stays bounded."""
-    total = mass = zero
-    n = X.shape[-2]
+) -> Array:
+    """The sum of `evaluation_step` over all rows, `size` rows at a time: memory stays bounded."""
+    total, n = zero, X.shape[-2]
     for start in range(0, n, size):
         part = slice(start, min(start + size, n))
         w = None if weight is None else weight[..., part]
-        total, mass = evaluate(params, total, mass, X[..., part, :], Y[..., part, :], w)
-    return total, mass
+        total = evaluate(params, total, X[..., part, :], Y[..., part, :], w, mean_weight)
+    return total
 
 
 def check_kinds(net: Any, optimizer: Any, early_stopping: Any, epoch_order: Any) -> None:
     """Raise TypeError for what is no network, no optimizer, no rule of early stopping, no function."""
     if not isinstance(net, Network):
         raise TypeError(f"`net` is {net!r}; accepted: a portable_nn.Network")
-    if not isinstance(optimizer, Optimizer):
+    if not isinstance(optimizer, Optimizer) or type(optimizer).rule is Optimizer.rule:
         raise TypeError(f"`optimizer` is {optimizer!r}; accepted: one such as portable_nn.Adam()")
+    if "__eq__" not in vars(type(optimizer)):  # else two that differ would share one compiled step
+        raise TypeError(
+            f"`optimizer` is a {type(optimizer).__name__}, which is no dataclass itself; accepted: a "
+            "subclass of portable_nn.Optimizer decorated with @dataclasses.dataclass(frozen=True)"
+        )
     if early_stopping is not None and not isinstance(early_stopping, EarlyStopping):
         raise TypeError(f"`early_stopping` is {early_stopping!r}; accepted: a portable_nn.EarlyStopping")
     if epoch_order is not None and not callable(epoch_order):
@@ -223,15 +247,25 @@ def check_kinds(net: Any, optimizer: Any, early_stopping: Any, epoch_order: Any)
 
 def check_validation(
     net: Network, params: Parameters, validation: Any
-) -> tuple[Array, Array, Array | None] | None:
-    """(X, Y, sample_weight or None), checked as training data is; None if there is none."""
+) -> tuple[Array, Array, Array | None, Array | None] | None:
+    """(X, Y, weights, their mean), checked as training data is; None if there is none."""
     if validation is None:
         return None
     if not isinstance(validation, (tuple, list)) or len(validation) not in (2, 3):
-        raise TypeError(f"`validation` is {type(validation)}; accepted: (X, Y) or (X, Y, sample_weight)")
+        many = f" of {len(validation)}" if isinstance(validation, (tuple, list)) else ""
+        given = f"{type(validation).__name__}{many}"
+        raise TypeError(f"`validation` is a {given}; accepted: (X, Y) or (X, Y, sample_weight)")
     X, Y, weight = (*validation, None)[:3]
-    checks.admit(net.sizes, net.loss, params, X, Y, weight, prefix="validation ")
-    return X, Y, weight
+    backend = checks.admit(net.sizes, net.loss, params, X, Y, weight, prefix="validation ")
+    return X, Y, weight, None if weight is None else backend.xp.mean(weight, axis=-1)
+
+
+def permutations(seed: Any) -> Callable[[int, int], Any]:
+    """An `epoch_order` that draws permutations from one generator of the host."""
+    if not isinstance(seed, np.random.Generator):
+        checks.whole("seed", seed, 0)
+    random = np.random.default_rng(seed)
+    return lambda epoch, n: random.permutation(n)
 
 
 def check_order(order: Any, n: int) -> np.ndarray[Any, Any]:
@@ -251,6 +285,6 @@ def check_order(order: Any, n: int) -> np.ndarray[Any, Any]:
 
 def learning_rate(schedule: Schedule, step: int) -> float:
     """The schedule's learning rate as a Python float, if it is a finite number >= 0."""
-    if not callable(schedule):
+    if not callable(schedule) or isinstance(schedule, type):
         raise TypeError(f"`schedule` is {schedule!r}; accepted: a function of the step")
     return checks.number(f"schedule({step})", schedule(step), 0.0)

@@ -24,6 +24,7 @@ ORDER = [
     "batch",
     "initialization",
     "gradient_check",
+    "trial",
     "network",
     "optimizers",
     "schedules",

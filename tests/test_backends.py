@@ -56,6 +56,7 @@ def test_a_library_that_breaks_when_imported_is_reported_and_raises_nothing(
     monkeypatch.syspath_prepend(tmp_path)
 
     class Broken(NumpyBackend):
+        name = "broken"
         package = "broken_library"
         owns = classmethod(lambda cls, x: False)
 
@@ -163,6 +164,8 @@ def test_what_has_no_numbers_is_refused(backend):
     for wrong in (["a", "b"], [object()], np.array(["2020-01-01"], dtype="datetime64[D]")):
         with pytest.raises(TypeError, match=r"accepted: numbers or booleans|has no dtype 'datetime64"):
             backend.asarray(wrong)
+    with pytest.raises(TypeError, match="a masked array was given"):
+        backend.asarray(np.ma.array([1.0, 2.0], mask=[True, False]))
     with pytest.raises(TypeError, match=r"has no dtype 'float128'|has no dtype 'longdouble'"):
         backend.asarray(np.ones(3, dtype=np.longdouble))
 
@@ -170,6 +173,16 @@ def test_what_has_no_numbers_is_refused(backend):
 def test_an_unknown_device_is_refused_with_those_there_are(backend):
     with pytest.raises((ValueError, ImportError), match=r"no device 'nowhere'"):
         backends.get(backend.name, "nowhere")
+
+
+def test_arrays_move_between_the_devices_of_a_library():
+    pytest.importorskip("array_api_strict", reason="array_api_strict is not installed")
+    first = backends.get("array_api_strict")
+    second = backends.get(first, "device1")
+    assert second is not first
+    x = first.asarray(np.ones((2, 3)))
+    assert_place(second.asarray(x), second, "float64", (2, 3))
+    assert_place(first.asarray(second.asarray(x)), first, "float64", (2, 3))
 
 
 def test_arrays_move_between_libraries_only_when_asked(backend):
@@ -252,12 +265,35 @@ def test_a_backend_of_ones_own_owns_its_arrays(given, clean_registry):
         ("mine", ":C", "package.module:Class"),
         ("mine", dict, "package.module:Class"),
         ("mine", None, "package.module:Class"),
+        ("mine", NumpyBackend, "calls itself 'numpy'; accepted: .*'mine'"),
     ],
 )
 def test_a_registration_that_cannot_be_is_refused(name, place, message, clean_registry):
     with pytest.raises((TypeError, ValueError), match=message):
         backends.register(name, place)
     assert "mine" not in backends.names()
+
+
+@pytest.mark.parametrize("missing", ["name", "package", "namespace", "owns"])
+def test_a_backend_that_lacks_what_only_it_can_say_is_refused(missing, clean_registry):
+    class Whole(pnn.backends.Backend):
+        name, package = "mine", "numpy"
+        namespace = classmethod(lambda cls: np)
+        owns = classmethod(lambda cls, x: False)
+
+    kept = {k: v for k, v in vars(Whole).items() if not k.startswith("__") and k != missing}
+    with pytest.raises(TypeError, match=rf"lacks {missing}: define it"):
+        backends.register("mine", type("Partial", (pnn.backends.Backend,), kept))
+    backends.register("mine", Whole)
+
+
+@pytest.mark.parametrize("owns", [lambda cls, x: isinstance(x, np.ndarray), lambda cls, x: 1 / 0])
+def test_a_backend_of_ones_own_takes_no_arrays_of_a_built_in_library(owns, clean_registry):
+    greedy = type("Greedy", (TaggedBackend,), {"name": "greedy", "owns": classmethod(owns)})
+    backends.register("greedy", greedy)
+    assert backends.of(np.ones(3)) is backends.get("numpy")
+    with pytest.raises(TypeError, match="was given; accepted"):
+        backends.of("no array")
 
 
 def test_a_registered_place_that_does_not_exist_is_reported_when_used(clean_registry, capsys):
@@ -267,7 +303,7 @@ def test_a_registered_place_that_does_not_exist_is_reported_when_used(clean_regi
     pnn.show_backends()
     assert "No module named 'no_such_package'" in capsys.readouterr().out
     assert backends.of(np.ones(3)).name == "numpy"
-    with pytest.raises(ImportError):
+    with pytest.raises(pnn.BackendUnavailableError, match=r"no_such_package.module:Backend'.*imported"):
         backends.get("mine")
 
 

@@ -15,6 +15,8 @@ import portable_nn as pnn
 from portable_nn.batch import batch_cost, batch_gradients
 from portable_nn.equations import ACTIVATIONS, LOSSES, backward, forward, huber, leaky_relu, output_delta
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*is not meant for")  # every pair is tested
+
 mpmath.mp.dps = 60
 xp = pnn.backends.get("numpy").xp
 
@@ -246,6 +248,27 @@ def test_a_cross_entropy_with_another_activation_is_finite_where_it_saturates(dt
         assert all(np.all(np.isfinite(a)) for a in flat(grads))
 
 
+@pytest.mark.parametrize("delta", [0.5, 2.0])
+def test_huber_is_squared_up_to_delta_and_absolute_beyond(delta):
+    A, Y = np.array([[0.25, 3.0, -3.0]]), np.zeros((1, 3))
+    loss = huber(delta)
+    far = delta * (3 - delta / 2)
+    np.testing.assert_allclose(loss.value(xp, A, Y), [[0.03125, far, far]], rtol=1e-15)
+    np.testing.assert_allclose(loss.derivative(xp, A, Y), [[0.25, delta, -delta]], rtol=1e-15)
+
+
+def test_poisson_is_half_the_deviance_and_finite_where_a_unit_is_dead(dtype):
+    A, Y = np.array([[2.0, 3.0, 0.5]], dtype=dtype), np.array([[3.0, 0.0, 0.5]], dtype=dtype)
+    exact = [[2 - 3 + 3 * np.log(1.5), 3.0, 0.0]]
+    np.testing.assert_allclose(LOSSES["poisson"].value(xp, A, Y), exact, rtol=1e-6, atol=1e-7)
+    for output in ("relu", "softplus"):
+        net = pnn.Network((1, 1), (output,), "poisson")
+        params = [(np.array([[-200.0]], dtype=dtype), np.zeros((1, 1), dtype=dtype))]
+        J, grads = net.cost_and_gradients(params, np.ones((1, 1), dtype), np.full((1, 1), 5, dtype))
+        assert np.isfinite(J)
+        assert all(np.isfinite(a) for a in flat(grads))
+
+
 # ---- stacks of networks, and shapes --------------------------------------------------------------
 
 sizes = st.lists(st.integers(1, 5), min_size=2, max_size=5)
@@ -308,21 +331,31 @@ def test_gradients_with_dropout_masks_match_two_sided_differences(random):
         _, A = forward(xp, p, X.T, net.g, masks)
         return float(-np.sum(Y.T * np.log(A[-1])) / len(X))
 
-    _, grads, _ = batch_gradients(xp, net.g, net.loss, params, X, Y, masks=masks)
+    _, grads = batch_gradients(xp, net.g, net.loss, params, X, Y, masks=masks)
     assert worst(flat(grads), numeric_gradients(J, params)) < 1e-7
     _, A = forward(xp, params, X.T, net.g, masks)
     assert np.all(A[1][masks[0] == 0] == 0)
 
 
-def test_a_batch_whose_weights_are_all_zero_moves_nothing(random):
+def test_batches_that_share_a_mean_weight_add_up_to_the_whole(random):
     net = network()
-    params, X, Y = problem(net, random)
-    J, grads, total = batch_gradients(xp, net.g, net.loss, params, X, Y, 0.5, np.zeros(len(X)))
-    assert (J, total) == (0, 0)
-    assert all(np.all(a == 0) for a in flat(grads))
+    params, X, Y = problem(net, random, n=8)
+    w = np.array([0, 0, 0, 0, 1.0, 2.0, 3.0, 10.0])  # the first half's own weights are all zero
+    whole, expected = net.cost_and_gradients(params, X, Y, l2=0.5, sample_weight=w)
+    halves = [
+        batch_gradients(xp, net.g, net.loss, params, X[h], Y[h], 0.5, w[h], np.mean(w))
+        for h in (slice(0, 4), slice(4, 8))
+    ]
+    norm = sum(
+        np.sum(W * W) for W, _ in params
+    )  # each half has the penalty l2/(2 B w): twice the whole's
+    extra = 0.5 / (2 * 8 * np.mean(w)) * norm
+    assert np.mean([J for J, _ in halves]) - extra == pytest.approx(float(whole), rel=1e-13)
+    bias = (halves[0][1][0][1] + halves[1][1][0][1]) / 2
+    np.testing.assert_allclose(bias, expected[0][1], rtol=1e-12)
 
 
-def test_the_cost_is_the_formula_of_the_contract(random):
+def test_the_cost_is_its_formula(random):
     net = network("relu", "identity", "squared_error")
     params, X, Y = problem(net, random)
     w = random.uniform(0.5, 2, size=len(X))
@@ -336,4 +369,5 @@ def test_the_cost_is_the_formula_of_the_contract(random):
     assert net.cost(params, X, Y, l2=0.7) == pytest.approx(
         np.mean(L) + 0.7 / (2 * len(X)) * norm, rel=1e-13
     )
-    assert batch_cost(xp, net.g, net.loss, params, X, Y)[1] == len(X)
+    half = batch_cost(xp, net.g, net.loss, params, X, Y, 0.7, w, 2 * np.mean(w))
+    assert half == pytest.approx(float(net.cost(params, X, Y, l2=0.7, sample_weight=w)) / 2, rel=1e-13)

@@ -9,6 +9,8 @@ import pytest
 from helpers import assert_place, flat, network, problem, relative, to
 
 import portable_nn as pnn
+from portable_nn.batch import batch_cost
+from portable_nn.gradient_check import worst_difference
 
 
 def test_a_network_is_frozen_hashable_and_equal_by_value():
@@ -41,6 +43,12 @@ def test_initial_parameters_have_the_spread_of_their_scheme():
         assert (W1.shape, b1.shape, W2.shape, b2.shape) == ((400, 300), (400, 1), (200, 400), (200, 1))
 
 
+@pytest.mark.parametrize("name", ["relu", "leaky_relu", "elu", "selu", "softplus", "silu", "gelu"])
+def test_auto_is_he_for_the_relu_family(name):
+    net = pnn.Network((30, 40), (name,), "squared_error")
+    np.testing.assert_array_equal(net.initialize()[0][0], net.initialize(scheme="he")[0][0])
+
+
 def test_a_stack_starts_from_one_seed_per_network():
     net = network()
     stack = net.initialize(seed=[4, 9], stack=(2,), dtype="float64")
@@ -71,6 +79,23 @@ def test_the_gradient_check_finds_right_gradients_right(backend, random):
     assert net.check_gradients(to(backend, params), x, y, l2=0.2, sample_weight=w) < 1e-7
 
 
+def test_the_gradient_check_looks_at_every_entry(random):
+    net = pnn.Network((50, 40, 3), ("tanh", "softmax"), "categorical_cross_entropy")
+    params = net.initialize(dtype="float64")
+    last = np.zeros((40, 50))
+    last[-1, -1] = 1.0
+
+    X, Y = random.normal(size=(4, 50)), np.eye(3)[[0, 1, 2, 0]]
+    _, grads = net.cost_and_gradients(params, X, Y)
+
+    def J(p):
+        return batch_cost(pnn.backends.get("numpy").xp, net.g, net.loss, p, X, Y)
+
+    assert worst_difference(J, params, grads, 1e-5) < 1e-7
+    wrong = [(grads[0][0] + last, grads[0][1]), grads[1]]
+    assert worst_difference(J, params, wrong, 1e-5) > 0.1
+
+
 def test_the_gradient_check_finds_a_wrong_derivative(random):
     wrong = pnn.Activation("wrong", lambda xp, Z: xp.tanh(Z), lambda xp, Z: 1 - xp.tanh(Z))
     net = pnn.Network((4, 5, 3), (wrong, "softmax"), "categorical_cross_entropy")
@@ -89,6 +114,71 @@ def test_an_activation_and_a_loss_of_ones_own(backend, random):
     assert float(net.cost(trained, x, y)) < start
 
 
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (
+            lambda: pnn.Activation("mine", np.sin, np.cos),
+            r"`g` of Activation\('mine'\) fails.*g\(xp, Z\)",
+        ),
+        (
+            lambda: pnn.Activation("mine", lambda xp, Z: np.float64(2) * Z, lambda xp, Z: Z),
+            "dtype float64",
+        ),
+        (
+            lambda: pnn.Activation("mine", lambda xp, Z: Z, lambda xp, Z: Z.T),
+            r"`g_prime`.*shape \(2, 3\)",
+        ),
+        (lambda: pnn.Activation("mine", lambda xp, Z: Z, None, lambda xp, Z: Z), r"`delta`.*fails"),
+        (
+            lambda: pnn.Loss("mine", lambda xp, A, Y: xp.mean((A - Y) ** 2), lambda xp, A, Y: A),
+            r"shape \(\)",
+        ),
+        (lambda: pnn.Loss("mine", lambda xp, A, Y: (A - Y).T, lambda xp, A, Y: A), r"shape \(2, 3\)"),
+        (lambda: pnn.Loss("mine", lambda xp, A, Y: A, lambda xp, A, Y: 1.0), "`derivative`.*fails"),
+    ],
+)
+def test_an_activation_or_a_loss_of_ones_own_is_tried_on_a_tiny_batch_first(make, message):
+    mine = make()
+    activation = mine if isinstance(mine, pnn.Activation) else "tanh"
+    loss = mine if isinstance(mine, pnn.Loss) else "squared_error"
+    with pytest.raises((TypeError, ValueError), match=message):
+        pnn.Network((4, 3), (activation,), loss)
+
+
+@pytest.mark.parametrize(
+    ("output", "loss", "units", "message"),
+    [
+        (
+            "identity",
+            "binary_cross_entropy",
+            3,
+            "'identity' is not meant for .*: use sigmoid or softmax",
+        ),
+        ("relu", "categorical_cross_entropy", 3, "'relu' is not meant for categorical.*: use softmax"),
+        ("tanh", "poisson", 3, "'tanh' is not meant for poisson: use softplus"),
+        (
+            "softmax",
+            "categorical_cross_entropy",
+            1,
+            "softmax is not meant for a single output.*use sigmoid",
+        ),
+    ],
+)
+def test_an_output_that_the_loss_has_no_meaning_for_is_warned_of(output, loss, units, message):
+    with pytest.warns(UserWarning, match=message) as caught:
+        pnn.Network((4, units), (output,), loss)
+    assert caught[0].filename == __file__
+
+
+def test_the_gradient_check_is_right_at_a_kink(random):
+    net = pnn.Network((3, 5, 4, 1), ("relu", "relu", "sigmoid"), "binary_cross_entropy")
+    X = random.normal(size=(20, 3))
+    Y = (X[:, :1] > 0).astype("float64")
+    for seed in range(4):  # biases of zero: where the first layer is dead, z = 0 in the second
+        assert net.check_gradients(net.initialize(seed=seed, dtype="float64"), X, Y) < 1e-6
+
+
 def test_an_activation_named_like_the_matched_one_is_not_taken_for_it(random):
     fake = pnn.Activation("softmax", lambda xp, Z: xp.exp(-Z * Z), lambda xp, Z: -2 * Z * xp.exp(-Z * Z))
     net = pnn.Network((4, 3), (fake,), "categorical_cross_entropy")
@@ -101,6 +191,12 @@ def test_a_network_can_be_traced_by_jax(random):
     params, X, Y = problem(net, random)
     J, grads = jax.jit(net.cost_and_gradients)(params, X, Y)
     assert float(J) == pytest.approx(float(net.cost(params, X, Y)), rel=1e-12)
+    x, y = jax.numpy.asarray(X), jax.numpy.asarray(Y)
+    closed_over = jax.jit(jax.grad(lambda p: net.cost(p, x, y)))(
+        [(jax.numpy.asarray(W), jax.numpy.asarray(b)) for W, b in params]
+    )
+    for ours, theirs in zip(flat(grads), flat(closed_over), strict=True):
+        assert relative(ours, theirs) < 1e-12
     autodiff = jax.grad(lambda p: net.cost(p, jax.numpy.asarray(X), jax.numpy.asarray(Y)))(
         [(jax.numpy.asarray(W), jax.numpy.asarray(b)) for W, b in params]
     )
@@ -116,6 +212,9 @@ def test_a_network_can_be_traced_by_jax(random):
         lambda: pnn.Activation("mine", [1], abs),
         lambda: pnn.Loss("mine", abs, {}),
         lambda: pnn.Loss("mine", abs, abs, targets="labels"),
+        lambda: pnn.Loss("mine", abs, abs, matched="sigmoid"),
+        lambda: pnn.Loss("mine", abs, abs, value_from_Z=3),
+        lambda: pnn.Activation("mine", abs, abs, 5),
     ],
 )
 def test_an_activation_or_a_loss_that_cannot_be_is_refused(make):
@@ -153,6 +252,7 @@ def test_a_network_that_cannot_be_is_refused(arguments, message):
         ({"scheme": "xavier"}, "unknown scheme 'xavier'; known: auto, glorot, he, normal"),
         ({"dtype": "float16"}, "`dtype` is 'float16'; accepted: float32 or float64"),
         ({"dtype": "int64"}, "`dtype`.*accepted"),
+        ({"dtype": None}, "`dtype` is None"),
         ({"stack": 3}, "`stack` is 3"),
         ({"stack": (0,)}, "`stack` is 0"),
         ({"seed": -1}, "`seed` is -1"),
@@ -222,7 +322,10 @@ BAD_TARGETS = {
     "weights are too few": (lambda p, X, Y, w: (p, X, Y, w[:6]), r"`sample_weight` has shape \(6,\)"),
     "weights are a column": (lambda p, X, Y, w: (p, X, Y, w[:, None]), "`sample_weight` has shape"),
     "a weight is negative": (lambda p, X, Y, w: (p, X, Y, replaced(w, -1)), "`sample_weight`.*negative"),
-    "weights are zero": (lambda p, X, Y, w: (p, X, Y, 0 * w), "`sample_weight` is zero"),
+    "weights are zero": (lambda p, X, Y, w: (p, X, Y, 0 * w), "`sample_weight` has a sum of zero"),
+    "weights are tiny": (lambda p, X, Y, w: (p, X, Y, w * 1e-320), "`sample_weight` has a sum of zero"),
+    "weights overflow": (lambda p, X, Y, w: (p, X, Y, w * 1e308), "`sample_weight` has a sum of zero"),
+    "Y is nearly a distribution": (lambda p, X, Y, w: (p, X, Y * 1.001, w), "`Y`.*add up to 1"),
     "weights are NaN": (lambda p, X, Y, w: (p, X, Y, w * np.nan), "`sample_weight` has NaN"),
 }
 

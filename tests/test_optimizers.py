@@ -84,6 +84,15 @@ def test_adamw_is_adam_and_a_decay_of_the_parameter():
     assert c[0, 0] == pytest.approx(b[0, 0] - 0.1 * 0.25 * 1.0, rel=1e-14)
 
 
+def test_adamw_decays_by_the_learning_rate_of_the_update():
+    params = [(np.array([[2.0]]), np.array([[1.0]]))]
+    grads = [(np.array([[3.0]]), np.array([[-3.0]]))]
+    adam, decayed = pnn.Adam(9.0), pnn.AdamW(9.0, weight_decay=0.25)
+    ((W, _),), _ = adam.update(params, grads, adam.init(params), learning_rate=0.1)
+    ((V, _),), _ = decayed.update(params, grads, decayed.init(params), learning_rate=0.1)
+    assert V[0, 0] == pytest.approx(W[0, 0] - 0.1 * 0.25 * 2.0, rel=1e-14)
+
+
 def test_a_learning_rate_may_be_given_for_one_update():
     params = [(np.array([[1.0]]), np.array([[0.0]]))]
     grads = [(np.array([[1.0]]), np.array([[1.0]]))]
@@ -109,6 +118,7 @@ def test_numbers_of_numpy_become_plain_floats_so_that_no_dtype_is_widened(random
         (lambda: pnn.SGD("fast"), "`learning_rate`"),
         (lambda: pnn.SGD(0.1, momentum=1.0), "`momentum`"),
         (lambda: pnn.SGD(0.1, nesterov=True), "`nesterov`"),
+        (lambda: pnn.SGD(0.1, momentum=0.9, nesterov="no"), "`nesterov`"),
         (lambda: pnn.Adam(beta_1=1.0), "`beta_1`"),
         (lambda: pnn.Adam(beta_2=-0.1), "`beta_2`"),
         (lambda: pnn.Adam(epsilon=0.0), "`epsilon`"),
@@ -138,7 +148,16 @@ def test_gradients_or_a_state_of_something_else_are_refused(random):
     ):
         with pytest.raises((TypeError, ValueError), match="accepted"):
             optimizer.update(params, grads, state)
-    for wrong in (None, pnn.SGD().init(params), (0, []), optimizer.init([(W, b), (W, b)])):
+    wide = [(np.ones((3, 9)), b)]
+    narrow = [(W.astype("float32"), b.astype("float32"))]
+    for wrong in (
+        None,
+        pnn.SGD().init(params),
+        (0, []),
+        optimizer.init([(W, b), (W, b)]),
+        optimizer.init(wide),
+        optimizer.init(narrow),
+    ):
         with pytest.raises(ValueError, match=r"`state`.*accepted"):
             optimizer.update(params, params, wrong)
     for rate in (-1.0, float("inf"), "1"):
@@ -149,7 +168,8 @@ def test_gradients_or_a_state_of_something_else_are_refused(random):
 def test_schedules_are_their_formulas():
     assert schedules.constant(0.1)(7) == 0.1
     assert schedules.step_decay(0.8, every=10, factor=0.5)(29) == 0.2
-    assert schedules.inverse_time(0.1, rate=1.0, every=10)(30) == pytest.approx(0.1 / 4)
+    assert schedules.inverse_time(0.1, rate=1.0, every=10)(35) == pytest.approx(0.1 / 4.5)
+    assert schedules.step_decay(1e-3, every=1, factor=1e100)(9) == math.inf
     cosine = schedules.cosine(0.2, steps=100, final=0.1)
     assert [cosine(0), cosine(50), cosine(100), cosine(500)] == pytest.approx([0.2, 0.15, 0.1, 0.1])
     cycle = schedules.one_cycle(1.0, steps=100)

@@ -10,6 +10,8 @@ from helpers import PAIRS, flat, network, problem, worst
 import portable_nn as pnn
 from portable_nn.equations import ACTIVATIONS
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*is not meant for")  # every pair is tested
+
 
 def torch_pieces() -> tuple[Any, dict[str, Any], dict[str, Any]]:
     torch = pytest.importorskip("torch", reason="torch is not installed: no autograd to compare with")

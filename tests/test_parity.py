@@ -9,6 +9,8 @@ from helpers import PAIRS, assert_place, flat, host, network, problem, to, worst
 import portable_nn as pnn
 from portable_nn.equations import ACTIVATIONS
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*is not meant for")  # every pair is tested
+
 TOLERANCE = {"float64": 1e-12, "float32": 1e-5}
 OPTIMIZERS = {
     "sgd": pnn.SGD(0.1),

@@ -77,3 +77,7 @@ def test_the_examples_say_what_is_missing_without_a_traceback(name):
             check=False,
         )
         assert "Traceback" not in done.stderr
+        if missing in (("matplotlib",) if "shallow" in name else ("matplotlib", "sklearn", "tqdm")):
+            assert done.returncode == 1
+            assert f"needs the package {missing}" in done.stderr
+            assert "pip install" in done.stderr

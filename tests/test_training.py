@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import sys
 
 import numpy as np
@@ -21,16 +22,17 @@ def by_hand(net, params, X, Y, optimizer, orders, size, w=None, l2=0.0, rate=lam
     """The loop written out: batches in the order given, one update each; and the epochs' mean costs."""
     state, costs, step = optimizer.init(params), [], 0
     for order in orders:
-        total = mass = 0.0
+        total = 0.0
         for start in range(0, len(order), size):
             rows = order[start : start + size]
             v = None if w is None else w[rows]
             J, grads = net.cost_and_gradients(params, X[rows], Y[rows], l2=l2, sample_weight=v)
-            weight = len(rows) if w is None else v.sum()
-            total, mass = total + float(J) * weight, mass + weight
+            share = 1.0 if w is None else v.mean() / w.mean()  # the batch counts by its weights
+            total += float(J) * share * len(rows)
+            grads = [(share * dW, share * db) for dW, db in grads]
             params, state = optimizer.update(params, grads, state, learning_rate=rate(step))
             step += 1
-        costs.append(total / mass)
+        costs.append(total / len(order))
     return params, costs
 
 
@@ -56,9 +58,87 @@ def test_fit_is_the_loop_over_shuffled_batches(weighted, case, random):
     assert history.best_epoch is None
 
 
+@pytest.mark.parametrize("optimizer", [pnn.Adam(0.01), pnn.SGD(0.1, momentum=0.9)])
+def test_training_can_be_gone_on_with(optimizer, case, backend):
+    net, params, X, Y = case
+    ours, x, y = to(backend, params), backend.asarray(X), backend.asarray(Y)
+    schedule = pnn.schedules.cosine(0.05, steps=30)
+    options = {"optimizer": optimizer, "batch_size": 8, "schedule": schedule}
+    whole, _ = pnn.fit(net, ours, x, y, epochs=5, seed=np.random.default_rng(3), **options)
+    random = np.random.default_rng(3)
+    part, history = pnn.fit(net, ours, x, y, epochs=2, seed=random, **options)
+    state = history.optimizer_state
+    assert state.t == 10
+    part, _ = pnn.fit(net, part, x, y, epochs=3, seed=random, optimizer_state=state, **options)
+    for a, b in zip(host(backend, part), host(backend, whole), strict=True):
+        np.testing.assert_array_equal(a, b)
+    with pytest.raises(ValueError, match="`state`"):
+        pnn.fit(net, part, x, y, pnn.RMSprop(), optimizer_state=pnn.Adam().init(part))
+
+
+def test_the_defaults_are_adam_and_batches_of_128(case):
+    net, params, X, Y = case
+    X, Y = np.tile(X, (5, 1)), np.tile(Y, (5, 1))
+    steps = []
+
+    class Count(pnn.Callback):
+        def on_epoch_end(self, state):
+            steps.append(state.step)
+
+    found, history = pnn.fit(net, params, X, Y, callbacks=[Count()])
+    expected, _ = pnn.fit(net, params, X, Y, pnn.Adam(), epochs=10, batch_size=128, seed=0)
+    assert steps[-1] == 20
+    assert len(history.seconds) == 10
+    assert all(s > 0 for s in history.seconds)
+    for a, b in zip(flat(found), flat(expected), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_one_step_is_compiled_once_and_fused_from_the_backends_pieces(case, monkeypatch):
+    net, params, X, Y = case
+    numpy = pnn.backends.get("numpy")
+    compiled, fused = [], []
+    original = type(numpy).compile
+    monkeypatch.setattr(type(numpy), "compile", lambda s, f: (compiled.append(f), original(s, f))[1])
+    monkeypatch.setattr(type(numpy), "fuse", lambda s, f: (fused.append(f), f)[1])
+    optimizer = pnn.Adam(0.0123)  # no other test has trained with it
+    for _ in range(2):
+        pnn.fit(net, params, X, Y, optimizer, epochs=2, batch_size=8)
+    assert len([f for f in compiled if f.__name__ == "step"]) == 1
+    assert optimizer.rule in fused
+    assert {net.g[0].g, net.g[0].g_prime} <= set(fused)
+
+
+def test_an_optimizer_that_is_no_dataclass_is_refused(case):
+    net, params, X, Y = case
+
+    class Mine(pnn.Optimizer):
+        def rule(self, xp, theta, g, *rest):
+            return (theta,)
+
+    with pytest.raises(TypeError, match=r"`optimizer` is a Mine.*dataclass"):
+        pnn.fit(net, params, X, Y, Mine())
+
+
+def test_weights_count_in_small_batches_too(random):
+    X = random.normal(size=(60, 2))
+    Y = (random.uniform(size=(60, 1)) < 0.5).astype("float64")
+    w = np.where(Y[:, 0] == 1, 20.0, 1.0)
+    net = pnn.Network((2, 1), ("sigmoid",), "binary_cross_entropy")
+    params = net.initialize(dtype="float64")
+    rates = pnn.schedules.inverse_time(0.05, every=300)
+    biases = [
+        pnn.fit(net, params, X, Y, epochs=60, batch_size=size, sample_weight=w, schedule=rates)[0][0][
+            1
+        ].item()
+        for size in (1, 4, 60)
+    ]
+    assert min(biases) > 1.0  # without weights it would be near 0
+
+
 def test_the_order_of_the_examples_can_be_given(case):
     net, params, X, Y = case
-    orders = [np.arange(40)[::-1], np.array([3, 3, 5])]
+    orders = [np.arange(40)[::-1], np.array([3, 3, 5]).tolist()]
     expected, _ = by_hand(net, params, X, Y, pnn.SGD(0.1), orders, 8)
     trained, _ = pnn.fit(
         net,
@@ -171,7 +251,19 @@ def test_early_stopping_without_validation_data_watches_the_training_cost(case):
     net, params, X, Y = case
     rule = pnn.EarlyStopping(patience=2, min_delta=10.0)  # no epoch can be that much better
     _, history = pnn.fit(net, params, X, Y, epochs=50, early_stopping=rule)
-    assert (history.epochs, history.best_epoch) == (3, 1)
+    assert history.epochs == 3  # patience counts from the first epoch
+    assert history.best_epoch == 1 + int(np.argmin(history.cost))
+
+
+def test_the_best_epoch_is_the_lowest_also_with_min_delta(case):
+    net, params, X, Y = case
+    rule = pnn.EarlyStopping(patience=3, min_delta=0.02)
+    best, history = pnn.fit(
+        net, params, X, Y, pnn.Adam(0.01), epochs=60, early_stopping=rule, validation=(X, Y)
+    )
+    assert history.stopped_by == "early stopping"
+    assert history.best_epoch == 1 + int(np.argmin(history.validation_cost))
+    assert float(net.cost(best, X, Y)) == pytest.approx(min(history.validation_cost), rel=1e-12)
 
 
 def test_callbacks_see_every_epoch_and_can_stop_the_training(case):
@@ -230,6 +322,8 @@ def test_a_cost_that_is_not_finite_stops_and_keeps_the_last_finite_parameters(ca
     for a, b in zip(host(backend, caught.value.params), host(backend, expected), strict=True):
         np.testing.assert_array_equal(a, b)
     assert caught.value.history.cost == history.cost
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert (str(again), again.epoch) == (str(caught.value), 2)
 
 
 def test_parameters_that_break_in_the_very_last_update_are_noticed(case):
@@ -246,6 +340,13 @@ def test_parameters_that_break_in_the_very_last_update_are_noticed(case):
             batch_size=None,
             schedule=lambda s: 1e200,
         )
+
+
+def test_a_validation_cost_that_is_not_finite_stops_the_training(case):
+    net = network("identity", "identity", "squared_error")
+    _, params, X, Y = case
+    with pytest.raises(pnn.NonFiniteCostError, match="epoch 1"):
+        pnn.fit(net, params, X, Y, epochs=2, validation=(X * 1e200, Y))
 
 
 def test_a_stack_trains_as_its_networks_would_alone(case, backend):
@@ -273,6 +374,9 @@ def test_the_host_reads_once_an_epoch(case, backend, monkeypatch):
     monkeypatch.setattr(
         type(backend), "to_numpy", lambda self, a: (reads.append(1), original(self, a))[1]
     )
+    if backend.name == "array_api_strict":  # nor is a value looked at behind to_numpy
+        for look in ("__float__", "__bool__", "__int__"):
+            monkeypatch.setattr(type(x), look, lambda self, look=look: pytest.fail(look))
     counts = []
     for epochs in (2, 7):
         reads.clear()
@@ -293,7 +397,11 @@ def test_the_host_reads_once_an_epoch(case, backend, monkeypatch):
         ({"batch_size": 0}, "`batch_size` is 0"),
         ({"batch_size": True}, "`batch_size` is True"),
         ({"l2": -1}, "`l2` is -1"),
-        ({"seed": "zero"}, "zero|seed|SeedSequence"),
+        ({"seed": "zero"}, "`seed` is 'zero'; accepted"),
+        ({"seed": -1}, "`seed` is -1; accepted"),
+        ({"seed": None}, "`seed` is None; accepted"),
+        ({"optimizer": pnn.Optimizer()}, "`optimizer` is .*; accepted: one such as"),
+        ({"schedule": pnn.schedules.cosine}, "`schedule` is .*; accepted: a function"),
         ({"early_stopping": True}, "`early_stopping` is True; accepted"),
         ({"schedule": 0.1}, "`schedule` is 0.1; accepted: a function"),
         ({"schedule": lambda step: -1.0}, r"`schedule\(0\)` is -1.0"),
@@ -307,7 +415,8 @@ def test_the_host_reads_once_an_epoch(case, backend, monkeypatch):
         ({"epoch_order": lambda e, n: np.array([])}, "`epoch_order` gave an array"),
         ({"epoch_order": lambda e, n: np.array([[1]])}, "`epoch_order` gave an array"),
         ({"epoch_order": lambda e, n: np.array([0.5])}, "`epoch_order` gave an array"),
-        ({"validation": 3}, "`validation` is"),
+        ({"validation": 3}, "`validation` is a int; accepted"),
+        ({"validation": (np.ones((2, 4)),)}, "`validation` is a tuple of 1; accepted"),
         ({"validation": (np.ones((2, 3)), np.ones((2, 3)))}, r"`validation X` has shape \(2, 3\)"),
         ({"validation": (np.ones((2, 4)), np.ones((2, 3)))}, "`validation Y`.*add up to 1"),
         ({"sample_weight": -np.ones(40)}, "`sample_weight` has negative"),
@@ -318,6 +427,9 @@ def test_bad_arguments_are_refused_before_anything_is_trained(options, message, 
     begun = []
 
     class Witness(pnn.Callback):
+        def on_train_begin(self, state):
+            begun.append(state.epoch)
+
         def on_epoch_end(self, state):
             begun.append(state.epoch)
 
@@ -338,7 +450,9 @@ def test_what_is_no_network_and_a_stack_with_early_stopping_are_refused(case):
         pnn.fit(net, stack, X, Y, early_stopping=pnn.EarlyStopping())
 
 
-@pytest.mark.parametrize("options", [{"patience": 0}, {"patience": 1.5}, {"min_delta": -1.0}])
+@pytest.mark.parametrize(
+    "options", [{"restore_best": "no"}, {"patience": 0}, {"patience": 1.5}, {"min_delta": -1.0}]
+)
 def test_a_rule_of_early_stopping_that_cannot_be_is_refused(options):
     with pytest.raises((TypeError, ValueError), match="accepted"):
         pnn.EarlyStopping(**options)

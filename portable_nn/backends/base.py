@@ -7,7 +7,6 @@ has a default here that holds for any library of the standard. No equation lives
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -146,6 +145,11 @@ class Backend:
             )
         return getattr(self.xp, name)
 
+    def widest_float(self) -> Any:
+        """float64 where this device has it, else float32: sums over an epoch are kept in it."""
+        here = self.xp.__array_namespace_info__().dtypes(device=self.device)
+        return here.get("float64", here["float32"])
+
     def index_dtype(self) -> Any:
         """The dtype in which this library wants indices."""
         return self.xp.__array_namespace_info__().default_dtypes(device=self.device)["indexing"]
@@ -197,4 +201,8 @@ def to_host(x: Any) -> np.ndarray[Any, Any]:
     from portable_nn.backends.registry import owner  # noqa: PLC0415  (the registry knows the classes)
 
     backend = owner(x)
+    if isinstance(x, np.ma.MaskedArray):
+        raise TypeError(
+            "a masked array was given; accepted: one without a mask: x.filled(value) has none"
+        )
     return np.asarray(x) if backend is None else backend.to_numpy(x)

@@ -19,7 +19,7 @@ class CupyBackend(Backend):
     package = "cupy"
     remedy = (
         "it needs an NVIDIA GPU with its driver, and: pip install 'portable-nn[cuda13]' "
-        "(or [cuda12] for CUDA 12)"
+        "(or [cuda12] for CUDA 12), and the CUDA toolkit's libraries: 'cupy-cuda13x[ctk]' brings them"
     )
 
     @classmethod

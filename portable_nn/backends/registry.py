@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import functools
 import importlib
-import importlib.metadata
+import inspect
 import threading
 import warnings
 from typing import Any
 
 from portable_nn.backends.base import Backend
-from portable_nn.errors import UnknownBackendError, unknown_name
+from portable_nn.errors import BackendUnavailableError, UnknownBackendError, unknown_name
 
 HERE = __name__.rpartition(".")[0]
 BUILT_IN = {
@@ -20,6 +20,7 @@ BUILT_IN = {
     "numpy": f"{HERE}.numpy_backend:NumpyBackend",
     "torch": f"{HERE}.torch_backend:TorchBackend",
 }
+LIBRARIES = ("array_api_strict", "cupy", "jax", "jaxlib", "numpy", "torch")
 ENTRY_POINTS = "portable_nn.backends"
 
 _registered: dict[str, str | type[Backend]] = {}
@@ -31,6 +32,8 @@ _lock = threading.RLock()
 @functools.cache
 def entry_points() -> dict[str, str]:
     """The backends that installed packages declare; a name that is built in cannot be taken."""
+    import importlib.metadata  # noqa: PLC0415  (a third of the time of importing this package)
+
     found = {}
     for point in importlib.metadata.entry_points(group=ENTRY_POINTS):
         if point.name in BUILT_IN:
@@ -73,8 +76,8 @@ def register(name: str, backend: str | type[Backend]) -> None:
         module, colon, attribute = backend.partition(":")
         if not (module and colon and attribute):
             raise ValueError(f"`backend` is {backend!r}; accepted: 'package.module:Class', or the class")
-    elif not (isinstance(backend, type) and issubclass(backend, Backend)):
-        raise TypeError(f"`backend` is {backend!r}; accepted: 'package.module:Class', or the class")
+    else:
+        check_name(name, check_class(backend))
     with _lock:
         _registered[name] = backend
         _owners.clear()
@@ -84,12 +87,36 @@ def register(name: str, backend: str | type[Backend]) -> None:
 def import_class(location: str) -> type[Backend]:
     """The class at ``"package.module:Class"``."""
     module, _, attribute = location.partition(":")
-    found = getattr(importlib.import_module(module), attribute)
+    try:
+        found = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise BackendUnavailableError(
+            f"the backend at {location!r} cannot be imported: {error}"
+        ) from error
+    return check_class(found)
+
+
+def check_class(found: Any) -> type[Backend]:
+    """`found`, if it is a subclass of Backend that says what only it can say; else TypeError."""
     if not (isinstance(found, type) and issubclass(found, Backend)):
         raise TypeError(
-            f"{location!r} is {found!r}; accepted: a subclass of portable_nn.backends.Backend"
+            f"`backend` is {found!r}; accepted: 'package.module:Class', or the class, a subclass of "
+            "portable_nn.backends.Backend"
         )
+    missing = [name for name in ("name", "package") if not hasattr(found, name)]
+    missing += [n for n in ("namespace", "owns") if inspect.getattr_static(found, n) is vars(Backend)[n]]
+    if missing:
+        raise TypeError(f"`backend` is {found!r}; it lacks {', '.join(missing)}: define it in the class")
     return found
+
+
+def check_name(name: str, cls: type[Backend]) -> type[Backend]:
+    """`cls`, if its own name is the one it is registered under."""
+    if cls.name != name:
+        raise ValueError(
+            f"{cls!r} calls itself {cls.name!r}; accepted: the name it is registered under, {name!r}"
+        )
+    return cls
 
 
 def backend_class(name: str) -> type[Backend]:
@@ -98,7 +125,7 @@ def backend_class(name: str) -> type[Backend]:
     if not isinstance(name, str) or name not in places:
         raise UnknownBackendError(unknown_name("backend", name, places))
     place = places[name]
-    return import_class(place) if isinstance(place, str) else place
+    return check_name(name, import_class(place)) if isinstance(place, str) else place
 
 
 def names() -> tuple[str, ...]:
@@ -155,12 +182,17 @@ def owner_class(x: object) -> type[Backend] | None:
     """The class of the backend whose array `x` is; None if no known library made it."""
     kind = type(x)
     if kind not in _owners:
-        for name in sorted(known(), key=BUILT_IN.__contains__):  # a backend of one's own is asked first
+        library = kind.__module__.partition(".")[0]
+        theirs = library in LIBRARIES  # an array of a built-in library stays that library's
+        for name in sorted(known(), key=lambda name: (name in BUILT_IN) != theirs):
             try:
                 cls = backend_class(name)
-            except Exception:  # it cannot own what its module never made; `show_backends` says why
+                owns = cls.owns(x)
+            except (
+                Exception
+            ):  # a backend that cannot be asked owns nothing; its row in the table says why
                 continue
-            if cls.owns(x):
+            if owns:
                 _owners[kind] = cls
                 break
         else:

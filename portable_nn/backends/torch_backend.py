@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import types
 from collections.abc import Callable
 from typing import Any
 
@@ -22,9 +23,7 @@ class TorchBackend(Backend):
 
     @classmethod
     def namespace(cls) -> Any:
-        import array_api_compat.torch  # noqa: PLC0415
-
-        return array_api_compat.torch
+        return lean_namespace()
 
     @classmethod
     def owns(cls, x: object) -> bool:
@@ -71,4 +70,27 @@ class TorchBackend(Backend):
         import torch  # noqa: PLC0415
 
         if self.device.type != "cpu":
-            getattr(torch, self.device.type).synchronize()
+            where = (self.device,) if self.device.type == "cuda" else ()
+            getattr(torch, self.device.type).synchronize(*where)
+
+
+@functools.cache
+def lean_namespace() -> Any:
+    """array_api_compat.torch, but for two functions that it makes slow where a number is handed in.
+
+    ``maximum(x, 0.0)`` builds a tensor of the number there at each call: on a GPU that is a copy from
+    the host, which waits for the device. torch's own clamp takes the number as it is.
+    """
+    import array_api_compat.torch as compat  # noqa: PLC0415
+    import torch  # noqa: PLC0415
+
+    def maximum(x1: Any, x2: Any) -> Any:
+        return torch.clamp(x1, min=x2) if isinstance(x2, (int, float)) else compat.maximum(x1, x2)
+
+    def minimum(x1: Any, x2: Any) -> Any:
+        return torch.clamp(x1, max=x2) if isinstance(x2, (int, float)) else compat.minimum(x1, x2)
+
+    lean = types.ModuleType("portable_nn.backends.torch_namespace", lean_namespace.__doc__)
+    vars(lean).update({name: getattr(compat, name) for name in dir(compat) if name != "__name__"})
+    vars(lean).update(maximum=maximum, minimum=minimum)
+    return lean

@@ -44,8 +44,11 @@ class Activation:
     delta: Callable[[Namespace, Array, Array], Array] | None = None
 
     def __post_init__(self) -> None:
-        derivative = self.delta if self.g_prime is None else self.g_prime
-        check_named_functions("Activation", self.name, g=self.g, g_prime=derivative)
+        check_named_functions("Activation", self.name, g=self.g)
+        if self.g_prime is not None or self.delta is None:
+            check_named_functions("Activation", self.name, g_prime=self.g_prime)
+        if self.delta is not None:
+            check_named_functions("Activation", self.name, delta=self.delta)
 
     def __repr__(self) -> str:
         return f"Activation({self.name!r})"

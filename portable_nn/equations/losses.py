@@ -59,6 +59,10 @@ class Loss:
 
     def __post_init__(self) -> None:
         check_named_functions("Loss", self.name, value=self.value, derivative=self.derivative)
+        if self.value_from_Z is not None:
+            check_named_functions("Loss", self.name, value_from_Z=self.value_from_Z)
+        if not isinstance(self.matched, Activation | None):
+            raise TypeError(f"`matched` of Loss is {self.matched!r}; accepted: an Activation, or None")
         accepted = ("real", "nonnegative", "unit interval", "distribution")
         if self.targets not in accepted:
             raise ValueError(f"`targets` of Loss is {self.targets!r}; accepted: {accepted}")
@@ -67,8 +71,8 @@ class Loss:
         return f"Loss({self.name!r})"
 
 
-def positive(xp: Namespace, A: Array) -> Array:  # a logarithm or quotient of it is finite
-    return xp.maximum(A, float(xp.finfo(A.dtype).smallest_normal))
+def positive(xp: Namespace, A: Array) -> Array:  # its logarithm and y/a are finite, and y/a * g' too
+    return xp.maximum(A, float(xp.finfo(A.dtype).smallest_normal) ** 0.5)
 
 
 def binary_cross_entropy(xp: Namespace, A: Array, Y: Array) -> Array:  # -y log a - (1-y) log(1-a)
