@@ -259,18 +259,20 @@ def same_state(params: Any, slots: Any, count: int, backend: Backend) -> None:
 
 
 def same_structure(params: Any, grads: Any) -> Backend:
-    """The backend of all arrays, if each gradient has the shape of its parameter."""
+    """The backend of all arrays, if they are finite and each gradient has its parameter's shape."""
     layers = max(1, len(params)) if isinstance(params, (list, tuple)) else 1
     theirs = parameter_arrays(params, [0] * (layers + 1))
     try:
         mine = parameter_arrays(grads, [0] * (layers + 1))
     except ValueError as error:
         raise ValueError(str(error).replace("params", "grads")) from None
-    backend = same_place({**theirs, **{f"d{name}": array for name, array in mine.items()}})
+    arrays = theirs | {f"d{name}": array for name, array in mine.items()}
+    backend = same_place(arrays)
     for name, array in theirs.items():
         given, wanted = tuple(mine[name].shape), tuple(array.shape)
         if given != wanted:
             raise ValueError(
                 f"the gradient of `{name}` has shape {given}; accepted: {wanted}, as it has"
             )
+    values(backend, arrays)
     return backend

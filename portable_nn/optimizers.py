@@ -76,8 +76,9 @@ class Optimizer:
     ) -> tuple[Parameters, OptimizerState]:
         """The parameters and the state after one update; nothing that is handed in is changed.
 
-        Raises TypeError or ValueError where `grads` or `state` do not belong to `params`, or
-        `learning_rate`, which replaces that of the optimizer for this update, is negative.
+        Raises TypeError or ValueError where `grads` or `state` do not belong to `params`, where
+        parameters or gradients are NaN or infinite, or where `learning_rate`, which replaces that of
+        the optimizer for this update, is negative.
         """
         backend = checks.same_structure(params, grads)
         alpha = self.learning_rate if learning_rate is None else learning_rate

@@ -148,6 +148,9 @@ def test_gradients_or_a_state_of_something_else_are_refused(random):
     ):
         with pytest.raises((TypeError, ValueError), match="accepted"):
             optimizer.update(params, grads, state)
+    for value in (np.nan, np.inf):
+        with pytest.raises(ValueError, match=r"`db\[1\]` has NaN or infinite values"):
+            optimizer.update(params, [(W, b * value)], state)
     wide = [(np.ones((3, 9)), b)]
     narrow = [(W.astype("float32"), b.astype("float32"))]
     for wrong in (
