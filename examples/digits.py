@@ -11,12 +11,12 @@ saved, the learning curve and the digits that were misread. It needs:
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from command_line import get_backend, parser
 
 import portable_nn as pnn
 
@@ -132,28 +132,11 @@ def save_misread(test: Part, A: np.ndarray, path: Path, most: int = 30) -> None:
     figure.savefig(path, dpi=150)
 
 
-def arguments() -> argparse.Namespace:
-    """What was given on the command line."""
-    parser = argparse.ArgumentParser(description="Train a network to read handwritten digits.")
-    parser.add_argument("--backend", default="numpy", help=", ".join(pnn.backends.names()))
-    parser.add_argument("--device", help="such as cuda:0; by default the backend's own")
-    parser.add_argument("--epochs", type=int, default=40)
-    parser.add_argument("--output", type=Path, default=Path("output"), help="folder for the pictures")
-    return parser.parse_args()
-
-
-def get_backend(name: str, device: str | None) -> pnn.backends.Backend:
-    """The backend; where there is none of that name, device or here, say so and exit with status 2."""
-    try:
-        return pnn.backends.get(name, device)
-    except (pnn.BackendUnavailableError, ValueError) as error:
-        print(error, file=sys.stderr)
-        sys.exit(2)
-
-
 def main() -> None:
     """Train, test, and save the pictures."""
-    given = arguments()
+    arguments = parser("Train a network to read handwritten digits.")
+    arguments.add_argument("--epochs", type=int, default=40)
+    given = arguments.parse_args()
     backend = get_backend(given.backend, given.device)
     where = f"{backend.name} {backend.version()} on {backend.device_name()}"
     training, validation, test = load_parts()

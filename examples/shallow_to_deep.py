@@ -12,13 +12,13 @@ figures is printed for it, and one picture shows where each draws its boundary. 
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from command_line import get_backend, parser
 
 import portable_nn as pnn
 
@@ -129,27 +129,9 @@ def scatter(axes: Any, training: Part, test: Part) -> None:
         axes.scatter(*unseen.T, s=18, facecolors="white", edgecolors=color, label=f"class {label}, test")
 
 
-def arguments() -> argparse.Namespace:
-    """What was given on the command line."""
-    parser = argparse.ArgumentParser(description="Train ever deeper networks on a spiral.")
-    parser.add_argument("--backend", default="numpy", help=", ".join(pnn.backends.names()))
-    parser.add_argument("--device", help="such as cuda:0; by default the backend's own")
-    parser.add_argument("--output", type=Path, default=Path("output"), help="folder for the picture")
-    return parser.parse_args()
-
-
-def get_backend(name: str, device: str | None) -> pnn.backends.Backend:
-    """The backend; where there is none of that name, device or here, say so and exit with status 2."""
-    try:
-        return pnn.backends.get(name, device)
-    except (pnn.BackendUnavailableError, ValueError) as error:
-        print(error, file=sys.stderr)
-        sys.exit(2)
-
-
 def main() -> None:
     """Train each network, print its row, and save the picture."""
-    given = arguments()
+    given = parser("Train ever deeper networks on a spiral.").parse_args()
     backend = get_backend(given.backend, given.device)
     points = spiral(600)
     training, test = Part(*(a[:400] for a in points)), Part(*(a[400:] for a in points))

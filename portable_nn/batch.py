@@ -40,8 +40,7 @@ def batch_cost(
     """
     weight, shrink = _relative(xp, X, l2, sample_weight, mean_weight)
     Z, A = forward(xp, params, X.mT, g)
-    J = cost(xp, loss, g[-1], Z[-1], A[-1], Y.mT, weight)
-    return J + 0.5 * shrink * squared_norm(xp, params) if l2 else J
+    return _cost(xp, g[-1], loss, params, Z[-1], A[-1], Y.mT, weight, shrink)
 
 
 def batch_gradients(
@@ -59,22 +58,37 @@ def batch_gradients(
     """J as in `batch_cost`, and its gradients; `masks` as for `equations.forward`."""
     weight, shrink = _relative(xp, X, l2, sample_weight, mean_weight)
     Z, A = forward(xp, params, X.mT, g, masks)
-    J = cost(xp, loss, g[-1], Z[-1], A[-1], Y.mT, weight)
+    J = _cost(xp, g[-1], loss, params, Z[-1], A[-1], Y.mT, weight, shrink)
     Delta = output_delta(xp, loss, g[-1], Z[-1], A[-1], Y.mT)
     grads = backward(xp, params, Z, A, Delta if weight is None else weight * Delta, g, masks)
-    if l2:
-        J = J + 0.5 * shrink * squared_norm(xp, params)
+    if shrink is not None:
         s = shrink if sample_weight is None else shrink[..., None, None]
         grads = [(dW + s * W, db) for (W, _), (dW, db) in zip(params, grads, strict=True)]
     return J, grads
 
 
+def _cost(
+    xp: Namespace,
+    g: Activation,
+    loss: Loss,
+    params: Parameters,
+    Z: Array,
+    A: Array,
+    Y: Array,
+    weight: Array | None,
+    shrink: Array | None,
+) -> Array:
+    """J from the output layer's Z and A, with the penalty."""
+    J = cost(xp, loss, g, Z, A, Y, weight)
+    return J if shrink is None else J + 0.5 * shrink * squared_norm(xp, params)
+
+
 def _relative(
     xp: Namespace, X: Array, l2: float, weight: Array | None, mean: Array | None
-) -> tuple[Array | None, Array]:
-    """w_i/w as (..., 1, B), None where all are 1, and l2/(B w)."""
+) -> tuple[Array | None, Array | None]:
+    """w_i/w as (..., 1, B), None where all are 1; and l2/(B w), None where there is no penalty."""
     B = X.shape[-2]
     if weight is None:
-        return None, l2 / B
+        return None, l2 / B if l2 else None
     mean = xp.mean(weight, axis=-1) if mean is None else mean
-    return (weight / mean[..., None])[..., None, :], l2 / (B * mean)
+    return (weight / mean[..., None])[..., None, :], l2 / (B * mean) if l2 else None

@@ -18,6 +18,7 @@ from portable_nn.equations import Array, Loss
 
 Shape = tuple[int, ...]
 FLOATS = ("float32", "float64")
+ONE_HOT = "; class labels become rows with a single 1: numpy.eye(n_classes)[labels]"
 
 __all__ = ["to_host"]
 
@@ -83,12 +84,7 @@ def same_place(arrays: Mapping[str, Array]) -> Backend:
     for name, dtype in dtypes.items():
         if dtype not in FLOATS:
             accepted = dtypes[first] if dtypes[first] in FLOATS else " or ".join(FLOATS)
-            labels = name.endswith("Y") and "int" in dtype
-            hint = (
-                "; class labels become rows with a single 1: numpy.eye(n_classes)[labels]"
-                if labels
-                else ""
-            )
+            hint = ONE_HOT if name.endswith("Y") and "int" in dtype else ""
             raise TypeError(f"`{name}` has dtype {dtype}; accepted: {accepted}; cast it{hint}")
         if dtype != dtypes[first]:
             raise TypeError(
@@ -150,7 +146,7 @@ def rows(name: str, array: Array, width: int, stack: Shape, n: int | None = None
     elif len(shape) == 1 and width == 1:
         hint = f"; for one output: {name}[:, None]"
     elif len(shape) == 1:
-        hint = "; class labels become rows with a single 1: numpy.eye(n_classes)[labels]"
+        hint = ONE_HOT
     raise ValueError(f"`{name}` has shape {shape}; accepted: {accepted}{hint}")
 
 

@@ -65,7 +65,7 @@ class Optimizer:
     def init(self, params: Parameters) -> OptimizerState:
         """The state before the first update: arrays of zeros."""
         backend = checks.same_structure(params, params)
-        return OptimizerState(0, init_slots(backend.xp, self, params))
+        return init_state(backend.xp, self, params)
 
     def update(
         self,
@@ -97,13 +97,13 @@ class Optimizer:
         checks.same_state(params, state.slots, self.slots, backend)
 
 
-def init_slots(xp: Namespace, optimizer: Optimizer, params: Parameters) -> Slots:
-    """Zeros of the shape of each parameter, `optimizer.slots` of them."""
+def init_state(xp: Namespace, optimizer: Optimizer, params: Parameters) -> OptimizerState:
+    """No update made, and zeros of the shape of each parameter, `optimizer.slots` of them."""
 
     def zeros(theta: Array) -> tuple[Array, ...]:
         return tuple(xp.zeros_like(theta) for _ in range(optimizer.slots))
 
-    return [(zeros(W), zeros(b)) for W, b in params]
+    return OptimizerState(0, [(zeros(W), zeros(b)) for W, b in params])
 
 
 def apply(

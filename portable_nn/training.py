@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain, count
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -22,9 +23,11 @@ from portable_nn.equations import Array, Parameters
 from portable_nn.errors import NonFiniteCostError
 from portable_nn.history import History
 from portable_nn.network import Network
-from portable_nn.optimizers import Adam, Optimizer, OptimizerState, init_slots
+from portable_nn.optimizers import Adam, Optimizer, OptimizerState, init_state
 from portable_nn.schedules import Schedule, constant
 from portable_nn.steps import evaluation_step, summary, training_step
+
+T = TypeVar("T")
 
 
 def fit(
@@ -112,21 +115,24 @@ def fit(
     if early_stopping is not None and stack:
         raise ValueError("`early_stopping` with a stack of networks; accepted: it with one network")
 
-    drawn = check_order(draw(0, n), n)
+    orders = begun(check_order(draw(epoch, n), n) for epoch in range(epochs))
     best = None if early_stopping is None else BestSoFar(early_stopping)
     zero = backend.xp.zeros(stack, dtype=backend.widest_float(), device=backend.device)
-    fresh = OptimizerState(0, init_slots(backend.xp, optimizer, params))
-    start = fresh if optimizer_state is None else optimizer_state
-    optimizer.check_state(params, start, backend)
-    update = Update(backend, net, optimizer, l2, schedule, zero, learning_rate(schedule, start.t))
+    if optimizer_state is None:
+        optimizer_state = init_state(backend.xp, optimizer, params)
+    else:
+        optimizer.check_state(params, optimizer_state, backend)
+    step = optimizer_state.t
+    rates = begun(learning_rate(schedule, number) for number in count(step))
+    update = Update(backend, net, optimizer, l2, rates, zero)
     evaluate, summarize = evaluation_step(backend, net), summary(backend)
     history = History()
-    state = TrainingState(epochs, list(params), history, start, step=start.t)
+    state = TrainingState(epochs, list(params), history, optimizer_state, step=step)
     with progress_bar(progress, state) as bar:
         call(hooks, "on_train_begin", state)
         while state.epoch < epochs and not state.stopped:
             started, before = time.perf_counter(), state.params
-            drawn = drawn if state.epoch == 0 else check_order(draw(state.epoch, n), n)
+            drawn = next(orders)
             order = backend.asarray(drawn, dtype=backend.index_dtype())
             total = update.epoch(state, order, size, X, Y, sample_weight, mean_weight)
             sums = [(total, len(drawn))]
@@ -146,6 +152,11 @@ def fit(
     history.stopped_by, history.optimizer_state = state.stopped or "epochs", state.optimizer_state
     call(hooks, "on_train_end", state)
     return state.params, history
+
+
+def begun(items: Iterator[T]) -> Iterator[T]:
+    """`items`, the first of them made, and so checked, already; the others when they are asked for."""
+    return chain((next(items),), items)
 
 
 def note(history: History, costs: np.ndarray[Any, Any], alpha: float, seconds: float) -> Any:
@@ -174,13 +185,12 @@ class Update:
         net: Network,
         optimizer: Optimizer,
         l2: float,
-        schedule: Schedule,
+        rates: Iterator[float],
         zero: Array,
-        alpha: float,
     ) -> None:
         self.step = training_step(backend, net, optimizer, l2)
-        self.optimizer, self.schedule, self.zero = optimizer, schedule, zero
-        self.alpha, self.first = alpha, True
+        self.optimizer, self.rates, self.zero = optimizer, rates, zero
+        self.alpha = 0.0
 
     def epoch(
         self,
@@ -197,9 +207,7 @@ class Update:
         params, slots, total = state.params, state.optimizer_state.slots, self.zero
         for start in range(0, n, size):
             rows = order[start : min(start + size, n)]
-            if not self.first:  # the first one was asked for, and checked, before anything began
-                self.alpha = learning_rate(self.schedule, state.step)
-            self.first = False
+            self.alpha = next(self.rates)
             state.step += 1
             numbers = self.optimizer.coefficients(state.step, self.alpha)
             params, slots, total = self.step(

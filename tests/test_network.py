@@ -336,6 +336,16 @@ def spoiled(spoil, random):
     return net, spoil(params, X, Y, np.ones(7))
 
 
+def calls_with_targets(net, params, X, Y, w):
+    """A call of each method that takes targets and weights."""
+    return [
+        lambda: net.cost(params, X, Y, sample_weight=w),
+        lambda: net.cost_and_gradients(params, X, Y, sample_weight=w),
+        lambda: net.check_gradients(params, X, Y, sample_weight=w),
+        lambda: pnn.fit(net, params, X, Y, sample_weight=w),
+    ]
+
+
 @pytest.mark.parametrize("case", BAD)
 def test_bad_input_is_refused_by_every_method(case, random):
     spoil, message = BAD[case]
@@ -343,10 +353,7 @@ def test_bad_input_is_refused_by_every_method(case, random):
     for call in (
         lambda: net.predict(params, X),
         lambda: net.activations(params, X),
-        lambda: net.cost(params, X, Y, sample_weight=w),
-        lambda: net.cost_and_gradients(params, X, Y, sample_weight=w),
-        lambda: net.check_gradients(params, X, Y, sample_weight=w),
-        lambda: pnn.fit(net, params, X, Y, sample_weight=w),
+        *calls_with_targets(net, params, X, Y, w),
     ):
         with pytest.raises((TypeError, ValueError), match=message):
             call()
@@ -356,12 +363,7 @@ def test_bad_input_is_refused_by_every_method(case, random):
 def test_bad_targets_and_weights_are_refused_by_every_method(case, random):
     spoil, message = BAD_TARGETS[case]
     net, (params, X, Y, w) = spoiled(spoil, random)
-    for call in (
-        lambda: net.cost(params, X, Y, sample_weight=w),
-        lambda: net.cost_and_gradients(params, X, Y, sample_weight=w),
-        lambda: net.check_gradients(params, X, Y, sample_weight=w),
-        lambda: pnn.fit(net, params, X, Y, sample_weight=w),
-    ):
+    for call in calls_with_targets(net, params, X, Y, w):
         with pytest.raises((TypeError, ValueError), match=message):
             call()
 

@@ -68,9 +68,12 @@ def test_a_backend_of_ones_own_takes_less_than_forty_lines():
 
 @pytest.mark.parametrize("name", ["digits.py", "shallow_to_deep.py"])
 def test_the_examples_say_what_is_missing_without_a_traceback(name):
-    program = "import sys, runpy; sys.modules['matplotlib'] = None; runpy.run_path(sys.argv[1])"
+    program = (
+        "import sys, runpy; sys.modules['matplotlib'] = None; "
+        "sys.path.insert(0, sys.argv[1].rpartition('/')[0]); runpy.run_path(sys.argv[1])"
+    )
     done = subprocess.run(
-        [sys.executable, "-c", program, str(ROOT / "examples" / name)],
+        [sys.executable, "-c", program, (ROOT / "examples" / name).as_posix()],
         capture_output=True,
         text=True,
         check=False,

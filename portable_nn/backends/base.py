@@ -131,13 +131,17 @@ class Backend:
         """Whether the values of `x` can be looked at now; not so while a function is being traced."""
         return True
 
+    def dtypes(self) -> dict[str, Any]:
+        """The dtypes that this device has, by name."""
+        here: dict[str, Any] = self.xp.__array_namespace_info__().dtypes(device=self.device)
+        return here
+
     def dtype(self, dtype: Any) -> Any:
         """The library's dtype for a name ("float32") or a dtype of any library.
 
         Raises TypeError if the library lacks it on this device: nothing is narrowed silently.
         """
-        name = dtype_name(dtype)
-        here = self.xp.__array_namespace_info__().dtypes(device=self.device)
+        name, here = dtype_name(dtype), self.dtypes()
         if name not in here:
             raise TypeError(
                 f"backend {self.name!r} on {self.device_name()} has no dtype {name!r}; "
@@ -147,7 +151,7 @@ class Backend:
 
     def widest_float(self) -> Any:
         """float64 where this device has it, else float32: sums over an epoch are kept in it."""
-        here = self.xp.__array_namespace_info__().dtypes(device=self.device)
+        here = self.dtypes()
         return here.get("float64", here["float32"])
 
     def index_dtype(self) -> Any:

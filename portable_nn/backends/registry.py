@@ -20,7 +20,7 @@ BUILT_IN = {
     "numpy": f"{HERE}.numpy_backend:NumpyBackend",
     "torch": f"{HERE}.torch_backend:TorchBackend",
 }
-LIBRARIES = ("array_api_strict", "cupy", "jax", "jaxlib", "numpy", "torch")
+LIBRARIES = (*BUILT_IN, "jaxlib")  # the packages whose types are the built-in backends' arrays
 ENTRY_POINTS = "portable_nn.backends"
 
 _registered: dict[str, str | type[Backend]] = {}
@@ -188,9 +188,7 @@ def owner_class(x: object) -> type[Backend] | None:
             try:
                 cls = backend_class(name)
                 owns = cls.owns(x)
-            except (
-                Exception
-            ):  # a backend that cannot be asked owns nothing; its row in the table says why
+            except Exception:  # a backend that cannot be asked owns nothing
                 continue
             if owns:
                 _owners[kind] = cls

@@ -63,6 +63,11 @@ def by_number(activations: Sequence[Activation]) -> list[Activation]:
     return [ACTIVATIONS["identity"], *activations]
 
 
+def masks_by_number(masks: Sequence[Array | None] | None, L: int) -> list[Array | None]:
+    """The dropout masks, numbered as the layers are; None where nothing is dropped."""
+    return [None, *masks, None] if masks else [None] * (L + 1)
+
+
 def forward(
     xp: Namespace,
     parameters: Parameters,
@@ -77,7 +82,7 @@ def forward(
     """
     W, b = by_layer(parameters)
     g, L = by_number(activations), len(parameters)
-    M = [None, *masks, None] if masks else [None] * (L + 1)
+    M = masks_by_number(masks, L)
     Z, A = [None] * (L + 1), [X] * (L + 1)
     for l in range(1, L + 1):
         Z[l] = W[l] @ A[l - 1] + b[l]
@@ -139,7 +144,7 @@ def backward(
     """[(dJ/dW[l], dJ/db[l])], l = 1..L, from the Z and A of `forward` and Delta[L]: steps 2 and 3."""
     W, _ = by_layer(parameters)
     g, L, B = by_number(activations), len(parameters), A[0].shape[-1]
-    M = [None, *masks, None] if masks else [None] * (L + 1)
+    M = masks_by_number(masks, L)
     Delta, dW, db = [None] * L + [Delta_L], [None] * (L + 1), [None] * (L + 1)
     for l in range(L, 0, -1):
         if l < L:

@@ -170,15 +170,19 @@ def silu_prime(xp: Namespace, Z: Array) -> Array:  # sigmoid(z) + z sigmoid'(z)
 GELU_C, GELU_K = 2 * math.sqrt(2 / math.pi), 0.044715  # Hendrycks and Gimpel, 2016
 
 
-def gelu(xp: Namespace, Z: Array) -> Array:  # z/2 (1 + tanh(C/2 (z + K z^3))) = z sigmoid(C (z + K z^3))
-    C = xp.minimum(xp.maximum(Z, -30.0), 30.0)  # the sigmoid is 0 or 1 beyond, and z^3 stays finite
-    return Z * sigmoid(xp, GELU_C * (C + GELU_K * C * C * C))
+def gelu_argument(xp: Namespace, Z: Array) -> tuple[Array, Array]:  # z in [-30, 30], u = C (z + K z^3)
+    Z = xp.minimum(xp.maximum(Z, -30.0), 30.0)  # sigmoid(u) is 0 or 1 beyond, and z^3 stays finite
+    return Z, GELU_C * (Z + GELU_K * Z * Z * Z)
+
+
+def gelu(xp: Namespace, Z: Array) -> Array:  # z/2 (1 + tanh(u/2)) = z sigmoid(u)
+    _, U = gelu_argument(xp, Z)
+    return Z * sigmoid(xp, U)
 
 
 def gelu_prime(xp: Namespace, Z: Array) -> Array:  # sigmoid(u) + z sigmoid'(u) u',  u' = C (1 + 3 K z^2)
-    C = xp.minimum(xp.maximum(Z, -30.0), 30.0)
-    U = GELU_C * (C + GELU_K * C * C * C)
-    return sigmoid(xp, U) + C * sigmoid_prime(xp, U) * (GELU_C * (1 + 3 * GELU_K * C * C))
+    Z, U = gelu_argument(xp, Z)
+    return sigmoid(xp, U) + Z * sigmoid_prime(xp, U) * (GELU_C * (1 + 3 * GELU_K * Z * Z))
 
 
 def leaky_relu(slope: float = 0.01) -> Activation:
