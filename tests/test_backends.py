@@ -221,6 +221,19 @@ def test_a_step_on_torch_records_nothing_for_autograd():
     np.testing.assert_array_equal(backends.get("torch").to_numpy(x), np.ones((2, 2)))
 
 
+def test_a_number_costs_torch_no_tensor(monkeypatch):
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    xp, x = backends.get("torch").xp, torch.asarray([-1.0, 2.0])
+    for name in ("asarray", "tensor", "as_tensor"):
+        monkeypatch.setattr(
+            torch, name, lambda *a, name=name, **k: pytest.fail(f"torch.{name} was called")
+        )
+    assert xp.maximum(x, 0.0).tolist() == [0.0, 2.0]
+    assert xp.minimum(x, 0.0).tolist() == [-1.0, 0.0]
+    assert xp.maximum(x, -x).tolist() == [1.0, 2.0]
+    assert xp.minimum(x, -x).tolist() == [-1.0, -2.0]
+
+
 # ---- a backend of one's own ----------------------------------------------------------------------
 
 

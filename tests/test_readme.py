@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -54,6 +55,15 @@ def test_the_readme_is_short_and_its_command_is_the_one_that_is_run():
     assert len(README.splitlines()) <= 150
     (command,) = re.findall(r"^(.*) # runs the tests$", README, flags=re.M)
     assert "nox" in command
+
+
+def test_an_example_without_its_backend_ends_with_one_line_and_status_2(capsys):
+    get_backend = runpy.run_path((ROOT / "examples" / "command_line.py").as_posix())["get_backend"]
+    assert get_backend("numpy", None) is pnn.backends.get("numpy")
+    with pytest.raises(SystemExit) as ended:
+        get_backend("tourch", None)
+    assert ended.value.code == 2
+    assert "did you mean 'torch'" in capsys.readouterr().err
 
 
 def test_a_backend_of_ones_own_takes_less_than_forty_lines():

@@ -326,7 +326,7 @@ def test_a_cost_that_is_not_finite_stops_and_keeps_the_last_finite_parameters(ca
     assert (str(again), again.epoch) == (str(caught.value), 2)
 
 
-def test_parameters_that_break_in_the_very_last_update_are_noticed(case):
+def test_a_cost_that_overflows_in_the_first_epoch_is_noticed(case):
     net = network("identity", "identity", "squared_error")
     _, params, X, Y = case
     with pytest.raises(pnn.NonFiniteCostError, match="epoch 1"):
@@ -340,6 +340,35 @@ def test_parameters_that_break_in_the_very_last_update_are_noticed(case):
             batch_size=None,
             schedule=lambda s: 1e200,
         )
+
+
+@pytest.mark.parametrize("broken", ["weight", "bias"])
+def test_parameters_that_break_after_a_finite_cost_are_noticed(broken, backend):
+    net = pnn.Network((1, 1), ("identity",), "squared_error")
+    params = [(backend.asarray([[0.0]]), backend.asarray([[0.0]]))]
+    x = backend.asarray([[100.0 if broken == "weight" else 0.0]])
+    y = backend.asarray([[1.0 if broken == "weight" else 100.0]])
+    seen = []
+
+    class Watch(pnn.Callback):
+        def on_epoch_end(self, state):
+            seen.append(state.history.cost[-1])
+
+    with pytest.raises(pnn.NonFiniteCostError, match="epoch 1"):
+        pnn.fit(net, params, x, y, pnn.SGD(), epochs=1, schedule=lambda s: 1e308, callbacks=[Watch()])
+    assert not seen
+    assert np.isfinite(float(net.cost(params, x, y)))  # the cost of that epoch, taken before the update
+
+
+def test_the_cost_of_an_epoch_loses_nothing_to_float32(backend):
+    if "float64" not in backend.dtypes():
+        pytest.skip("this device has no float64 to add up in")
+    net = pnn.Network((1, 1), ("identity",), "squared_error")
+    params = [(backend.asarray(np.zeros((1, 1), "float32")),) * 2]
+    x, y = (backend.asarray(np.full((2000, 1), value, "float32")) for value in (0.0, 0.1))
+    _, history = pnn.fit(net, params, x, y, epochs=1, batch_size=1, schedule=lambda step: 0.0)
+    one = float(net.cost(params, x[:1, :], y[:1, :]))
+    assert history.cost[0] == pytest.approx(one, rel=1e-12)
 
 
 def test_a_validation_cost_that_is_not_finite_stops_the_training(case):
