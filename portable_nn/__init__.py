@@ -7,7 +7,7 @@ array API standard, and run on NumPy, CuPy, PyTorch, JAX and array_api_strict.
 from portable_nn import backends, schedules
 from portable_nn.backends import show_backends
 from portable_nn.callbacks import Callback, EarlyStopping, TrainingState
-from portable_nn.equations import Activation, Loss, huber, leaky_relu
+from portable_nn.equations import Activation, Loss, huber, leaky_relu, pinball
 from portable_nn.errors import BackendUnavailableError, NonFiniteCostError, UnknownBackendError
 from portable_nn.history import History
 from portable_nn.network import Network
@@ -37,6 +37,7 @@ __all__ = [
     "fit",
     "huber",
     "leaky_relu",
+    "pinball",
     "schedules",
     "show_backends",
 ]

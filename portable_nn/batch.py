@@ -36,7 +36,8 @@ def batch_cost(
     """J of a batch: (1/B) sum_i w_i/w L_i + l2/(2 B w) sum_l ||W[l]||^2, w being the mean weight.
 
     `mean_weight` is that of the data the batch is drawn from; by default the batch's own, and then J is
-    sum_i w_i L_i / sum_i w_i + l2/(2 sum_i w_i) sum_l ||W[l]||^2. Without weights, all are 1.
+    sum_i w_i L_i / sum_i w_i + l2/(2 sum_i w_i) sum_l ||W[l]||^2, or the penalty l2/(2B) alone where all
+    of the batch's own weights are zero. Without weights, all are 1.
     """
     weight, shrink = _relative(xp, X, l2, sample_weight, mean_weight)
     Z, A = forward(xp, params, X.mT, g)
@@ -90,5 +91,7 @@ def _relative(
     B = X.shape[-2]
     if weight is None:
         return None, l2 / B if l2 else None
-    mean = xp.mean(weight, axis=-1) if mean is None else mean
+    if mean is None:
+        mean = xp.mean(weight, axis=-1)
+        mean = mean + xp.astype(mean == 0, mean.dtype)  # weights that are all zero count for nothing
     return (weight / mean[..., None])[..., None, :], l2 / (B * mean) if l2 else None

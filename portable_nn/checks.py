@@ -211,12 +211,19 @@ def _targets(xp: Any, name: str, Y: Array, loss: Loss) -> dict[str, Array]:
 
 
 def number(
-    name: str, value: Any, low: float, high: float = math.inf, *, open_low: bool = False
+    name: str,
+    value: Any,
+    low: float,
+    high: float = math.inf,
+    *,
+    open_low: bool = False,
+    closed_high: bool = False,
 ) -> float:
-    """`value` as a float, if it is a finite real number in [low, high), or (low, high)."""
+    """`value` as a float, if it is a finite real number in [low, high), without `low` or with `high`."""
     is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    if not is_number or not (low < value < high or (value == low and not open_low)):
-        bounds = f"{'(' if open_low else '['}{low}, {high})"
+    at_an_end = is_number and ((value == low and not open_low) or (value == high and closed_high))
+    if not is_number or not (low < value < high or at_an_end):
+        bounds = f"{'(' if open_low else '['}{low}, {high}{']' if closed_high else ')'}"
         error = ValueError if is_number else TypeError
         raise error(f"`{name}` is {value!r}; accepted: a number in {bounds}")
     return float(value)

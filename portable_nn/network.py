@@ -27,7 +27,7 @@ from portable_nn.trial import try_activation, try_loss
 SUITED = {  # the output activations that make what a loss asks for
     "binary_cross_entropy": ("sigmoid", "softmax"),
     "categorical_cross_entropy": ("softmax",),
-    "poisson": ("softplus", "sigmoid", "softmax"),
+    "poisson": ("exp", "softplus", "sigmoid", "softmax"),
 }
 
 
@@ -41,10 +41,10 @@ class Network:
         (n_0, ..., n_L): the number of inputs, then the units of each layer.
     activations : sequence of str or Activation
         (g[1], ..., g[L]), one per layer: "identity", "sigmoid", "tanh", "relu", "leaky_relu",
-        "softmax", "elu", "selu", "softplus", "silu", "gelu", or an `Activation` of one's own.
+        "softmax", "elu", "selu", "exp", "softplus", "silu", "gelu", or an `Activation` of one's own.
     loss : str or Loss
         "binary_cross_entropy", "categorical_cross_entropy", "squared_error", "absolute_error",
-        "huber", "poisson", or a `Loss` of one's own.
+        "huber", "pinball", "poisson", or a `Loss` of one's own.
 
     Attributes
     ----------
@@ -67,7 +67,7 @@ class Network:
     Notes
     -----
     The loss of an example is a sum over the outputs: 1/2 (a - y)^2 for squared_error, |a - y| for
-    absolute_error, half the deviance a - y + y log(y/a) for poisson.
+    absolute_error, half the deviance a - y + y log(y/a) for poisson. "pinball" is that of the median.
 
     Parameters are a plain list [(W[1], b[1]), ..., (W[L], b[L])] with the shapes (n_l, n_{l-1}) and
     (n_l, 1); for a stack of K networks each array has a leading axis K. X is (n_samples, n_0) and Y

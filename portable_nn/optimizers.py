@@ -106,6 +106,13 @@ def init_state(xp: Namespace, optimizer: Optimizer, params: Parameters) -> Optim
     return OptimizerState(0, [(zeros(W), zeros(b)) for W, b in params])
 
 
+def clipped(xp: Namespace, grads: Parameters, c: float) -> Parameters:
+    """g <- g min(1, c / ||g||), the norm taken over all parameters together (Pascanu et al., 2013)."""
+    squares = [xp.sum(g * g, axis=(-2, -1), keepdims=True) for layer in grads for g in layer]
+    scale = c / xp.maximum(xp.sqrt(sum(squares)), c)
+    return [(dW * scale, db * scale) for dW, db in grads]
+
+
 def apply(
     xp: Namespace,
     rule: Rule,
@@ -139,7 +146,7 @@ class SGD(Optimizer):
     learning_rate : float
         alpha > 0.
     momentum : float
-        mu in [0, 1).
+        mu in [0, 1].
     nesterov : bool
         Needs a momentum > 0.
     """
@@ -150,7 +157,8 @@ class SGD(Optimizer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        checks.store(self, momentum=(0.0, 1.0, False))
+        momentum = checks.number("momentum", self.momentum, 0.0, 1.0, closed_high=True)
+        object.__setattr__(self, "momentum", momentum)
         if not isinstance(self.nesterov, bool):
             raise TypeError(f"`nesterov` is {self.nesterov!r}; accepted: True or False")
         if self.nesterov and not self.momentum:

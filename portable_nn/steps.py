@@ -11,15 +11,17 @@ from portable_nn.backends import Backend
 from portable_nn.batch import batch_cost, batch_gradients
 from portable_nn.equations import Activation, Array, Parameters
 from portable_nn.network import Network
-from portable_nn.optimizers import Optimizer, apply
+from portable_nn.optimizers import Optimizer, apply, clipped
 
 
 @functools.lru_cache(maxsize=64)
-def training_step(backend: Backend, net: Network, optimizer: Optimizer, l2: float) -> Callable[..., Any]:
+def training_step(
+    backend: Backend, net: Network, optimizer: Optimizer, l2: float, clip_norm: float | None = None
+) -> Callable[..., Any]:
     """One update, compiled: gather the batch, cost and gradients, new parameters.
 
-    ``step(params, slots, total, X, Y, weight, mean_weight, rows, coefficients)`` gives the new params,
-    slots and total: the sum of J B over the batches so far.
+    ``step(params, slots, total, X, Y, weight, mean_weight, rows, masks, coefficients)`` gives the new
+    params, slots and total: the sum of J B over the batches so far.
     """
     xp = backend.xp
     rule = backend.fuse(optimizer.rule)
@@ -34,11 +36,14 @@ def training_step(backend: Backend, net: Network, optimizer: Optimizer, l2: floa
         weight: Array | None,
         mean_weight: Array | None,
         rows: Array,
+        masks: Sequence[Array | None] | None,
         coefficients: Sequence[float],
     ) -> tuple[Any, ...]:
         X, Y = xp.take(X, rows, axis=-2), xp.take(Y, rows, axis=-2)
         weight = None if weight is None else xp.take(weight, rows, axis=-1)
-        J, grads = batch_gradients(xp, g, net.loss, params, X, Y, l2, weight, mean_weight)
+        J, grads = batch_gradients(xp, g, net.loss, params, X, Y, l2, weight, mean_weight, masks)
+        if clip_norm is not None:
+            grads = clipped(xp, grads, clip_norm)
         params, slots = apply(xp, rule, params, grads, slots, coefficients)
         return params, slots, total + J * X.shape[-2]  # total is the wider of the two
 

@@ -1,15 +1,14 @@
-"""Training: mini-batches, epochs, and what is recorded, around the one compiled step."""
+"""fit: checked arguments in; trained parameters, and what was recorded on the way, out."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, count
 from typing import Any, TypeVar
 
 import numpy as np
 
-from portable_nn import checks
+from portable_nn import checks, loop
 from portable_nn.backends import Backend
 from portable_nn.callbacks import (
     BestSoFar,
@@ -25,7 +24,6 @@ from portable_nn.history import History
 from portable_nn.network import Network
 from portable_nn.optimizers import Adam, Optimizer, OptimizerState, init_state
 from portable_nn.schedules import Schedule, constant
-from portable_nn.steps import evaluation_step, summary, training_step
 
 T = TypeVar("T")
 
@@ -48,6 +46,8 @@ def fit(
     progress: bool = False,
     epoch_order: Callable[[int, int], Any] | None = None,
     optimizer_state: OptimizerState | None = None,
+    dropout: float | Sequence[float] = 0.0,
+    clip_norm: float | None = None,
 ) -> tuple[Parameters, History]:
     """Train by mini-batches; changes none of the arrays that it is given.
 
@@ -64,7 +64,7 @@ def fit(
     batch_size : int or None
         Examples per update, >= 1; the last batch of an epoch takes what is left. None: all of them.
     seed : int or numpy.random.Generator
-        Of the permutations, drawn on the host: batches are the same on every backend.
+        Of the permutations and the dropout masks, drawn on the host: the same on every backend.
     l2 : float
         The strength of the penalty l2/(2B) sum_l ||W[l]||^2, as in the source with the batch's B: the
         smaller the batches, the stronger it is.
@@ -87,6 +87,11 @@ def fit(
         1-d array of integers in 0..n-1, in place of a permutation.
     optimizer_state : OptimizerState, optional
         ``history.optimizer_state`` of the training that this one goes on with.
+    dropout : float, or one for each hidden layer
+        With which probability, in [0, 1), a hidden unit is left out for an example; those kept are
+        divided by 1 - rate. Predictions and the validation cost use all units.
+    clip_norm : float, optional
+        A gradient whose norm, over all parameters together, is larger is shortened to this norm, > 0.
 
     Returns
     -------
@@ -106,47 +111,59 @@ def fit(
     epochs, l2 = checks.whole("epochs", epochs, 1), checks.number("l2", l2, 0.0)
     schedule = constant(optimizer.learning_rate) if schedule is None else schedule
     hooks = check_callbacks(callbacks)
-    draw = epoch_order or permutations(seed)
+    rates_of_dropout = check_dropout(dropout, len(net.g) - 1)
+    if clip_norm is not None:
+        clip_norm = checks.number("clip_norm", clip_norm, 0.0, open_low=True)
     backend = checks.admit(net.sizes, net.loss, params, X, Y, sample_weight)
-    validation = check_validation(net, params, validation)
-    mean_weight = None if sample_weight is None else backend.xp.mean(sample_weight, axis=-1)
+    held_out = check_validation(net, params, validation)
+    data = loop.Data(X, Y, sample_weight, mean_of(backend, sample_weight))
     n, stack = X.shape[-2], tuple(params[0][0].shape[:-2])
     size = n if batch_size is None else checks.whole("batch_size", batch_size, 1)
     if early_stopping is not None and stack:
         raise ValueError("`early_stopping` with a stack of networks; accepted: it with one network")
 
+    random = generator(seed)
+    draw = epoch_order or (lambda epoch, n: random.permutation(n))
     orders = begun(check_order(draw(epoch, n), n) for epoch in range(epochs))
     best = None if early_stopping is None else BestSoFar(early_stopping)
-    zero = backend.xp.zeros(stack, dtype=backend.widest_float(), device=backend.device)
     if optimizer_state is None:
         optimizer_state = init_state(backend.xp, optimizer, params)
     else:
         optimizer.check_state(params, optimizer_state, backend)
-    step = optimizer_state.t
-    rates = begun(learning_rate(schedule, number) for number in count(step))
-    update = Update(backend, net, optimizer, l2, rates, zero)
-    evaluate, summarize = evaluation_step(backend, net), summary(backend)
+    rates = begun(learning_rate(schedule, step) for step in count(optimizer_state.t))
+    draw_masks = loop.dropout(backend, params, rates_of_dropout, random.random)
     history = History()
-    state = TrainingState(epochs, list(params), history, optimizer_state, step=step)
+    state = TrainingState(epochs, list(params), history, optimizer_state, step=optimizer_state.t)
+    run = loop.epochs(
+        backend,
+        net,
+        optimizer,
+        state.params,
+        optimizer_state,
+        data,
+        orders,
+        rates,
+        size,
+        l2,
+        clip_norm,
+        draw_masks,
+        held_out,
+    )
     with progress_bar(progress, state) as bar:
         call(hooks, "on_train_begin", state)
-        while state.epoch < epochs and not state.stopped:
-            started, before = time.perf_counter(), state.params
-            drawn = next(orders)
-            order = backend.asarray(drawn, dtype=backend.index_dtype())
-            total = update.epoch(state, order, size, X, Y, sample_weight, mean_weight)
-            sums = [(total, len(drawn))]
-            if validation is not None:
-                total = evaluate_in_parts(evaluate, state.params, zero, *validation)
-                sums.append((total, validation[0].shape[-2]))
-            report = backend.to_numpy(summarize(state.params, *sums))  # the one read of the epoch
+        for epoch in run:
             state.epoch += 1
-            if not report[-1].all():
-                raise NonFiniteCostError(NOT_FINITE.format(state.epoch), state.epoch, before, history)
-            watched = note(history, report[:-1], update.alpha, time.perf_counter() - started)
+            if not epoch.finite.all():
+                message = NOT_FINITE.format(state.epoch)
+                raise NonFiniteCostError(message, state.epoch, state.params, history)
+            state.params, state.optimizer_state = epoch.params, epoch.optimizer_state
+            state.step = epoch.optimizer_state.t
+            watched = note(history, epoch)
             if best is not None and best.see(watched, state.epoch, state.params):
                 state.stop("early stopping")
             call([bar, *hooks], "on_epoch_end", state)
+            if state.stopped:
+                break
     if best is not None:
         history.best_epoch, state.params = best.epoch, best.choose(state.params)
     history.stopped_by, history.optimizer_state = state.stopped or "epochs", state.optimizer_state
@@ -159,13 +176,13 @@ def begun(items: Iterator[T]) -> Iterator[T]:
     return chain((next(items),), items)
 
 
-def note(history: History, costs: np.ndarray[Any, Any], alpha: float, seconds: float) -> Any:
+def note(history: History, epoch: loop.Epoch) -> Any:
     """Record an epoch; the cost that early stopping watches, the validation cost if there is one."""
-    found = [row.copy() if row.ndim else float(row) for row in costs]
+    found = [row.copy() if row.ndim else float(row) for row in epoch.costs]
     history.cost.append(found[0])
     history.validation_cost.extend(found[1:])
-    history.learning_rate.append(alpha)
-    history.seconds.append(seconds)
+    history.learning_rate.append(epoch.learning_rate)
+    history.seconds.append(epoch.seconds)
     return found[-1]
 
 
@@ -174,66 +191,6 @@ NOT_FINITE = (
     "this error's `params`; try a smaller learning rate, features of a smaller scale (standardise X), "
     "or another pair of output activation and loss"
 )
-
-
-class Update:
-    """The updates of an epoch: which learning rate, which rows, and the step that makes them."""
-
-    def __init__(
-        self,
-        backend: Backend,
-        net: Network,
-        optimizer: Optimizer,
-        l2: float,
-        rates: Iterator[float],
-        zero: Array,
-    ) -> None:
-        self.step = training_step(backend, net, optimizer, l2)
-        self.optimizer, self.rates, self.zero = optimizer, rates, zero
-        self.alpha = 0.0
-
-    def epoch(
-        self,
-        state: TrainingState,
-        order: Array,
-        size: int,
-        X: Array,
-        Y: Array,
-        weight: Array | None,
-        mean_weight: Array | None,
-    ) -> Array:
-        """One update per batch of `size` rows, noted in `state`; the sum of `training_step`."""
-        n = order.shape[0]
-        params, slots, total = state.params, state.optimizer_state.slots, self.zero
-        for start in range(0, n, size):
-            rows = order[start : min(start + size, n)]
-            self.alpha = next(self.rates)
-            state.step += 1
-            numbers = self.optimizer.coefficients(state.step, self.alpha)
-            params, slots, total = self.step(
-                params, slots, total, X, Y, weight, mean_weight, rows, numbers
-            )
-        state.params, state.optimizer_state = params, OptimizerState(state.step, slots)
-        return total
-
-
-def evaluate_in_parts(
-    evaluate: Callable[..., Any],
-    params: Parameters,
-    zero: Array,
-    X: Array,
-    Y: Array,
-    weight: Array | None,
-    mean_weight: Array | None,
-    size: int = 1024,
-) -> Array:
-    """The sum of `evaluation_step` over all rows, `size` rows at a time: memory stays bounded."""
-    total, n = zero, X.shape[-2]
-    for start in range(0, n, size):
-        part = slice(start, min(start + size, n))
-        w = None if weight is None else weight[..., part]
-        total = evaluate(params, total, X[..., part, :], Y[..., part, :], w, mean_weight)
-    return total
 
 
 def check_kinds(net: Any, optimizer: Any, early_stopping: Any, epoch_order: Any) -> None:
@@ -253,10 +210,8 @@ def check_kinds(net: Any, optimizer: Any, early_stopping: Any, epoch_order: Any)
         raise TypeError(f"`epoch_order` is {epoch_order!r}; accepted: a function of (epoch, n)")
 
 
-def check_validation(
-    net: Network, params: Parameters, validation: Any
-) -> tuple[Array, Array, Array | None, Array | None] | None:
-    """(X, Y, weights, their mean), checked as training data is; None if there is none."""
+def check_validation(net: Network, params: Parameters, validation: Any) -> loop.Data | None:
+    """The validation data, checked as training data is; None if there is none."""
     if validation is None:
         return None
     if not isinstance(validation, (tuple, list)) or len(validation) not in (2, 3):
@@ -265,15 +220,31 @@ def check_validation(
         raise TypeError(f"`validation` is a {given}; accepted: (X, Y) or (X, Y, sample_weight)")
     X, Y, weight = (*validation, None)[:3]
     backend = checks.admit(net.sizes, net.loss, params, X, Y, weight, prefix="validation ")
-    return X, Y, weight, None if weight is None else backend.xp.mean(weight, axis=-1)
+    return loop.Data(X, Y, weight, mean_of(backend, weight))
 
 
-def permutations(seed: Any) -> Callable[[int, int], Any]:
-    """An `epoch_order` that draws permutations from one generator of the host."""
+def mean_of(backend: Backend, weight: Array | None) -> Array | None:
+    """The mean weight of all the data, which every batch is to divide by."""
+    return None if weight is None else backend.xp.mean(weight, axis=-1)
+
+
+def check_dropout(rates: Any, hidden: int) -> list[float]:
+    """One rate in [0, 1) for each hidden layer, from a number for all or a sequence of them."""
+    if isinstance(rates, (tuple, list)):
+        if len(rates) != hidden:
+            raise ValueError(
+                f"`dropout` holds {len(rates)} rates; accepted: a number, or one for each of the "
+                f"{hidden} hidden layers"
+            )
+        return [checks.number(f"dropout[{l}]", rate, 0.0, 1.0) for l, rate in enumerate(rates)]
+    return [checks.number("dropout", rates, 0.0, 1.0)] * hidden
+
+
+def generator(seed: Any) -> np.random.Generator:
+    """The generator of the host that orders and dropout masks are drawn from."""
     if not isinstance(seed, np.random.Generator):
         checks.whole("seed", seed, 0)
-    random = np.random.default_rng(seed)
-    return lambda epoch, n: random.permutation(n)
+    return np.random.default_rng(seed)
 
 
 def check_order(order: Any, n: int) -> np.ndarray[Any, Any]:

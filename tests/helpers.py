@@ -15,7 +15,15 @@ Params = list[tuple[Any, Any]]
 PAIRS = [(g, loss) for g in ACTIVATIONS for loss in LOSSES]
 
 # where z makes a = g(z) a probability that has not saturated: there, every loss has a meaning
-CENTRE = {"sigmoid": 0.0, "softmax": 0.0, "softplus": -1.0, "selu": 0.4, "silu": 0.8, "gelu": 0.6}
+CENTRE = {
+    "sigmoid": 0.0,
+    "softmax": 0.0,
+    "softplus": -1.0,
+    "exp": -1.0,
+    "selu": 0.4,
+    "silu": 0.8,
+    "gelu": 0.6,
+}
 
 
 def network(

@@ -31,6 +31,7 @@ ORDER = [
     "history",
     "callbacks",
     "steps",
+    "loop",
     "training",
 ]
 

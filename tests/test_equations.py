@@ -13,7 +13,16 @@ from hypothesis import strategies as st
 
 import portable_nn as pnn
 from portable_nn.batch import batch_cost, batch_gradients
-from portable_nn.equations import ACTIVATIONS, LOSSES, backward, forward, huber, leaky_relu, output_delta
+from portable_nn.equations import (
+    ACTIVATIONS,
+    LOSSES,
+    backward,
+    forward,
+    huber,
+    leaky_relu,
+    output_delta,
+    pinball,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*is not meant for")  # every pair is tested
 
@@ -104,7 +113,7 @@ def test_each_derivative_is_that_of_its_function(name):
     assert relative(g.g_prime(xp, z), numeric) < 1e-8
 
 
-@pytest.mark.parametrize("factory", [leaky_relu, huber])
+@pytest.mark.parametrize("factory", [leaky_relu, huber, pinball])
 def test_what_has_a_constant_is_equal_by_value_and_can_be_pickled(factory):
     assert factory(0.25) == factory(0.25)
     assert factory(0.25) != factory(0.5)
@@ -121,6 +130,12 @@ def test_a_slope_outside_its_range_is_refused(wrong):
 def test_a_delta_of_huber_outside_its_range_is_refused(wrong):
     with pytest.raises(ValueError, match=r"`delta`.*accepted"):
         huber(wrong)
+
+
+@pytest.mark.parametrize("wrong", [0, 1, -0.5, float("nan"), "0.5", True])
+def test_a_quantile_outside_its_range_is_refused(wrong):
+    with pytest.raises(ValueError, match=r"`quantile`.*accepted"):
+        pinball(wrong)
 
 
 # ---- extreme places: mpmath with 60 digits is the oracle -----------------------------------------
@@ -257,6 +272,31 @@ def test_huber_is_squared_up_to_delta_and_absolute_beyond(delta):
     np.testing.assert_allclose(loss.derivative(xp, A, Y), [[0.25, delta, -delta]], rtol=1e-15)
 
 
+def test_pinball_weighs_what_lies_above_by_q_and_what_lies_below_by_one_minus_q():
+    A, Y = np.array([[1.0, 3.0, 2.0]]), np.array([[3.0, 1.0, 2.0]])
+    loss = pinball(0.9)
+    np.testing.assert_allclose(loss.value(xp, A, Y), [[1.8, 0.2, 0.0]], atol=1e-15)
+    np.testing.assert_allclose(loss.derivative(xp, A, Y), [[-0.9, 0.1, 0.1]], atol=1e-15)
+    ordered = np.arange(101.0)[None, :]
+    costs = [np.sum(loss.value(xp, np.full((1, 101), a), ordered)) for a in range(101)]
+    assert int(np.argmin(costs)) == 90  # the 0.9 quantile of 0..100
+
+
+def test_exp_and_poisson_are_right_where_the_truth_can_be_represented(backend, dtype):
+    places = [0.0, 1e-8, 0.1, 1, 8, 40, 80] + ([300, 700] if dtype == "float64" else [])
+    z = np.array([sign * p for p in places for sign in (1, -1)], dtype=dtype)[:, None]
+    exact = [mpmath.mpf(float(v)) for v in z.ravel()]
+    Z = backend.asarray(z)
+    for function in (ACTIVATIONS["exp"].g, ACTIVATIONS["exp"].g_prime):
+        close_to_the_truth(
+            backend.to_numpy(function(backend.xp, Z)), [mpmath.exp(v) for v in exact], dtype
+        )
+    Y = backend.asarray(np.full(z.shape, 3.0, dtype=dtype))
+    L = backend.to_numpy(LOSSES["poisson"].value_from_Z(backend.xp, Z, Y))
+    truth = [mpmath.exp(v) - 3 + 3 * (mpmath.log(3) - v) for v in exact]
+    close_to_the_truth(L, truth, dtype)
+
+
 def test_poisson_is_half_the_deviance_and_finite_where_a_unit_is_dead(dtype):
     A, Y = np.array([[2.0, 3.0, 0.5]], dtype=dtype), np.array([[3.0, 0.0, 0.5]], dtype=dtype)
     exact = [[2 - 3 + 3 * np.log(1.5), 3.0, 0.0]]
@@ -353,6 +393,16 @@ def test_batches_that_share_a_mean_weight_add_up_to_the_whole(random):
     assert np.mean([J for J, _ in halves]) - extra == pytest.approx(float(whole), rel=1e-13)
     bias = (halves[0][1][0][1] + halves[1][1][0][1]) / 2
     np.testing.assert_allclose(bias, expected[0][1], rtol=1e-12)
+
+
+def test_a_batch_whose_own_weights_are_all_zero_counts_for_nothing(random):
+    net = network()
+    params, X, Y = problem(net, random)
+    J, grads = batch_gradients(xp, net.g, net.loss, params, X, Y, 0.5, np.zeros(7))
+    assert pytest.approx(0.5 / (2 * 7) * sum(np.sum(W * W) for W, _ in params), rel=1e-13) == J
+    for (W, _), (dW, db) in zip(params, grads, strict=True):
+        np.testing.assert_allclose(dW, 0.5 / 7 * W, rtol=1e-13)
+        assert np.all(db == 0)
 
 
 def test_the_cost_is_its_formula(random):

@@ -156,7 +156,7 @@ def test_an_activation_or_a_loss_of_ones_own_is_tried_on_a_tiny_batch_first(make
             "'identity' is not meant for .*: use sigmoid or softmax",
         ),
         ("relu", "categorical_cross_entropy", 3, "'relu' is not meant for categorical.*: use softmax"),
-        ("tanh", "poisson", 3, "'tanh' is not meant for poisson: use softplus"),
+        ("tanh", "poisson", 3, "'tanh' is not meant for poisson: use exp or softplus"),
         (
             "softmax",
             "categorical_cross_entropy",

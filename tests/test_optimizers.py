@@ -10,6 +10,7 @@ from helpers import flat, worst
 
 import portable_nn as pnn
 from portable_nn import schedules
+from portable_nn.optimizers import clipped
 
 TABLE = {
     "sgd": (pnn.SGD(0.05), lambda t, p: t.optim.SGD(p, lr=0.05)),
@@ -116,7 +117,8 @@ def test_numbers_of_numpy_become_plain_floats_so_that_no_dtype_is_widened(random
         (lambda: pnn.SGD(-1.0), "`learning_rate`"),
         (lambda: pnn.SGD(float("nan")), "`learning_rate`"),
         (lambda: pnn.SGD("fast"), "`learning_rate`"),
-        (lambda: pnn.SGD(0.1, momentum=1.0), "`momentum`"),
+        (lambda: pnn.SGD(0.1, momentum=1.01), "`momentum` is 1.01"),
+        (lambda: pnn.SGD(0.1, momentum=True), "`momentum`"),
         (lambda: pnn.SGD(0.1, nesterov=True), "`nesterov`"),
         (lambda: pnn.SGD(0.1, momentum=0.9, nesterov="no"), "`nesterov`"),
         (lambda: pnn.Adam(beta_1=1.0), "`beta_1`"),
@@ -130,6 +132,26 @@ def test_numbers_of_numpy_become_plain_floats_so_that_no_dtype_is_widened(random
 def test_a_number_outside_its_range_is_refused(make, message):
     with pytest.raises((TypeError, ValueError), match=rf"{message}.*accepted"):
         make()
+
+
+def test_momentum_may_be_one_and_then_no_step_is_forgotten():
+    optimizer, params = pnn.SGD(0.5, momentum=1), [(np.zeros((1, 1)), np.zeros((1, 1)))]
+    state = optimizer.init(params)
+    for _ in range(3):
+        params, state = optimizer.update(params, [(np.ones((1, 1)), np.zeros((1, 1)))], state)
+    assert params[0][0] == -3.0  # 0.5 (1 + 2 + 3)
+
+
+@pytest.mark.parametrize("stack", [(), (2,)])
+def test_a_gradient_is_shortened_to_the_norm_asked_for_and_not_lengthened(stack, random, backend):
+    grads = [tuple(random.normal(size=(*stack, *shape)) for shape in ((3, 2), (3, 1)))]
+    norm = np.sqrt(sum(np.sum(g * g, axis=(-2, -1), keepdims=True) for g in grads[0]))
+    ours = [tuple(backend.asarray(g) for g in grads[0])]
+    for c in (0.5, 1e9):
+        for g, found in zip(grads[0], clipped(backend.xp, ours, c)[0], strict=True):
+            np.testing.assert_allclose(backend.to_numpy(found), g * np.minimum(1, c / norm), rtol=1e-14)
+    zero = [(0 * ours[0][0], 0 * ours[0][1])]
+    assert all(np.all(backend.to_numpy(g) == 0) for g in clipped(backend.xp, zero, 1.0)[0])
 
 
 def test_gradients_or_a_state_of_something_else_are_refused(random):

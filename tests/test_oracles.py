@@ -25,6 +25,7 @@ def torch_pieces() -> tuple[Any, dict[str, Any], dict[str, Any]]:
         "softmax": lambda z: torch.softmax(z, dim=1),
         "elu": F.elu,
         "selu": F.selu,
+        "exp": torch.exp,
         "softplus": F.softplus,
         "silu": F.silu,
         "gelu": lambda z: F.gelu(z, approximate="tanh"),
@@ -35,6 +36,7 @@ def torch_pieces() -> tuple[Any, dict[str, Any], dict[str, Any]]:
         "squared_error": lambda a, y: 0.5 * F.mse_loss(a, y, reduction="none").sum(1),
         "absolute_error": lambda a, y: F.l1_loss(a, y, reduction="none").sum(1),
         "huber": lambda a, y: F.huber_loss(a, y, reduction="none").sum(1),
+        "pinball": lambda a, y: 0.5 * F.l1_loss(a, y, reduction="none").sum(1),
         "poisson": lambda a, y: F.poisson_nll_loss(a, y, log_input=False, eps=0, reduction="none").sum(
             1
         ),
@@ -54,6 +56,7 @@ def jax_pieces() -> tuple[Any, dict[str, Any], dict[str, Any]]:
         "softmax": nn.softmax,
         "elu": nn.elu,
         "selu": nn.selu,
+        "exp": jnp.exp,
         "softplus": nn.softplus,
         "silu": nn.silu,
         "gelu": nn.gelu,
@@ -66,6 +69,7 @@ def jax_pieces() -> tuple[Any, dict[str, Any], dict[str, Any]]:
         "huber": lambda a, y: jnp.where(jnp.abs(a - y) < 1, (a - y) ** 2 / 2, jnp.abs(a - y) - 0.5).sum(
             1
         ),
+        "pinball": lambda a, y: 0.5 * jnp.abs(a - y).sum(1),
         "poisson": lambda a, y: (a - y * jnp.log(a)).sum(1),
     }
     return jax, activations, losses

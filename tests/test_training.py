@@ -175,6 +175,56 @@ def test_a_schedule_sets_the_learning_rate_of_every_update(case):
     assert history.learning_rate == [0.05, 0.025]
 
 
+def test_dropout_trains_with_the_masks_drawn_on_the_host_and_predicts_without(case, backend):
+    net, params, X, Y = case
+    ours, x, y = to(backend, params), backend.asarray(X), backend.asarray(Y)
+    found, history = pnn.fit(
+        net, ours, x, y, pnn.SGD(0.1), 2, None, seed=5, dropout=0.5, validation=(x, y)
+    )
+    draw, W = np.random.default_rng(5), params
+    for _ in range(2):
+        order, mask = draw.permutation(40), (draw.random((5, 40)) >= 0.5) * 2.0
+        (W1, b1), (W2, b2) = W
+        Z1 = W1 @ X[order].T + b1
+        A1 = np.tanh(Z1) * mask
+        E = np.exp(W2 @ A1 + b2)
+        D2 = E / E.sum(axis=0) - Y[order].T
+        D1 = (W2.T @ D2) * mask * (1 - np.tanh(Z1) ** 2)
+        W = [
+            (W1 - 0.1 * D1 @ X[order] / 40, b1 - 0.1 * D1.mean(axis=1, keepdims=True)),
+            (W2 - 0.1 * D2 @ A1.T / 40, b2 - 0.1 * D2.mean(axis=1, keepdims=True)),
+        ]
+    for array, expected in zip(host(backend, found), flat(W), strict=True):
+        np.testing.assert_allclose(array, expected, rtol=1e-11, atol=1e-14)
+    J = float(backend.to_numpy(net.cost(found, x, y)))
+    assert history.validation_cost[-1] == pytest.approx(J, rel=1e-12)  # no unit is left out there
+
+
+def test_dropout_of_a_stack_and_rates_of_zero(case):
+    net, params, X, Y = case
+    stack = net.initialize(stack=(2,), dtype="float64", seed=[1, 1])
+    (W, _), _ = pnn.fit(net, stack, X, Y, epochs=1, dropout=0.5)[0]
+    assert not np.allclose(W[0], W[1])  # the same start, masks of their own
+    plain = pnn.fit(net, params, X, Y, epochs=2)[0]
+    for a, b in zip(
+        flat(pnn.fit(net, params, X, Y, epochs=2, dropout=[0])[0]), flat(plain), strict=True
+    ):
+        np.testing.assert_array_equal(a, b)
+    for wrong in (1.0, -0.1, "half", [0.5, 0.5], None):
+        with pytest.raises((TypeError, ValueError), match=r"`dropout.*accepted"):
+            pnn.fit(net, params, X, Y, dropout=wrong)
+
+
+def test_a_norm_of_the_gradient_can_be_set_as_a_limit(case):
+    net, params, X, Y = case
+    found, _ = pnn.fit(net, params, X, Y, pnn.SGD(1.0), epochs=1, batch_size=None, clip_norm=1e-3)
+    moved = [a - b for a, b in zip(flat(found), flat(params), strict=True)]
+    assert np.sqrt(sum(np.sum(m * m) for m in moved)) == pytest.approx(1e-3, rel=1e-9)
+    for wrong in (0, -1, float("nan"), "1"):
+        with pytest.raises((TypeError, ValueError), match=r"`clip_norm`.*accepted"):
+            pnn.fit(net, params, X, Y, clip_norm=wrong)
+
+
 def test_fit_changes_none_of_the_arrays_it_was_given(case, backend, random):
     net, params, X, Y = case
     ours, x, y = to(backend, params), backend.asarray(X), backend.asarray(Y)

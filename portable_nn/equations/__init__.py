@@ -29,7 +29,7 @@ from portable_nn.equations.activations import (
     Namespace,
     leaky_relu,
 )
-from portable_nn.equations.losses import LOSSES, Loss, huber
+from portable_nn.equations.losses import LOSSES, Loss, huber, pinball
 
 __all__ = [
     "ACTIVATIONS",
@@ -47,6 +47,7 @@ __all__ = [
     "huber",
     "leaky_relu",
     "output_delta",
+    "pinball",
     "squared_norm",
 ]
 

@@ -1,7 +1,7 @@
 """The activations: each function g, and right under it its derivative g'.
 
 Shapes: Z is (..., n_l, B), examples are columns; the result has the shape and dtype of Z. Every
-function is finite and right for every finite Z up to half of the largest number of its dtype:
+function but exp is finite and right for every finite Z up to half of the largest number of its dtype:
 E = e^-|z| lies in [0, 1] and cannot overflow. At z = 0, relu' = leaky_relu' = 1, as in the source.
 """
 
@@ -151,6 +151,14 @@ def selu_prime(xp: Namespace, Z: Array) -> Array:  # scale if z >= 0 else scale 
     return SELU_SCALE * (step + (1 - step) * (SELU_ALPHA * xp.exp(xp.minimum(Z, 0.0))))
 
 
+def exp(xp: Namespace, Z: Array) -> Array:  # e^z: positive outputs, the inverse of the log link
+    return xp.exp(Z)
+
+
+def exp_prime(xp: Namespace, Z: Array) -> Array:  # e^z
+    return xp.exp(Z)
+
+
 def softplus(xp: Namespace, Z: Array) -> Array:  # log(1 + e^z)
     return xp.maximum(Z, 0.0) + xp.log1p(xp.exp(-xp.abs(Z)))
 
@@ -205,6 +213,7 @@ ACTIVATIONS = {
         Activation("softmax", softmax, None, softmax_delta),
         Activation("elu", elu, elu_prime),
         Activation("selu", selu, selu_prime),
+        Activation("exp", exp, exp_prime),
         Activation("softplus", softplus, softplus_prime),
         Activation("silu", silu, silu_prime),
         Activation("gelu", gelu, gelu_prime),

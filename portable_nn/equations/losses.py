@@ -18,6 +18,7 @@ from portable_nn.equations.activations import (
     Bound,
     Namespace,
     check_named_functions,
+    unit_step,
 )
 
 
@@ -130,8 +131,22 @@ def _huber_prime(xp: Namespace, A: Array, Y: Array, delta: float) -> Array:  # a
     return xp.maximum(xp.minimum(A - Y, delta), -delta)
 
 
+def _pinball(
+    xp: Namespace, A: Array, Y: Array, q: float
+) -> Array:  # q (y - a) if y > a else (1 - q) (a - y)
+    return xp.maximum(q * (Y - A), (q - 1) * (Y - A))
+
+
+def _pinball_prime(xp: Namespace, A: Array, Y: Array, q: float) -> Array:  # -q if y > a else 1 - q
+    return unit_step(xp, A - Y) - q
+
+
 def poisson(xp: Namespace, A: Array, Y: Array) -> Array:  # a - y + y log(y/a), half the deviance
     return A - Y + Y * (xp.log(positive(xp, Y)) - xp.log(positive(xp, A)))
+
+
+def poisson_from_Z(xp: Namespace, Z: Array, Y: Array) -> Array:  # a = e^z
+    return xp.exp(Z) - Y + Y * (xp.log(positive(xp, Y)) - Z)
 
 
 def poisson_prime(xp: Namespace, A: Array, Y: Array) -> Array:  # 1 - y/a
@@ -143,6 +158,17 @@ def huber(delta: float = 1.0) -> Loss:
     if isinstance(delta, bool) or not isinstance(delta, numbers.Real) or not 0 < delta < math.inf:
         raise ValueError(f"`delta` of huber is {delta!r}; accepted: a finite number > 0")
     return Loss("huber", Bound(_huber, float(delta)), Bound(_huber_prime, float(delta)))
+
+
+def pinball(quantile: float = 0.5) -> Loss:
+    """q (y - a) where y > a, else (1 - q) (a - y): least at the quantile q, 0 < q < 1.
+
+    Source: Koenker and Bassett, 1978. For q = 1/2 it is half of the absolute error.
+    """
+    if isinstance(quantile, bool) or not isinstance(quantile, numbers.Real) or not 0 < quantile < 1:
+        raise ValueError(f"`quantile` of pinball is {quantile!r}; accepted: a number in (0, 1)")
+    q = float(quantile)
+    return Loss("pinball", Bound(_pinball, q), Bound(_pinball_prime, q))
 
 
 LOSSES = {
@@ -167,6 +193,7 @@ LOSSES = {
         Loss("squared_error", squared_error, squared_error_prime, ACTIVATIONS["identity"]),
         Loss("absolute_error", absolute_error, absolute_error_prime),
         huber(),
-        Loss("poisson", poisson, poisson_prime, targets="nonnegative"),
+        pinball(),
+        Loss("poisson", poisson, poisson_prime, ACTIVATIONS["exp"], poisson_from_Z, "nonnegative"),
     )
 }

@@ -1,0 +1,129 @@
+"""The loop around the one compiled step: epochs of mini-batches. When to end is its caller's to say."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from portable_nn.backends import Backend
+from portable_nn.equations import Array, Parameters
+from portable_nn.network import Network
+from portable_nn.optimizers import Optimizer, OptimizerState
+from portable_nn.steps import evaluation_step, summary, training_step
+
+Masks = list[Array | None]
+
+
+class Data(NamedTuple):
+    """X (n, n_0) and Y (n, n_L), in rows, and their weights (n,), if they have any.
+
+    `mean_weight` is what the weights of a batch are relative to; None stands for the batch's own mean.
+    """
+
+    X: Any
+    Y: Array
+    weight: Array | None = None
+    mean_weight: Array | None = None
+
+
+class Epoch(NamedTuple):
+    """What an epoch has led to.
+
+    `costs` (on the host) is the mean cost of its batches and, with validation data, their cost at its
+    end; `finite` says whether these and the parameters are finite, one bool for each network of a stack.
+    """
+
+    params: Parameters
+    optimizer_state: OptimizerState
+    costs: np.ndarray[Any, Any]
+    finite: np.ndarray[Any, Any]
+    learning_rate: float
+    seconds: float
+
+
+def epochs(
+    backend: Backend,
+    net: Network,
+    optimizer: Optimizer,
+    params: Parameters,
+    optimizer_state: OptimizerState,
+    data: Data,
+    orders: Iterator[Any],
+    rates: Iterator[float],
+    batch_size: int,
+    l2: float = 0.0,
+    clip_norm: float | None = None,
+    draw_masks: Callable[[int], Masks] | None = None,
+    validation: Data | None = None,
+) -> Iterator[Epoch]:
+    """An epoch for every order of the rows in `orders`, an update for every batch of them.
+
+    `rates` gives the learning rate of each update, `draw_masks` the dropout masks for a batch of a given
+    size. The host reads from the device once an epoch; what was handed in is not changed.
+    """
+    step = training_step(backend, net, optimizer, l2, clip_norm)
+    evaluate, summarize = evaluation_step(backend, net), summary(backend)
+    stack = tuple(params[0][0].shape[:-2])
+    zero = backend.xp.zeros(stack, dtype=backend.widest_float(), device=backend.device)
+    t, slots = optimizer_state
+    started = time.perf_counter()
+    for drawn in orders:
+        order, n = backend.asarray(drawn, dtype=backend.index_dtype()), len(drawn)
+        total = zero
+        for start in range(0, n, batch_size):
+            rows = order[start : min(start + batch_size, n)]
+            masks = None if draw_masks is None else draw_masks(rows.shape[0])
+            alpha, t = next(rates), t + 1
+            numbers = optimizer.coefficients(t, alpha)
+            params, slots, total = step(params, slots, total, *data, rows, masks, numbers)
+        sums = [(total, n)]
+        if validation is not None:
+            total = evaluate_in_parts(evaluate, params, zero, validation)
+            sums.append((total, validation.X.shape[-2]))
+        report = backend.to_numpy(summarize(params, *sums))  # the one read of the epoch
+        costs, finite = report[:-1], report[-1].astype(bool)
+        seconds = time.perf_counter() - started
+        yield Epoch(params, OptimizerState(t, slots), costs, finite, alpha, seconds)
+        started = time.perf_counter()
+
+
+def evaluate_in_parts(
+    evaluate: Callable[..., Any], params: Parameters, zero: Array, data: Data, size: int = 1024
+) -> Array:
+    """The sum of `evaluation_step` over all rows, `size` rows at a time: memory stays bounded."""
+    X, Y, weight, mean_weight = data
+    total, n = zero, X.shape[-2]
+    for start in range(0, n, size):
+        part = slice(start, min(start + size, n))
+        w = None if weight is None else weight[..., part]
+        total = evaluate(params, total, X[..., part, :], Y[..., part, :], w, mean_weight)
+    return total
+
+
+def dropout(
+    backend: Backend,
+    params: Parameters,
+    rates: Sequence[float],
+    uniform: Callable[[tuple[int, ...]], np.ndarray[Any, Any]],
+) -> Callable[[int], Masks] | None:
+    """A function that draws the masks of a batch of B rows; None where no unit is ever dropped.
+
+    A unit of hidden layer l is dropped with the probability rates[l - 1]; what is kept is divided by
+    1 - rate (Srivastava et al., 2014). Drawn on the host, so they are the same on every backend:
+    ``uniform(shape)`` gives numbers in [0, 1). Each network of a stack has masks of its own.
+    """
+    if not any(rates):
+        return None
+    shapes = [tuple(W.shape[:-1]) for W, _ in params[:-1]]
+    dtype = params[0][0].dtype
+
+    def draw(B: int) -> Masks:
+        return [
+            backend.asarray((uniform((*shape, B)) >= rate) / (1 - rate), dtype=dtype) if rate else None
+            for shape, rate in zip(shapes, rates, strict=True)
+        ]
+
+    return draw
