@@ -4,6 +4,8 @@ The forward and backward equations are written once, in `portable_nn.equations`,
 array API standard, and run on NumPy, CuPy, PyTorch, JAX and array_api_strict.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from portable_nn import backends, schedules
 from portable_nn.backends import show_backends
 from portable_nn.callbacks import Callback, EarlyStopping, TrainingState
@@ -13,6 +15,11 @@ from portable_nn.history import History
 from portable_nn.network import Network
 from portable_nn.optimizers import SGD, Adam, AdamW, Optimizer, OptimizerState, RMSprop
 from portable_nn.training import fit
+
+if TYPE_CHECKING:
+    from portable_nn.estimators import LossCurveDisplay as LossCurveDisplay
+    from portable_nn.estimators import MLPClassifier as MLPClassifier
+    from portable_nn.estimators import MLPRegressor as MLPRegressor
 
 __version__ = "0.1.0"
 
@@ -41,3 +48,18 @@ __all__ = [
     "schedules",
     "show_backends",
 ]
+
+ESTIMATORS = ("LossCurveDisplay", "MLPClassifier", "MLPRegressor")  # they need scikit-learn, an extra
+
+
+def __getattr__(name: str) -> Any:
+    """The estimators, imported with scikit-learn when first asked for."""
+    if name not in ESTIMATORS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from portable_nn import estimators  # noqa: PLC0415
+
+    return getattr(estimators, name)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *ESTIMATORS]

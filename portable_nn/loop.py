@@ -33,7 +33,7 @@ class Epoch(NamedTuple):
     """What an epoch has led to.
 
     `costs` (on the host) is the mean cost of its batches and, with validation data, their cost at its
-    end; `finite` says whether these and the parameters are finite, one bool for each network of a stack.
+    end; `finite` says whether the parameters are finite, one bool for each network of a stack.
     """
 
     params: Parameters

@@ -111,6 +111,13 @@ class one_cycle:  # noqa: N801
         return _cosine(peak, peak / self.end, (step - up) / (self.steps - up))
 
 
+def learning_rate(schedule: Schedule, step: int) -> float:
+    """The schedule's learning rate as a Python float, if it is a finite number >= 0."""
+    if not callable(schedule) or isinstance(schedule, type):
+        raise TypeError(f"`schedule` is {schedule!r}; accepted: a function of the step")
+    return checks.number(f"schedule({step})", schedule(step), 0.0)
+
+
 def _cosine(first: float, last: float, share: float) -> float:
     """From `first` at share 0 to `last` at share 1 and beyond."""
     return last + 0.5 * (first - last) * (1 + math.cos(math.pi * min(share, 1.0)))

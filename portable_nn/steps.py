@@ -9,7 +9,7 @@ from typing import Any
 
 from portable_nn.backends import Backend
 from portable_nn.batch import batch_cost, batch_gradients
-from portable_nn.equations import Activation, Array, Parameters
+from portable_nn.equations import Activation, Array, Parameters, forward
 from portable_nn.network import Network
 from portable_nn.optimizers import Optimizer, apply, clipped
 
@@ -78,15 +78,38 @@ def evaluation_step(backend: Backend, net: Network) -> Callable[..., Any]:
 
 @functools.lru_cache(maxsize=64)
 def summary(backend: Backend) -> Callable[..., Any]:
-    """``summarize(params, *sums)``: each total / n, and 1 where they and all params are finite."""
+    """``summarize(params, *sums)``: each total / n, and 1 where all params are finite, else 0."""
     xp = backend.xp
 
     def summarize(params: Parameters, *sums: tuple[Array, int]) -> Array:
         means = [total / n for total, n in sums]
-        finite = xp.isfinite(means[0]) & xp.isfinite(means[-1])
+        finite = xp.ones_like(means[0], dtype=xp.bool)
         for layer in params:
             for theta in layer:
                 finite = finite & xp.all(xp.isfinite(theta), axis=(-2, -1))
         return xp.stack([*means, xp.astype(finite, means[0].dtype)])
 
     return backend.compile(summarize)
+
+
+@functools.lru_cache(maxsize=64)
+def gradient_step(backend: Backend, net: Network, l2: float) -> Callable[..., Any]:
+    """``gradient(params, X, Y, weight)``: J of all the rows, and its gradients."""
+    xp = backend.xp
+
+    def gradient(params: Parameters, X: Array, Y: Array, weight: Array | None) -> tuple[Any, ...]:
+        return batch_gradients(xp, net.g, net.loss, params, X, Y, l2, weight)
+
+    return backend.compile(gradient)
+
+
+@functools.lru_cache(maxsize=64)
+def prediction_step(backend: Backend, g: tuple[Activation, ...], every: bool) -> Callable[..., Any]:
+    """``predict(params, X)``: A[L] as rows, or those of every layer: [A[1], ..., A[L]]."""
+    xp = backend.xp
+
+    def predict(params: Parameters, X: Array) -> Any:
+        _, A = forward(xp, params, X.mT, g)
+        return [columns.mT for columns in A[1:]] if every else A[-1].mT
+
+    return backend.compile(predict)

@@ -23,7 +23,7 @@ from portable_nn.errors import NonFiniteCostError
 from portable_nn.history import History
 from portable_nn.network import Network
 from portable_nn.optimizers import Adam, Optimizer, OptimizerState, init_state
-from portable_nn.schedules import Schedule, constant
+from portable_nn.schedules import Schedule, constant, learning_rate
 
 T = TypeVar("T")
 
@@ -153,7 +153,7 @@ def fit(
         call(hooks, "on_train_begin", state)
         for epoch in run:
             state.epoch += 1
-            if not epoch.finite.all():
+            if not (epoch.finite & np.isfinite(epoch.costs)).all():
                 message = NOT_FINITE.format(state.epoch)
                 raise NonFiniteCostError(message, state.epoch, state.params, history)
             state.params, state.optimizer_state = epoch.params, epoch.optimizer_state
@@ -260,10 +260,3 @@ def check_order(order: Any, n: int) -> np.ndarray[Any, Any]:
             f"`epoch_order` gave rows from {rows.min()} to {rows.max()}; accepted: from 0 to {n - 1}"
         )
     return rows
-
-
-def learning_rate(schedule: Schedule, step: int) -> float:
-    """The schedule's learning rate as a Python float, if it is a finite number >= 0."""
-    if not callable(schedule) or isinstance(schedule, type):
-        raise TypeError(f"`schedule` is {schedule!r}; accepted: a function of the step")
-    return checks.number(f"schedule({step})", schedule(step), 0.0)

@@ -59,6 +59,14 @@ def backend(request: pytest.FixtureRequest) -> pnn.backends.Backend:
     return pnn.backends.get(name, device)
 
 
+@pytest.fixture
+def host_only(request: pytest.FixtureRequest) -> None:
+    """For tests of what happens on the host alone: once is enough, where NumPy is asked for."""
+    asked = request.config.getoption("--backend")
+    if asked and "numpy" not in asked:
+        pytest.skip("on the host alone: run with --backend numpy")
+
+
 @pytest.fixture(params=["float64", "float32"])
 def dtype(request: pytest.FixtureRequest) -> str:
     return str(request.param)

@@ -43,6 +43,7 @@ class Backend:
     name: ClassVar[str]
     package: ClassVar[str]  # the module to import
     remedy: ClassVar[str] = ""  # what to do when it does not work
+    host: ClassVar[bool] = False  # whether its arrays are NumPy's, in the host's memory
     dtype_remedy: ClassVar[str] = "cast the array to a dtype of this list"
 
     def __init__(self, device: Any = None) -> None:
@@ -56,6 +57,11 @@ class Backend:
 
     def __repr__(self) -> str:
         return f"<backend {self.name!r} on {self.device_name()}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:  # there is one object for each library and device
+        from portable_nn.backends.registry import get  # noqa: PLC0415
+
+        return get, (self.name, self.device_name())
 
     # -- what a subclass must say ----------------------------------------------------------------
 

@@ -17,6 +17,7 @@ class NumpyBackend(Backend):
 
     name = "numpy"
     package = "numpy"
+    host = True
 
     @classmethod
     def namespace(cls) -> Any:

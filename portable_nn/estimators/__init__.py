@@ -1,0 +1,15 @@
+"""scikit-learn's multi-layer perceptrons on any array: the only room that imports scikit-learn."""
+
+try:
+    import sklearn.callback  # noqa: F401  (scikit-learn has it since 1.9)
+except ImportError:
+    raise ImportError(
+        "the estimators need scikit-learn 1.9 or newer; install it with: "
+        "pip install 'portable-nn[sklearn]'"
+    ) from None
+
+from portable_nn.estimators.classifier import MLPClassifier
+from portable_nn.estimators.display import LossCurveDisplay
+from portable_nn.estimators.regressor import MLPRegressor
+
+__all__ = ["LossCurveDisplay", "MLPClassifier", "MLPRegressor"]

@@ -1,0 +1,279 @@
+"""scikit-learn's MLPClassifier on any array."""
+
+from __future__ import annotations
+
+from numbers import Real
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from sklearn.base import ClassifierMixin, _fit_context
+from sklearn.metrics import accuracy_score
+from sklearn.preprocessing import LabelBinarizer
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import type_of_target, unique_labels
+
+from portable_nn.backends import Backend, of, owner
+from portable_nn.equations import ACTIVATIONS, Activation, Array, Loss
+from portable_nn.estimators import docs, inputs
+from portable_nn.estimators.base import BaseMLP, is_numeric, store
+from portable_nn.estimators.formulas import BINARY_LOG_LOSS, LOG_LOSS
+
+
+class MLPClassifier(ClassifierMixin, BaseMLP):
+    __doc__ = docs.CLASSIFIER
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **BaseMLP._parameter_constraints,
+        "loss": [StrOptions({"log_loss"}), Loss],
+        "class_weight": [StrOptions({"balanced"}), dict, list, None],
+        "label_smoothing": [Interval(Real, 0, 1, closed="left")],
+    }
+
+    def __init__(
+        self,
+        hidden_layer_sizes: Any = (100,),
+        activation: Any = "relu",
+        *,
+        solver: str = "adam",
+        alpha: float = 0.0001,
+        batch_size: Any = "auto",
+        learning_rate: str = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: Any = None,
+        tol: float = 1e-4,
+        verbose: Any = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: Any = 10,
+        max_fun: int = 15000,
+        loss: Any = "log_loss",
+        class_weight: Any = None,
+        label_smoothing: float = 0.0,
+        dropout: Any = 0.0,
+        weight_decay: float = 0.01,
+        rho: float = 0.9,
+        clip_norm: float | None = None,
+        schedule: Any = None,
+        scoring: Any = None,
+        callbacks: Any = None,
+        max_time: float | None = None,
+        backend: Any = None,
+        device: Any = None,
+    ) -> None:
+        store(self, locals())
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
+    ) -> Self:
+        return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val)
+
+    fit.__doc__ = docs.FIT
+
+    @available_if(lambda e: e._check_solver())
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        classes: Any = None,
+        *,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
+    ) -> Self:
+        return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val, True, classes)
+
+    partial_fit.__doc__ = docs.PARTIAL_FIT_CLASSIFIER
+
+    # ---- labels -------------------------------------------------------------------------------------
+
+    def _read_targets(self, y: Any, incremental: bool, classes: Any, backend: Backend) -> dict[str, Any]:
+        is_known = hasattr(self, "classes_") and (self.warm_start or incremental)
+        if is_known:
+            labels = self._label_binarizer
+            if classes is not None and not np.array_equal(labels.classes_, unique_labels(classes)):
+                raise ValueError(
+                    f"`classes={classes!r}` is not the same as on last call to partial_fit, was: "
+                    f"{labels.classes_!r}"
+                )
+        else:
+            labels = first_labels(y, classes) if incremental else LabelBinarizer().fit(y)
+        if is_known or incremental:
+            check_labels(y, labels, all_of_them=self.warm_start)
+        return {"classes_": beside(labels.classes_, backend), "_label_binarizer": labels}
+
+    def _check_validation_targets(self, y: Any, known: dict[str, Any]) -> None:
+        check_labels(y, known["_label_binarizer"], "y_val")
+
+    def _compared(self, y: Any, known: dict[str, Any]) -> np.ndarray[Any, Any]:
+        labels = known["_label_binarizer"]
+        if has_many(labels):
+            return np.asarray(labels.transform(y))
+        codes: np.ndarray[Any, Any] = np.searchsorted(labels.classes_, y)
+        return codes
+
+    def _encode(self, y: Any, known: dict[str, Any], backend: Backend, dtype: Any) -> Array:
+        labels, codes = known["_label_binarizer"], self._compared(y, known)
+        if labels.y_type_ != "multiclass":
+            return backend.asarray(codes.reshape(len(codes), -1), dtype)
+        xp, index = backend.xp, backend.index_dtype()
+        classes = xp.arange(len(labels.classes_), dtype=index, device=backend.device)
+        return xp.astype(backend.asarray(codes, index)[:, None] == classes[None, :], dtype)
+
+    def _smoothed(self, Y: Array, known: dict[str, Any]) -> Array:
+        if not self.label_smoothing:
+            return Y
+        shared_by = Y.shape[1] if known["_label_binarizer"].y_type_ == "multiclass" else 2
+        return (1 - self.label_smoothing) * Y + self.label_smoothing / shared_by
+
+    def _all_weights(self, y: Any, known: dict[str, Any], weight: Any, incremental: bool) -> Any:
+        if self.class_weight is None:
+            return weight
+        labels = known["_label_binarizer"]
+        if incremental and self.class_weight == "balanced":
+            raise ValueError(
+                "class_weight 'balanced' is not supported for partial_fit: the shares of the classes in "
+                "all the data are not known; accepted: a dict of weights"
+            )
+        if has_many(labels):
+            by_class = compute_sample_weight(self.class_weight, y)
+        else:
+            check_class_weight(self.class_weight, labels.classes_)
+            by_class = compute_class_weight(
+                self.class_weight, classes=labels.classes_, y=y, sample_weight=weight
+            )[self._compared(y, known)]
+        return by_class if weight is None else weight * by_class
+
+    def _output(self, known: dict[str, Any]) -> tuple[Activation, Loss]:
+        is_multiclass = known["_label_binarizer"].y_type_ == "multiclass"
+        g = ACTIVATIONS["softmax" if is_multiclass else "sigmoid"]
+        if isinstance(self.loss, Loss):
+            return self.loss.matched or g, self.loss
+        return g, LOG_LOSS if is_multiclass else BINARY_LOG_LOSS
+
+    # ---- predictions --------------------------------------------------------------------------------
+
+    def _decide(self, A: Array) -> Array:
+        """The number of each row's class; for many labels a row, 1 for those it has and else 0."""
+        backend = of(A)
+        xp, labels, index = backend.xp, self._label_binarizer, backend.index_dtype()
+        if labels.y_type_ == "multiclass":
+            return xp.astype(xp.argmax(A, axis=1), index)
+        is_on = xp.astype(A > 0.5, index)
+        return is_on if has_many(labels) else is_on[:, 0] * (len(labels.classes_) - 1)
+
+    def _score_outputs(self, y: Any, A: np.ndarray[Any, Any], weight: Any) -> float:
+        return self._score(y, self._decide(A), weight)
+
+    def _score(self, y: Any, predicted: Any, weight: Any) -> float:
+        return float(accuracy_score(y, predicted, sample_weight=weight))
+
+    def predict(self, X: Any) -> Array:
+        A, to_host = self._compute(X, "predict")
+        codes = self._decide(self._hand_back(A, to_host))
+        if has_many(self._label_binarizer):
+            return codes
+        if (
+            to_host
+            or not is_numeric(self._label_binarizer.classes_)
+            or owner(self.classes_) is not owner(A)
+        ):
+            return self._label_binarizer.classes_[inputs.host(codes)]
+        return of(A).xp.take(self.classes_, codes, axis=0)
+
+    def predict_proba(self, X: Any) -> Array:
+        A, to_host = self._compute(X, "predict_proba")
+        if self.n_outputs_ == 1:
+            A = of(A).xp.concat([1 - A, A], axis=1)
+        return self._hand_back(A, to_host)
+
+    def predict_log_proba(self, X: Any) -> Array:
+        A, to_host = self._compute(X, "predict_log_proba")
+        backend = of(A)
+        if self.n_outputs_ == 1:
+            A = backend.xp.concat([1 - A, A], axis=1)
+        return self._hand_back(backend.compile(backend.xp.log)(A), to_host)
+
+    predict.__doc__, predict_proba.__doc__ = docs.PREDICT_CLASSIFIER, docs.PREDICT_PROBA
+    predict_log_proba.__doc__ = docs.PREDICT_LOG_PROBA
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags
+
+
+def has_many(labels: LabelBinarizer) -> bool:
+    """Whether a row has many labels, not one."""
+    return bool(labels.y_type_.startswith("multilabel"))
+
+
+def first_labels(y: Any, classes: Any) -> LabelBinarizer:
+    """The labels at the first call of partial_fit; for many labels a row, y itself tells how many."""
+    if type_of_target(y).startswith("multilabel"):
+        if classes is not None and len(unique_labels(classes)) != y.shape[1]:
+            raise ValueError(f"`classes={classes!r}`, and y has {y.shape[1]} columns, one per label")
+        return LabelBinarizer().fit(y)
+    if classes is None:
+        raise ValueError("classes must be passed on the first call to partial_fit.")
+    return LabelBinarizer().fit(unique_labels(classes))
+
+
+def check_labels(y: Any, labels: LabelBinarizer, name: str = "y", all_of_them: bool = False) -> None:
+    """Raise unless y has labels that are known, or, with `all_of_them`, just those."""
+    found, known = unique_labels(y), labels.classes_
+    if all_of_them and set(found) != set(known):
+        raise ValueError(
+            "warm_start can only be used where `y` has the same classes as in the previous call to "
+            f"fit. Previously got {known}, `y` has {found}"
+        )
+    is_alike = type_of_target(y).startswith("multilabel") == has_many(labels)
+    if not is_alike or not set(found) <= set(known):
+        raise ValueError(
+            f"`{name}` has classes not in `self.classes_`. `self.classes_` has {known}. "
+            f"'{name}' has {found}."
+        )
+
+
+def check_class_weight(class_weight: Any, classes: Any) -> None:
+    """Raise where a weight is given to a class that does not exist."""
+    if isinstance(class_weight, list):
+        raise ValueError(
+            "`class_weight` is a list; accepted: a dict, or 'balanced'; a list of dicts is "
+            "for targets with many labels a row"
+        )
+    absent = (
+        [c for c in class_weight if c not in set(classes.tolist())]
+        if isinstance(class_weight, dict)
+        else []
+    )
+    if absent:
+        raise ValueError(
+            f"`class_weight` has weights for {absent}; accepted: the classes {classes.tolist()}"
+        )
+
+
+def beside(classes: np.ndarray[Any, Any], backend: Backend) -> Array:
+    """The labels where X lies, if they are numbers that its device has a dtype for; else on the host."""
+    is_there = is_numeric(classes) and not backend.host and classes.dtype.name in backend.dtypes()
+    return backend.asarray(classes) if is_there else classes

@@ -1,0 +1,103 @@
+"""scikit-learn's names and conventions for activations, losses and Adam, in terms of our formulas."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from portable_nn.equations import ACTIVATIONS, LOSSES, Activation, Array, Loss, Namespace, pinball
+from portable_nn.errors import unknown_name
+from portable_nn.optimizers import SGD, Adam, AdamW, Optimizer, RMSprop
+
+SYNONYMS = {"logistic": "sigmoid"}
+ACTIVATION_NAMES = {*ACTIVATIONS, *SYNONYMS}
+SCIKIT_NAMES = {"sigmoid": "logistic"}  # what `out_activation_` calls them
+STOCHASTIC = ("adam", "adamw", "rmsprop", "sgd")
+
+
+def hidden_activations(given: Any, hidden: int) -> list[Activation]:
+    """g[1..L-1] from one name or Activation for all hidden layers, or one for each."""
+    each = list(given) if isinstance(given, (list, tuple)) else [given] * hidden
+    if len(each) != hidden:
+        raise ValueError(
+            f"`activation` holds {len(each)} activations; accepted: one, or one for each of the "
+            f"{hidden} hidden layers"
+        )
+    return [_activation(g) for g in each]
+
+
+def _activation(given: Any) -> Activation:
+    if isinstance(given, Activation):
+        return given
+    if given not in ACTIVATION_NAMES:
+        raise ValueError(unknown_name("activation", given, ACTIVATION_NAMES))
+    return ACTIVATIONS[SYNONYMS.get(given, given)]
+
+
+# ---- losses as scikit-learn counts them ---------------------------------------------------------------
+
+
+def clipped(xp: Namespace, A: Array) -> Array:
+    """Probabilities kept within [eps, 1 - eps] of their dtype, as scikit-learn's log loss does."""
+    eps = float(xp.finfo(A.dtype).eps)
+    return xp.minimum(xp.maximum(A, eps), 1 - eps)
+
+
+def binary_log_loss(xp: Namespace, A: Array, Y: Array) -> Array:
+    return LOSSES["binary_cross_entropy"].value(xp, clipped(xp, A), Y)
+
+
+def multinomial_log_loss(xp: Namespace, A: Array, Y: Array) -> Array:
+    return LOSSES["categorical_cross_entropy"].value(xp, clipped(xp, A), Y)
+
+
+def mean_squared_error(xp: Namespace, A: Array, Y: Array) -> Array:
+    """The squared error per output; as in scikit-learn, Delta[L] is A - Y all the same."""
+    return LOSSES["squared_error"].value(xp, A, Y) * (1 / A.shape[-2])
+
+
+def _matched(name: str, value: Any, of: Loss) -> Loss:
+    return Loss(name, value, of.derivative, of.matched, targets=of.targets)
+
+
+BINARY_LOG_LOSS = _matched("log_loss", binary_log_loss, LOSSES["binary_cross_entropy"])
+LOG_LOSS = _matched("log_loss", multinomial_log_loss, LOSSES["categorical_cross_entropy"])
+SQUARED_ERROR = _matched("squared_error", mean_squared_error, LOSSES["squared_error"])
+REGRESSION_LOSSES = ("absolute_error", "huber", "pinball", "poisson", "squared_error")
+
+
+def regression_loss(given: Any, quantile: float) -> Loss:
+    """The loss of a regressor, from its name or as it is given."""
+    if isinstance(given, Loss):
+        return given
+    if given == "pinball":
+        return pinball(quantile)
+    return SQUARED_ERROR if given == "squared_error" else LOSSES[given]
+
+
+# ---- optimizers ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ScikitAdam(Adam):
+    """Adam in the order of Kingma and Ba's section 2, where epsilon is added to sqrt(v), not sqrt(v^).
+
+    theta <- theta - alpha sqrt(1 - beta_2^t) / (1 - beta_1^t) m / (sqrt(v) + epsilon)
+    """
+
+    def coefficients(self, t: Any, alpha: Any) -> tuple[Any, ...]:
+        return alpha * math.sqrt(1 - self.beta_2**t) / (1 - self.beta_1**t), 1.0
+
+
+def optimizer(estimator: Any) -> Optimizer:
+    """The optimizer that the estimator's parameters describe; learning rates are handed to it."""
+    e = estimator
+    if e.solver == "sgd":
+        nesterov = bool(e.nesterovs_momentum and e.momentum > 0)
+        return SGD(1.0, momentum=e.momentum, nesterov=nesterov)
+    if e.solver == "rmsprop":
+        return RMSprop(1.0, e.rho, e.epsilon)
+    if e.solver == "adamw":
+        return AdamW(1.0, e.beta_1, e.beta_2, e.epsilon, e.weight_decay)
+    return ScikitAdam(1.0, e.beta_1, e.beta_2, e.epsilon)

@@ -1,0 +1,167 @@
+"""What a user hands to an estimator: where it lies, and scikit-learn's own checks of it, there.
+
+Host data (NumPy arrays, lists, frames, sparse matrices) goes through scikit-learn's `validate_data` as
+it is. An array of another library stays where it is: of its shape a stand-in without memory goes
+through the same checks, and its values are looked at on its device; what is found is reported in
+scikit-learn's words.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+from sklearn.utils import check_array, column_or_1d
+from sklearn.utils.validation import _check_sample_weight, validate_data
+
+from portable_nn.backends import Backend, get, owner
+from portable_nn.checks import to_host
+from portable_nn.equations import Array
+from portable_nn.estimators.sparse import SparseRows
+
+HOST_CHECKS = {"accept_sparse": ("csr", "csc"), "dtype": (np.float64, np.float32)}
+
+
+def on_host(x: Any) -> bool:
+    """Whether `x` is host data, for scikit-learn to check."""
+    backend = owner(x)
+    return backend is None or backend.host
+
+
+def host(x: Any) -> Any:
+    """`x`, as a NumPy array if it is an array of another library; a masked array is refused."""
+    return to_host(x) if not on_host(x) or isinstance(x, np.ma.MaskedArray) else x
+
+
+def training_backend(estimator: Any, X: Any) -> Backend:
+    """Where X is to be learned from: where it lies, or where `backend` says, if X is host data."""
+    if estimator.backend is None:
+        if estimator.device is not None:
+            raise ValueError(f"`device` is {estimator.device!r} and `backend` None; accepted: both")
+        return get("numpy") if on_host(X) else owner(X)  # type: ignore[return-value]
+    backend = get(estimator.backend, estimator.device)
+    if not on_host(X) and owner(X) is not backend:
+        raise ValueError(
+            f"`backend` is {estimator.backend!r} and X is on {owner(X)!r}; accepted: with `backend` "
+            f"host arrays, or arrays on {backend!r}; leave `backend` out to train where X lies"
+        )
+    if not backend.host and scipy.sparse.issparse(X):
+        raise TypeError(f"X is sparse and `backend` {backend!r}; accepted: X.toarray(), or no `backend`")
+    return backend
+
+
+def read(
+    estimator: Any, X: Any, y: Any, backend: Backend, reset: bool, numeric: bool
+) -> tuple[Array, Any]:
+    """X on `backend`, float32 or float64, and y: on the host, or as it is if it lies beside X.
+
+    Raises as scikit-learn does; `reset` and `numeric` are those of its `validate_data`.
+    """
+    beside = numeric and not on_host(y) and owner(y) is backend
+    y_seen = stand_in(y) if beside else host(y)
+    options = {"multi_output": True, "y_numeric": numeric, "reset": reset}
+    X_seen, y_seen = check_rows(estimator, X, y_seen, **options)
+    if y_seen.ndim == 2 and y_seen.shape[1] == 1:
+        y_seen = column_or_1d(y_seen, warn=True)
+    if beside:
+        refuse_non_finite(estimator, backend, y, "y")
+        y_seen = y if y.ndim == y_seen.ndim else y[:, 0]
+    return place(X_seen, backend), y_seen
+
+
+def read_validation(
+    estimator: Any, X: Any, y: Any, backend: Backend, numeric: bool
+) -> tuple[Array, Any]:
+    """X_val and y_val, checked and placed as X and y are, for an estimator that knows X already."""
+    if X is None or y is None:
+        raise ValueError("only one of X_val and y_val was given; accepted: both, or neither")
+    if not on_host(X) and owner(X) is not backend:
+        raise ValueError(f"X_val is on {owner(X)!r}, X on {backend!r}; accepted: the place of X")
+    return read(estimator, X, y, backend, False, numeric)
+
+
+def check_rows(estimator: Any, X: Any, *y: Any, **options: Any) -> Any:
+    """`validate_data` of X (and y): on X if it is host data, else on a stand-in, and X's own values."""
+    if on_host(X) or len(X.shape) != 2:
+        return validate_data(estimator, host(X), *y, **(HOST_CHECKS | options))
+    checked = validate_data(
+        estimator, stand_in(X), *y, ensure_all_finite=False, **(HOST_CHECKS | options)
+    )
+    backend = owner(X)
+    X = floating(backend, X)
+    refuse_non_finite(estimator, backend, X, "X")
+    return (X, *checked[1:]) if y else X
+
+
+def stand_in(x: Array) -> np.ndarray[Any, Any]:
+    """An array of zeros of the shape of `x`, that takes no memory; complex if `x` is."""
+    kind = np.complex128 if "complex" in str(x.dtype) else np.float64
+    return np.broadcast_to(np.zeros((), kind), tuple(x.shape))
+
+
+def floating(backend: Any, X: Array) -> Array:
+    """X itself if it is float32 or float64, else in the widest floating dtype of its device."""
+    known = (backend.xp.float32, backend.xp.float64)
+    return X if X.dtype in known else backend.xp.astype(X, backend.widest_float())
+
+
+def refuse_non_finite(estimator: Any, backend: Any, x: Array, name: str) -> None:
+    """Raise scikit-learn's ValueError for NaN or infinite values; one read from the device."""
+    xp = backend.xp
+    if not xp.isdtype(x.dtype, "real floating"):
+        return
+    flags = xp.stack([xp.any(xp.isnan(x)), xp.any(xp.isinf(x))])
+    for found, bad in zip(backend.to_numpy(flags), (np.nan, np.inf), strict=True):
+        if found:
+            example = np.full((1, 1), bad, np.float32 if x.dtype == xp.float32 else np.float64)
+            check_array(example, estimator=estimator, input_name=name)
+
+
+def place(X: Any, backend: Backend) -> Array:
+    """Checked X on the device of `backend`; a sparse one as rows that the equations can use."""
+    if scipy.sparse.issparse(X):
+        return SparseRows(scipy.sparse.csr_array(X))
+    return backend.asarray(X)
+
+
+def rows_on_host(X: Any, dense: bool = False) -> Any:
+    """Placed X on the host again; a sparse one as a sparse matrix, unless it is to be `dense`."""
+    if isinstance(X, SparseRows):
+        return X.matrix.toarray() if dense else X.matrix
+    return to_host(X)
+
+
+def weights(sample_weight: Any, X: Array, name: str = "sample_weight") -> Any:
+    """The weights on the host, by scikit-learn's check; None if there are none."""
+    if sample_weight is None:
+        return None
+    try:
+        checked = _check_sample_weight(host(sample_weight), np.broadcast_to(0.0, tuple(X.shape)))
+    except ValueError as error:
+        raise ValueError(str(error).replace("sample_weight", name)) from None
+    return checked
+
+
+def beside(backend: Backend, weight: Any, X: Array) -> Array | None:
+    """Host weights where X lies, with its dtype."""
+    return None if weight is None else backend.asarray(weight, dtype=X.dtype)
+
+
+def fitted_rows(estimator: Any, X: Any, method: str) -> tuple[Array, bool]:
+    """X beside the fitted parameters, ready for the equations; and whether results go to the host.
+
+    Raises ValueError where X lies elsewhere than the X of `fit` did.
+    """
+    backend = owner(estimator.coefs_[0])
+    theirs = owner(X)
+    if not (theirs is backend or (on_host(X) and (estimator._takes_host or backend.host))):  # type: ignore[union-attr]
+        where = "on the host" if on_host(X) else f"on {theirs!r}"
+        to = ("numpy", "cpu") if theirs is None else (theirs.name, theirs.device_name())
+        raise ValueError(
+            f"Inputs passed to {type(estimator).__name__}.{method}() must use the same namespace and "
+            f"the same device as those passed to fit(): the estimator is on {backend!r}, X {where}. "
+            f"Move the estimator with .to({to[0]!r}, {to[1]!r}), or X"
+        )
+    X_seen = check_rows(estimator, X, reset=False)
+    return place(X_seen, backend), on_host(X)  # type: ignore[arg-type]

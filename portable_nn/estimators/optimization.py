@@ -1,0 +1,52 @@
+"""Where an estimator's optimizer stands: its state, and the learning rate by scikit-learn's rules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import count
+from typing import Any
+
+from portable_nn.equations import Array
+from portable_nn.optimizers import OptimizerState
+from portable_nn.schedules import Schedule, learning_rate
+
+
+class Optimization:
+    """What partial_fit goes on from: the state, and the learning rate, and what changes that.
+
+    ``learning_rate_init`` under "constant"; divided by t^power_t, t the samples seen, under
+    "invscaling"; divided by 5 at every halt until it is at most 1e-6 under "adaptive" (both for the
+    solver sgd only). A `schedule` of the update's number takes the place of all that.
+    """
+
+    def __init__(self, estimator: Any, state: OptimizerState) -> None:
+        self.solver, self.state = estimator.solver, state
+        self.kind = estimator.learning_rate if self.solver == "sgd" else "constant"
+        self.learning_rate_init = self.learning_rate = float(estimator.learning_rate_init)
+        self.power_t = estimator.power_t
+
+    def rates(self, schedule: Schedule | None) -> Iterator[float]:
+        """The learning rates of the updates to come."""
+        for step in count(self.state.t):
+            yield self.learning_rate if schedule is None else learning_rate(schedule, step)
+
+    def epoch_ends(self, t: int) -> None:
+        """Take note of an epoch; t samples have been learned from in all."""
+        if self.kind == "invscaling":
+            self.learning_rate = self.learning_rate_init / (t + 1) ** self.power_t
+
+    def halt(self) -> tuple[bool, str]:
+        """Whether training is over now that it no longer gets on, and the word on it."""
+        if self.kind != "adaptive":
+            return True, "Stopping."
+        if self.learning_rate <= 1e-6:
+            return True, "Learning rate too small. Stopping."
+        self.learning_rate /= 5.0
+        return False, f"Setting learning rate to {self.learning_rate:f}"
+
+    def moved(self, move: Callable[[Array], Array]) -> Optimization:
+        """The same, with each array moved."""
+        twin = Optimization.__new__(Optimization)
+        slots = [(tuple(map(move, of_W)), tuple(map(move, of_b))) for of_W, of_b in self.state.slots]
+        twin.__dict__.update(self.__dict__, state=OptimizerState(self.state.t, slots))
+        return twin

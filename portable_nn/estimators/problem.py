@@ -1,0 +1,87 @@
+"""What one call of fit is about, checked and placed, before anything of the estimator is changed."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.metrics import check_scoring
+
+from portable_nn.backends import Backend
+from portable_nn.equations import Array, Parameters
+from portable_nn.loop import Data
+from portable_nn.network import Network
+from portable_nn.steps import prediction_step
+
+NOT_FINITE = (
+    "Solver produced non-finite parameter weights. The input data may contain large values and need to "
+    "be preprocessed. It happened in iteration {}; the weights before it are kept"
+)
+Judge = Callable[[Any, Parameters], float]
+
+
+@dataclass
+class Problem:
+    """The data on its device, the network to be trained with it, and what judges it.
+
+    Attributes
+    ----------
+    train : Data
+        All the rows; no copy is made of those that are learned from.
+    random : numpy.random.RandomState
+        What the shuffles and the dropout masks are drawn with.
+    rows : array of int, or None
+        Which of the rows are learned from; None: all.
+    validation : Data or None
+        The rows held out.
+    judge : function or None
+        ``judge(estimator, params)``: the validation score.
+    """
+
+    backend: Backend
+    net: Network
+    train: Data
+    random: np.random.RandomState
+    rows: np.ndarray[Any, Any] | None = None
+    validation: Data | None = None
+    judge: Judge | None = None
+
+    @property
+    def n(self) -> int:
+        """How many rows are learned from."""
+        return int(self.train.X.shape[0]) if self.rows is None else len(self.rows)
+
+
+def take(backend: Backend, data: Data, rows: np.ndarray[Any, Any]) -> Data:
+    """Some rows of the data."""
+    xp = backend.xp
+    index = backend.asarray(rows, dtype=backend.index_dtype())
+    weight = None if data.weight is None else xp.take(data.weight, index, axis=0)
+    return Data(xp.take(data.X, index, axis=0), xp.take(data.Y, index, axis=0), weight)
+
+
+def judge_by_outputs(backend: Backend, X: Array, y: Any, weight: Any) -> Judge:
+    """scikit-learn's own validation score: accuracy, or R^2; NaN where predictions are not finite."""
+
+    def judge(estimator: Any, params: Parameters) -> float:
+        A = prediction_step(backend, estimator._net.g, False)(params, X)
+        return float(estimator._score_outputs(y, backend.to_numpy(A), weight))
+
+    return judge
+
+
+def judge_by_scorer(estimator: Any, X: Any, y: Any, weight: Any) -> Judge:
+    """The score that a scorer of scikit-learn gives, which is handed host arrays."""
+    scorer = check_scoring(estimator, scoring=estimator.scoring)
+    options = {} if weight is None else {"sample_weight": weight}
+
+    def judge(estimator: Any, params: Parameters) -> float:
+        shown = copy.copy(estimator)
+        shown._takes_host = True
+        shown.__dict__.pop("feature_names_in_", None)
+        return float(scorer(shown, X, y, **options))
+
+    return judge
