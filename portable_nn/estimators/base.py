@@ -36,6 +36,7 @@ from portable_nn.estimators.hooks import Hooks, sort_callbacks
 from portable_nn.estimators.problem import Judge, Problem, judge_by_outputs, judge_by_scorer, take
 from portable_nn.loop import Data
 from portable_nn.network import Network
+from portable_nn.schedules import learning_rate
 from portable_nn.steps import prediction_step
 from portable_nn.training import check_dropout
 
@@ -204,7 +205,8 @@ class BaseMLP(
             )
         rows, targets = inputs.read(self, X, y, backend, first, not is_classifier(self))
         weight = inputs.weights(sample_weight, rows)
-        known = self._read_targets(targets, incremental, classes, backend)
+        labels_at = get("numpy") if inputs.on_host(X) else backend
+        known = self._read_targets(targets, incremental, classes, labels_at)
         Y = self._encode(targets, known, backend, rows.dtype)
         weight = self._all_weights(targets, known, weight, incremental)
         g, loss = self._output(known)
@@ -262,6 +264,8 @@ class BaseMLP(
                 f"`schedule` was given with learning_rate={self.learning_rate!r}; accepted: with "
                 "`schedule`, learning_rate='constant'"
             )
+        if self.schedule is not None:
+            learning_rate(self.schedule, 0)
         if incremental and self.early_stopping and not has_validation:
             raise ValueError(
                 "partial_fit does not support early_stopping=True without a validation set: give it "
@@ -465,6 +469,15 @@ class BaseMLP(
         self.__dict__.update(_moved(self.__dict__, backend.asarray))
         self._takes_host = backend.host
         return self
+
+    def _shown_on_host(self) -> Self:
+        """A twin that takes host data without names and gives back host arrays, for a scorer."""
+        twin = copy.copy(self)
+        twin._takes_host = True
+        twin.__dict__.pop("feature_names_in_", None)
+        if hasattr(self, "classes_"):
+            twin.classes_ = to_host(self.classes_)
+        return twin
 
     def __getstate__(self) -> dict[str, Any]:
         state: dict[str, Any] = super().__getstate__()

@@ -18,6 +18,7 @@ from portable_nn.backends import Backend, of, owner
 from portable_nn.equations import ACTIVATIONS, Activation, Array, Loss
 from portable_nn.estimators import docs, inputs
 from portable_nn.estimators.base import BaseMLP, is_numeric, store
+from portable_nn.estimators.docs import documented
 from portable_nn.estimators.formulas import BINARY_LOG_LOSS, LOG_LOSS
 
 
@@ -74,6 +75,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         store(self, locals())
 
     @_fit_context(prefer_skip_nested_validation=True)
+    @documented(docs.FIT)
     def fit(
         self,
         X: Any,
@@ -86,10 +88,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     ) -> Self:
         return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val)
 
-    fit.__doc__ = docs.FIT
-
     @available_if(lambda e: e._check_solver())
     @_fit_context(prefer_skip_nested_validation=True)
+    @documented(docs.PARTIAL_FIT_CLASSIFIER)
     def partial_fit(
         self,
         X: Any,
@@ -102,8 +103,6 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         sample_weight_val: Any = None,
     ) -> Self:
         return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val, True, classes)
-
-    partial_fit.__doc__ = docs.PARTIAL_FIT_CLASSIFIER
 
     # ---- labels -------------------------------------------------------------------------------------
 
@@ -188,6 +187,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def _score(self, y: Any, predicted: Any, weight: Any) -> float:
         return float(accuracy_score(y, predicted, sample_weight=weight))
 
+    @documented(docs.PREDICT_CLASSIFIER)
     def predict(self, X: Any) -> Array:
         A, to_host = self._compute(X, "predict")
         codes = self._decide(self._hand_back(A, to_host))
@@ -201,12 +201,14 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             return self._label_binarizer.classes_[inputs.host(codes)]
         return of(A).xp.take(self.classes_, codes, axis=0)
 
+    @documented(docs.PREDICT_PROBA)
     def predict_proba(self, X: Any) -> Array:
         A, to_host = self._compute(X, "predict_proba")
         if self.n_outputs_ == 1:
             A = of(A).xp.concat([1 - A, A], axis=1)
         return self._hand_back(A, to_host)
 
+    @documented(docs.PREDICT_LOG_PROBA)
     def predict_log_proba(self, X: Any) -> Array:
         A, to_host = self._compute(X, "predict_log_proba")
         backend = of(A)
@@ -214,8 +216,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             A = backend.xp.concat([1 - A, A], axis=1)
         return self._hand_back(backend.compile(backend.xp.log)(A), to_host)
 
-    predict.__doc__, predict_proba.__doc__ = docs.PREDICT_CLASSIFIER, docs.PREDICT_PROBA
-    predict_log_proba.__doc__ = docs.PREDICT_LOG_PROBA
+    score = BaseMLP.score  # which hands scikit-learn's function host arrays
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

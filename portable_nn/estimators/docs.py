@@ -2,6 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar
+
+F = TypeVar("F", bound=Callable[..., object])
+
+
+def documented(text: str) -> Callable[[F], F]:
+    """A decorator that gives a function its docstring."""
+
+    def document(function: F) -> F:
+        function.__doc__ = text
+        return function
+
+    return document
+
+
 PARAMETERS = """\
     hidden_layer_sizes : int or array-like of int, default=(100,)
         The units of each hidden layer; () for none.

@@ -58,6 +58,7 @@ def train(e: Any, problem: Problem, hooks: Hooks) -> None:
         return float(problem.backend.to_numpy(J)), packing.pack(grads)
 
     def after_iteration(intermediate_result: Any) -> None:
+        hooks.begin_iteration()  # SciPy tells of an iteration only when it is done
         state.epoch += 1
         state.params = packing.unpack(intermediate_result.x)
         state.history.cost.append(float(intermediate_result.fun))
@@ -68,10 +69,8 @@ def train(e: Any, problem: Problem, hooks: Hooks) -> None:
             state.stop("max_time")
         if hooks.end_iteration(state):
             raise StopIteration
-        hooks.begin_iteration()
 
     hooks.begin(state)
-    hooks.begin_iteration()
     found = scipy.optimize.minimize(
         cost,
         packing.pack(params),

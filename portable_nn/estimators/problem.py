@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -79,9 +78,6 @@ def judge_by_scorer(estimator: Any, X: Any, y: Any, weight: Any) -> Judge:
     options = {} if weight is None else {"sample_weight": weight}
 
     def judge(estimator: Any, params: Parameters) -> float:
-        shown = copy.copy(estimator)
-        shown._takes_host = True
-        shown.__dict__.pop("feature_names_in_", None)
-        return float(scorer(shown, X, y, **options))
+        return float(scorer(estimator._shown_on_host(), X, y, **options))
 
     return judge

@@ -15,6 +15,7 @@ from portable_nn.backends import Backend
 from portable_nn.equations import ACTIVATIONS, Activation, Array, Loss
 from portable_nn.estimators import docs, inputs
 from portable_nn.estimators.base import BaseMLP, store
+from portable_nn.estimators.docs import documented
 from portable_nn.estimators.formulas import REGRESSION_LOSSES, regression_loss
 
 
@@ -69,6 +70,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         store(self, locals())
 
     @_fit_context(prefer_skip_nested_validation=True)
+    @documented(docs.FIT)
     def fit(
         self,
         X: Any,
@@ -83,6 +85,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     @available_if(lambda e: e._check_solver())
     @_fit_context(prefer_skip_nested_validation=True)
+    @documented(docs.PARTIAL_FIT_REGRESSOR)
     def partial_fit(
         self,
         X: Any,
@@ -94,8 +97,6 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         sample_weight_val: Any = None,
     ) -> Self:
         return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val, True)
-
-    fit.__doc__, partial_fit.__doc__ = docs.FIT, docs.PARTIAL_FIT_REGRESSOR
 
     # ---- targets ------------------------------------------------------------------------------------
 
@@ -122,11 +123,12 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     def _score(self, y: Any, predicted: Any, weight: Any) -> float:
         return float(r2_score(y, predicted, sample_weight=weight))
 
+    @documented(docs.PREDICT_REGRESSOR)
     def predict(self, X: Any) -> Array:
         A, to_host = self._compute(X, "predict")
         return self._hand_back(A[:, 0] if A.shape[1] == 1 else A, to_host)
 
-    predict.__doc__ = docs.PREDICT_REGRESSOR
+    score = BaseMLP.score  # which hands scikit-learn's function host arrays
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
