@@ -18,10 +18,10 @@ NO_DEVICE = "no CUDA device: not run"
 # what a session is called: (the backend it tests, the extra it installs)
 BACKENDS = {
     "numpy": ("numpy", ""),
-    "strict": ("array_api_strict", "[strict]"),
-    "torch": ("torch", "[torch]"),
-    "jax": ("jax", "[jax]"),
-    "cupy": ("cupy", "[cuda12]" if os.environ.get("PORTABLE_NN_CUDA") == "12" else "[cuda13]"),
+    "strict": ("array_api_strict", "strict"),
+    "torch": ("torch", "torch"),
+    "jax": ("jax", "jax"),
+    "cupy": ("cupy", "cuda12" if os.environ.get("PORTABLE_NN_CUDA") == "12" else "cuda13"),
 }
 
 
@@ -40,6 +40,11 @@ def has_cuda_device() -> bool:
 nox.options.sessions = [f"tests({name})" for name in BACKENDS if name != "cupy" or has_cuda_device()]
 
 
+def package(*extras: str) -> str:
+    """The project with extras, as pip takes it."""
+    return f".[{','.join(filter(None, extras))}]"
+
+
 def group(name: str) -> list[str]:
     """The requirements of a dependency group of pyproject.toml."""
     return nox.project.dependency_groups(PROJECT, name)
@@ -50,7 +55,8 @@ def group(name: str) -> list[str]:
 def tests(session: nox.Session, library: str) -> None:
     """The tests on one backend; fails where that backend is missing."""
     backend, extra = BACKENDS[library]
-    session.install(*CONSTRAINTS, "-e", f".{extra}", *group("test"))
+    more = group("frames") if library == "numpy" else []  # the tests on the host are run there
+    session.install(*CONSTRAINTS, "-e", package(extra, "sklearn"), *group("test"), *more)
     if library == "cupy" and not has_cuda_device():
         session.run("pytest", "--collect-only", "-qq", "--backend", backend)
         session.run("pytest", "tests/test_backends.py", "-k", "cupy")
@@ -62,10 +68,28 @@ def tests(session: nox.Session, library: str) -> None:
 @nox.session
 def minimums(session: nox.Session) -> None:
     """The tests with the lowest supported versions of what is required."""
-    lowest = [requirement.replace(">=", "==") for requirement in PROJECT["project"]["dependencies"]]
-    lowest += [r.replace(">=", "==") for r in PROJECT["project"]["optional-dependencies"]["strict"]]
+    extras = PROJECT["project"]["optional-dependencies"]
+    required = PROJECT["project"]["dependencies"] + extras["strict"] + extras["sklearn"]
+    lowest = [requirement.replace(">=", "==") for requirement in required]
     session.install("-e", ".", *lowest, *group("test"))
     session.run("pytest", "--backend", "numpy", "--backend", "array_api_strict", *session.posargs)
+
+
+@nox.session
+def sklearn_suite(session: nox.Session) -> None:
+    """scikit-learn's checks of an estimator, arrays included, and its own tests of its MLPs, on ours."""
+    extras = package("sklearn", "strict", "torch")
+    session.install(*CONSTRAINTS, "-e", extras, *group("test"), *group("frames"))
+    arrays = {"SCIPY_ARRAY_API": "1"}
+    session.run("pytest", "tests/test_estimator_checks.py", "--no-header", "-q", env=arrays)
+    folder = "tests/sklearn_suite"
+    session.run(
+        *("pytest", "-c", f"{folder}/pytest.ini", "-p", "swap_estimators", "-q"),
+        *("--pyargs", "sklearn.neural_network.tests.test_mlp"),
+        *("-k", "not test_gradient"),  # it calls the private _loss_grad_lbfgs
+        *session.posargs,
+        env={"PYTHONPATH": folder},
+    )
 
 
 @nox.session
@@ -88,9 +112,8 @@ def demo(session: nox.Session) -> None:
     """The handwritten digits on NumPy, or as asked: nox -s demo -- --backend torch."""
     asked = " ".join(session.posargs).replace("=", " ").split()
     wanted = asked[asked.index("--backend") + 1] if "--backend" in asked[:-1] else "numpy"
-    by_backend = {backend: extra.strip("[]") for backend, extra in BACKENDS.values()}
-    extras = ",".join(filter(None, ["sklearn", "progress", "plot", by_backend.get(wanted, "")]))
-    session.install(*CONSTRAINTS, "-e", f".[{extras}]")
+    extra = dict(BACKENDS.values()).get(wanted, "")
+    session.install(*CONSTRAINTS, "-e", package("sklearn", "progress", "plot", extra))
     session.run("python", "examples/digits.py", *asked)
 
 
@@ -108,7 +131,7 @@ def build(session: nox.Session) -> None:
 
 @nox.session
 def examples(session: nox.Session) -> None:
-    """Every example, on NumPy."""
-    session.install(*CONSTRAINTS, "-e", ".[sklearn,progress,plot]")
-    for name in ("digits", "shallow_to_deep", "own_backend"):
+    """Every example, on NumPy, and on array_api_strict where it is about many."""
+    session.install(*CONSTRAINTS, "-e", package("sklearn", "progress", "plot", "strict"))
+    for name in ("digits", "shallow_to_deep", "own_backend", "drop_in", "any_array"):
         session.run("python", "-W", "error", f"examples/{name}.py")

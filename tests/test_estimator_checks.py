@@ -12,7 +12,7 @@ import portable_nn as pnn
 
 
 @pytest.mark.usefixtures("host_only")
-@pytest.mark.filterwarnings("default")
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @parametrize_with_checks([pnn.MLPClassifier(max_iter=100), pnn.MLPRegressor(max_iter=100)])
 def test_the_estimators_pass_every_check_of_scikit_learn(estimator, check):
     check(estimator)

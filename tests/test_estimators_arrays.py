@@ -197,6 +197,28 @@ def test_partial_fit_goes_on_after_a_move_as_if_there_had_been_none(backend):
     assert relative(backend.to_numpy(again.coefs_[0]), stayed.coefs_[0]) < 1e-9
 
 
+def test_training_goes_on_in_the_dtype_it_began_with(backend, dtype):
+    other = "float32" if dtype == "float64" else "float64"
+    x, x_other = backend.asarray(X_iris, dtype=dtype), backend.asarray(X_iris, dtype=other)
+    ours = pnn.MLPClassifier(warm_start=True, early_stopping=True, **OPTIONS)
+    ours.fit(x, y_iris, X_val=x_other, y_val=y_iris).fit(x_other, y_iris)
+    ours.partial_fit(x_other, y_iris, X_val=x, y_val=y_iris)
+    assert_beside(ours.coefs_[0], backend, x)
+    assert ours.predict_proba(x).dtype == x.dtype
+    assert ours.predict_proba(x_other).dtype == backend.xp.float64  # the wider one
+
+
+def test_validation_data_lies_where_x_does(backend):
+    x = backend.asarray(X_iris)
+    if not backend.host:
+        with pytest.raises(ValueError, match="X_val is on the host, X on <backend"):
+            pnn.MLPClassifier().fit(x, y_iris, X_val=X_iris, y_val=y_iris)
+        with pytest.raises(ValueError, match=r"X_val is on <backend .*, X on the host"):
+            pnn.MLPClassifier(backend=backend).fit(X_iris, y_iris, X_val=x, y_val=y_iris)
+    ours = pnn.MLPClassifier(**OPTIONS).fit(x, y_iris, X_val=x, y_val=backend.asarray(y_iris))
+    assert ours.validation_scores_[-1] == ours.score(x, y_iris)
+
+
 def test_a_pickle_holds_host_arrays_and_predicts_on_numpy(backend):
     x = backend.asarray(X_iris)
     for ours in (

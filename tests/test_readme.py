@@ -14,14 +14,23 @@ import portable_nn as pnn
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+EXAMPLES = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
 
 
 def test_the_example_runs_and_learns(backend, capsys):
-    (example,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    example = EXAMPLES[0]
     assert len(example.strip().splitlines()) == 12
     exec(example.replace('get("numpy")', f'get("{backend.name}", {backend.device_name()!r})'), {})
     accuracy = float(capsys.readouterr().out.split()[-1])
     assert accuracy > 0.95
+
+
+def test_the_example_of_the_estimators_runs_and_learns(host_only, capsys):
+    pytest.importorskip("sklearn", reason="scikit-learn is not installed")
+    exec(EXAMPLES[1], {})
+    accuracy, epochs = re.findall(r"[\d.]+", capsys.readouterr().out)
+    assert float(accuracy) > 0.9
+    assert int(epochs) > 10
 
 
 def test_every_formula_of_the_table_stands_in_the_equations_as_shown():
@@ -76,10 +85,18 @@ def test_a_backend_of_ones_own_takes_less_than_forty_lines():
     assert "largest difference from NumPy: 0.0" in done.stdout
 
 
-@pytest.mark.parametrize("name", ["digits.py", "shallow_to_deep.py"])
-def test_the_examples_say_what_is_missing_without_a_traceback(name):
+@pytest.mark.parametrize(
+    ("name", "package"),
+    [
+        ("digits.py", "matplotlib"),
+        ("shallow_to_deep.py", "matplotlib"),
+        ("drop_in.py", "sklearn"),
+        ("any_array.py", "sklearn"),
+    ],
+)
+def test_the_examples_say_what_is_missing_without_a_traceback(name, package):
     program = (
-        "import sys, runpy; sys.modules['matplotlib'] = None; "
+        f"import sys, runpy; sys.modules[{package!r}] = None; "
         "sys.path.insert(0, sys.argv[1].rpartition('/')[0]); runpy.run_path(sys.argv[1])"
     )
     done = subprocess.run(
@@ -89,6 +106,6 @@ def test_the_examples_say_what_is_missing_without_a_traceback(name):
         check=False,
     )
     assert done.returncode == 1
-    assert "needs the package matplotlib" in done.stderr
+    assert f"needs the package {package}" in done.stderr
     assert "pip install" in done.stderr
     assert "Traceback" not in done.stderr

@@ -1,13 +1,26 @@
-"""scikit-learn's names and conventions for activations, losses and Adam, in terms of our formulas."""
+"""scikit-learn's names and conventions for activations, first weights, losses, Adam: by our formulas."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
-from portable_nn.equations import ACTIVATIONS, LOSSES, Activation, Array, Loss, Namespace, pinball
+import numpy as np
+
+from portable_nn.equations import (
+    ACTIVATIONS,
+    LOSSES,
+    Activation,
+    Array,
+    Loss,
+    Namespace,
+    Parameters,
+    pinball,
+)
 from portable_nn.errors import unknown_name
+from portable_nn.network import Network
 from portable_nn.optimizers import SGD, Adam, AdamW, Optimizer, RMSprop
 
 SYNONYMS = {"logistic": "sigmoid"}
@@ -33,6 +46,23 @@ def _activation(given: Any) -> Activation:
     if given not in ACTIVATION_NAMES:
         raise ValueError(unknown_name("activation", given, ACTIVATION_NAMES))
     return ACTIVATIONS[SYNONYMS.get(given, given)]
+
+
+def initial_parameters(net: Network, random: np.random.RandomState, lone: Any) -> Parameters:
+    """Drawn as scikit-learn does, uniform within a bound of Glorot and Bengio (2010), on the host.
+
+    The output layer has the bound of the last hidden layer's activation, or, where there is none, that
+    of `lone`.
+    """
+    names = [g.name for g in net.g[:-1]] or [lone]
+    params = []
+    for l, (n_in, n_out) in enumerate(pairwise(net.sizes)):
+        is_logistic = names[min(l, len(names) - 1)] in ("logistic", "sigmoid")
+        bound = np.sqrt((2.0 if is_logistic else 6.0) / (n_in + n_out))
+        coef = random.uniform(-bound, bound, (n_in, n_out))
+        intercept = random.uniform(-bound, bound, n_out)
+        params.append((np.ascontiguousarray(coef.T), intercept[:, None]))
+    return params
 
 
 # ---- losses as scikit-learn counts them ---------------------------------------------------------------

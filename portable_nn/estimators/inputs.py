@@ -15,7 +15,7 @@ import scipy.sparse
 from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
-from portable_nn.backends import Backend, get, owner
+from portable_nn.backends import Backend, get, of, owner
 from portable_nn.checks import to_host
 from portable_nn.equations import Array
 from portable_nn.estimators.sparse import SparseRows
@@ -29,6 +29,16 @@ def on_host(x: Any) -> bool:
     return backend is None or backend.host
 
 
+def in_one_place(x: Any, other: Any) -> bool:
+    """Whether both are host data, or arrays of one library on one device."""
+    return (on_host(x) and on_host(other)) or owner(x) is owner(other)
+
+
+def where(x: Any) -> str:
+    """The place of `x` in a message."""
+    return "on the host" if on_host(x) else f"on {owner(x)!r}"
+
+
 def host(x: Any) -> Any:
     """`x`, as a NumPy array if it is an array of another library; a masked array is refused."""
     return to_host(x) if not on_host(x) or isinstance(x, np.ma.MaskedArray) else x
@@ -39,11 +49,11 @@ def training_backend(estimator: Any, X: Any) -> Backend:
     if estimator.backend is None:
         if estimator.device is not None:
             raise ValueError(f"`device` is {estimator.device!r} and `backend` None; accepted: both")
-        return get("numpy") if on_host(X) else owner(X)  # type: ignore[return-value]
+        return get("numpy") if on_host(X) else of(X)
     backend = get(estimator.backend, estimator.device)
     if not on_host(X) and owner(X) is not backend:
         raise ValueError(
-            f"`backend` is {estimator.backend!r} and X is on {owner(X)!r}; accepted: with `backend` "
+            f"`backend` is {estimator.backend!r} and X is {where(X)}; accepted: with `backend` "
             f"host arrays, or arrays on {backend!r}; leave `backend` out to train where X lies"
         )
     if not backend.host and scipy.sparse.issparse(X):
@@ -70,17 +80,6 @@ def read(
     return place(X_seen, backend), y_seen
 
 
-def read_validation(
-    estimator: Any, X: Any, y: Any, backend: Backend, numeric: bool
-) -> tuple[Array, Any]:
-    """X_val and y_val, checked and placed as X and y are, for an estimator that knows X already."""
-    if X is None or y is None:
-        raise ValueError("only one of X_val and y_val was given; accepted: both, or neither")
-    if not on_host(X) and owner(X) is not backend:
-        raise ValueError(f"X_val is on {owner(X)!r}, X on {backend!r}; accepted: the place of X")
-    return read(estimator, X, y, backend, False, numeric)
-
-
 def check_rows(estimator: Any, X: Any, *y: Any, **options: Any) -> Any:
     """`validate_data` of X (and y): on X if it is host data, else on a stand-in, and X's own values."""
     if on_host(X) or len(X.shape) != 2:
@@ -88,7 +87,7 @@ def check_rows(estimator: Any, X: Any, *y: Any, **options: Any) -> Any:
     checked = validate_data(
         estimator, stand_in(X), *y, ensure_all_finite=False, **(HOST_CHECKS | options)
     )
-    backend = owner(X)
+    backend = of(X)
     X = floating(backend, X)
     refuse_non_finite(estimator, backend, X, "X")
     return (X, *checked[1:]) if y else X
@@ -100,13 +99,13 @@ def stand_in(x: Array) -> np.ndarray[Any, Any]:
     return np.broadcast_to(np.zeros((), kind), tuple(x.shape))
 
 
-def floating(backend: Any, X: Array) -> Array:
+def floating(backend: Backend, X: Array) -> Array:
     """X itself if it is float32 or float64, else in the widest floating dtype of its device."""
     known = (backend.xp.float32, backend.xp.float64)
     return X if X.dtype in known else backend.xp.astype(X, backend.widest_float())
 
 
-def refuse_non_finite(estimator: Any, backend: Any, x: Array, name: str) -> None:
+def refuse_non_finite(estimator: Any, backend: Backend, x: Array, name: str) -> None:
     """Raise scikit-learn's ValueError for NaN or infinite values; one read from the device."""
     xp = backend.xp
     if not xp.isdtype(x.dtype, "real floating"):
@@ -123,6 +122,11 @@ def place(X: Any, backend: Backend) -> Array:
     if scipy.sparse.issparse(X):
         return SparseRows(scipy.sparse.csr_array(X))
     return backend.asarray(X)
+
+
+def as_dtype(x: Array, dtype: Any) -> Array:
+    """Placed rows, or another array, with that dtype, where they are."""
+    return x.astype(dtype) if isinstance(x, SparseRows) else of(x).asarray(x, dtype)
 
 
 def rows_on_host(X: Any, dense: bool = False) -> Any:
@@ -153,15 +157,12 @@ def fitted_rows(estimator: Any, X: Any, method: str) -> tuple[Array, bool]:
 
     Raises ValueError where X lies elsewhere than the X of `fit` did.
     """
-    backend = owner(estimator.coefs_[0])
-    theirs = owner(X)
-    if not (theirs is backend or (on_host(X) and (estimator._takes_host or backend.host))):  # type: ignore[union-attr]
-        where = "on the host" if on_host(X) else f"on {theirs!r}"
+    backend, theirs = of(estimator.coefs_[0]), owner(X)
+    if not (theirs is backend or (on_host(X) and (estimator._takes_host or backend.host))):
         to = ("numpy", "cpu") if theirs is None else (theirs.name, theirs.device_name())
         raise ValueError(
             f"Inputs passed to {type(estimator).__name__}.{method}() must use the same namespace and "
-            f"the same device as those passed to fit(): the estimator is on {backend!r}, X {where}. "
+            f"the same device as those passed to fit(): the estimator is on {backend!r}, X {where(X)}. "
             f"Move the estimator with .to({to[0]!r}, {to[1]!r}), or X"
         )
-    X_seen = check_rows(estimator, X, reset=False)
-    return place(X_seen, backend), on_host(X)  # type: ignore[arg-type]
+    return place(check_rows(estimator, X, reset=False), backend), on_host(X)

@@ -7,13 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sklearn.metrics import check_scoring
 
 from portable_nn.backends import Backend
-from portable_nn.equations import Array, Parameters
+from portable_nn.equations import Parameters
 from portable_nn.loop import Data
 from portable_nn.network import Network
-from portable_nn.steps import prediction_step
 
 NOT_FINITE = (
     "Solver produced non-finite parameter weights. The input data may contain large values and need to "
@@ -60,24 +58,3 @@ def take(backend: Backend, data: Data, rows: np.ndarray[Any, Any]) -> Data:
     index = backend.asarray(rows, dtype=backend.index_dtype())
     weight = None if data.weight is None else xp.take(data.weight, index, axis=0)
     return Data(xp.take(data.X, index, axis=0), xp.take(data.Y, index, axis=0), weight)
-
-
-def judge_by_outputs(backend: Backend, X: Array, y: Any, weight: Any) -> Judge:
-    """scikit-learn's own validation score: accuracy, or R^2; NaN where predictions are not finite."""
-
-    def judge(estimator: Any, params: Parameters) -> float:
-        A = prediction_step(backend, estimator._net.g, False)(params, X)
-        return float(estimator._score_outputs(y, backend.to_numpy(A), weight))
-
-    return judge
-
-
-def judge_by_scorer(estimator: Any, X: Any, y: Any, weight: Any) -> Judge:
-    """The score that a scorer of scikit-learn gives, which is handed host arrays."""
-    scorer = check_scoring(estimator, scoring=estimator.scoring)
-    options = {} if weight is None else {"sample_weight": weight}
-
-    def judge(estimator: Any, params: Parameters) -> float:
-        return float(scorer(estimator._shown_on_host(), X, y, **options))
-
-    return judge

@@ -36,4 +36,4 @@ class SparseRows:
         return SparseRows(self.matrix[rows])
 
     def astype(self, dtype: Any) -> SparseRows:
-        return SparseRows(self.matrix.astype(dtype))
+        return SparseRows(self.matrix.astype(dtype, copy=False))

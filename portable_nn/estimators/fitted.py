@@ -1,0 +1,189 @@
+"""What a fitted estimator can do: predictions of every layer, a score; moves, copies, pickles."""
+
+from __future__ import annotations
+
+import copy
+from abc import ABCMeta, abstractmethod
+from collections.abc import Callable
+from typing import Any, Self
+
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+from portable_nn.backends import Backend, get, of
+from portable_nn.checks import to_host
+from portable_nn.equations import Array, Parameters
+from portable_nn.estimators import inputs
+from portable_nn.estimators.labels import is_numeric
+from portable_nn.network import Network
+from portable_nn.steps import prediction_step
+
+
+class FittedMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, metaclass=ABCMeta):
+    """An estimator whose `coefs_` and `intercepts_` lie where X does, or beside it on a device.
+
+    `_net` tells the activations; `_takes_host` whether host data is taken to the device and results
+    back; `_best` and `_optimizer` are what early stopping and partial_fit go on from.
+    """
+
+    coefs_: list[Array]
+    intercepts_: list[Array]
+    _net: Network
+    _takes_host: bool
+
+    @abstractmethod
+    def _score(self, y: Any, predicted: Any, weight: Any) -> float:
+        """Accuracy, or R^2, by scikit-learn's function, of host arrays."""
+
+    @abstractmethod
+    def predict(self, X: Any) -> Array:
+        """What the estimator predicts for X."""
+
+    def _params(self) -> Parameters:
+        """coefs_ and intercepts_ as the equations take them."""
+        return [(coef.mT, b[:, None]) for coef, b in zip(self.coefs_, self.intercepts_, strict=True)]
+
+    def _set_params(self, params: Parameters) -> None:
+        self.coefs_ = [W.mT for W, _ in params]
+        self.intercepts_ = [b[:, 0] for _, b in params]
+
+    def _compute(self, X: Any, method: str, every: bool = False) -> tuple[Any, bool]:
+        """The outputs for X, or every layer's, beside the parameters; whether they go to the host."""
+        check_is_fitted(self)
+        rows, to_host = inputs.fitted_rows(self, X, method)
+        params, backend = self._params(), of(self.coefs_[0])
+        if rows.dtype != params[0][0].dtype:  # the wider of the two, as in scikit-learn
+            wide = backend.widest_float()
+            rows = inputs.as_dtype(rows, wide)
+            params = [(inputs.as_dtype(W, wide), inputs.as_dtype(b, wide)) for W, b in params]
+        return prediction_step(backend, self._net.g, every)(params, rows), to_host
+
+    def _hand_back(self, A: Array, to_host: bool) -> Array:
+        return of(A).to_numpy(A) if to_host else A
+
+    def activations(self, X: Any) -> list[Array]:
+        """Every layer's activations.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        activations : list of arrays of shape (n_samples, n_units)
+            One for each hidden layer, then the outputs; beside X.
+        """
+        A, to_host = self._compute(X, "activations", every=True)
+        return [self._hand_back(layer, to_host) for layer in A]
+
+    def transform(self, X: Any) -> Array:
+        """The activations of the last hidden layer: X as the network has learned to see it.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        X_new : array of shape (n_samples, n_units)
+            Beside X. Without a hidden layer: X itself.
+        """
+        A, to_host = self._compute(X, "transform", every=True)
+        if len(A) > 1:
+            return self._hand_back(A[-2], to_host)
+        rows, _ = inputs.fitted_rows(self, X, "transform")
+        return inputs.rows_on_host(rows, dense=True) if to_host else rows
+
+    @property
+    def _n_features_out(self) -> int:
+        return int(self.coefs_[-1].shape[0])
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Accuracy of a classifier, R^2 of a regressor.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            The true labels or values, on the host or on any device.
+        sample_weight : array-like of shape (n_samples,), default=None
+
+        Returns
+        -------
+        score : float
+        """
+        weight = None if sample_weight is None else inputs.host(sample_weight)
+        return self._score(inputs.host(y), inputs.host(self.predict(X)), weight)
+
+    # ---- where it lies ------------------------------------------------------------------------------
+
+    def to(self, name: str | Backend, device: Any = None) -> Self:
+        """Move the fitted estimator to another array library, or to another device.
+
+        Parameters
+        ----------
+        name : str or Backend
+            The backend to move to, see `portable_nn.backends.names`.
+        device : optional
+            A device of that library, or its name; None: its default.
+
+        Returns
+        -------
+        self : object
+            It takes and gives back arrays of that backend from now on.
+
+        Raises
+        ------
+        UnknownBackendError, BackendUnavailableError, TypeError
+            For a backend that is not known, not here, or that lacks the dtype; nothing has moved then.
+        """
+        check_is_fitted(self)
+        backend = get(name, device)
+        self.__dict__.update(_moved(self.__dict__, backend.asarray))
+        self._takes_host = backend.host
+        return self
+
+    def _shown_on_host(self) -> Self:
+        """A twin that takes host data without names and gives back host arrays, for a scorer."""
+        twin = copy.copy(self)
+        twin._takes_host = True
+        twin.__dict__.pop("feature_names_in_", None)
+        if hasattr(self, "classes_"):
+            twin.classes_ = to_host(self.classes_)
+        return twin
+
+    def __getstate__(self) -> dict[str, Any]:
+        state: dict[str, Any] = super().__getstate__()
+        if "coefs_" not in state:
+            return state
+        return state | _moved(state, to_host) | {"_takes_host": True}
+
+    def __copy__(self) -> Self:
+        twin = type(self).__new__(type(self))
+        twin.__dict__.update(self.__dict__)
+        return twin
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        twin = type(self).__new__(type(self))
+        twin.__dict__.update(copy.deepcopy(self.__dict__, memo))
+        return twin
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.array_api_support = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+
+def _moved(state: dict[str, Any], move: Callable[[Array], Array]) -> dict[str, Any]:
+    """What of the fitted state lies on a device, each array moved; labels that are no numbers stay."""
+    moved: dict[str, Any] = {
+        name: [move(array) for array in state[name]] for name in ("coefs_", "intercepts_")
+    }
+    moved["_best"] = [(move(W), move(b)) for W, b in state["_best"]]
+    if "_optimizer" in state:
+        moved["_optimizer"] = state["_optimizer"].moved(move)
+    if "classes_" in state and is_numeric(state["classes_"]):
+        moved["classes_"] = move(state["classes_"])
+    return moved

@@ -1,0 +1,73 @@
+"""The labels of a classifier: which there are, whether they are known, and where they lie."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.preprocessing import LabelBinarizer
+from sklearn.utils.multiclass import type_of_target, unique_labels
+
+from portable_nn.backends import Backend
+from portable_nn.equations import Array
+
+
+def has_many(labels: LabelBinarizer) -> bool:
+    """Whether a row has many labels, not one."""
+    return bool(labels.y_type_.startswith("multilabel"))
+
+
+def first_labels(y: Any, classes: Any) -> LabelBinarizer:
+    """The labels at the first call of partial_fit; for many labels a row, y itself tells how many."""
+    if type_of_target(y).startswith("multilabel"):
+        if classes is not None and len(unique_labels(classes)) != y.shape[1]:
+            raise ValueError(f"`classes={classes!r}`, and y has {y.shape[1]} columns, one per label")
+        return LabelBinarizer().fit(y)
+    if classes is None:
+        raise ValueError("classes must be passed on the first call to partial_fit.")
+    return LabelBinarizer().fit(unique_labels(classes))
+
+
+def check_labels(y: Any, labels: LabelBinarizer, name: str = "y", all_of_them: bool = False) -> None:
+    """Raise unless y has labels that are known, or, with `all_of_them`, just those."""
+    found, known = unique_labels(y), labels.classes_
+    if all_of_them and set(found) != set(known):
+        raise ValueError(
+            "warm_start can only be used where `y` has the same classes as in the previous call to "
+            f"fit. Previously got {known}, `y` has {found}"
+        )
+    is_alike = type_of_target(y).startswith("multilabel") == has_many(labels)
+    if not is_alike or not set(found) <= set(known):
+        raise ValueError(
+            f"`{name}` has classes not in `self.classes_`. `self.classes_` has {known}. "
+            f"'{name}' has {found}."
+        )
+
+
+def check_class_weight(class_weight: Any, classes: Any) -> None:
+    """Raise where a weight is given to a class that does not exist."""
+    if isinstance(class_weight, list):
+        raise ValueError(
+            "`class_weight` is a list; accepted: a dict, or 'balanced'; a list of dicts is "
+            "for targets with many labels a row"
+        )
+    absent = (
+        [c for c in class_weight if c not in set(classes.tolist())]
+        if isinstance(class_weight, dict)
+        else []
+    )
+    if absent:
+        raise ValueError(
+            f"`class_weight` has weights for {absent}; accepted: the classes {classes.tolist()}"
+        )
+
+
+def labels_beside(classes: np.ndarray[Any, Any], backend: Backend) -> Array:
+    """The labels where X lies, if they are numbers that its device has a dtype for; else on the host."""
+    is_there = is_numeric(classes) and not backend.host and classes.dtype.name in backend.dtypes()
+    return backend.asarray(classes) if is_there else classes
+
+
+def is_numeric(x: Any) -> bool:
+    """Whether an array holds numbers or booleans: labels may be strings, which stay on the host."""
+    return not isinstance(x, np.ndarray) or x.dtype.kind in "biuf"

@@ -1,0 +1,88 @@
+"""The validation data of a fit: given by the user, or set aside; and who judges it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.base import is_classifier
+from sklearn.metrics import check_scoring
+from sklearn.model_selection import train_test_split
+
+from portable_nn.checks import values
+from portable_nn.equations import Parameters
+from portable_nn.estimators import inputs
+from portable_nn.estimators.problem import Judge, Problem, take
+from portable_nn.loop import Data
+from portable_nn.steps import prediction_step
+
+Known = dict[str, Any]  # fitted attributes to be: what the targets decide
+
+
+def given_validation(
+    e: Any, given: tuple[Any, Any, Any], X: Any, known: Known, problem: Problem
+) -> None:
+    """Judge by the validation data that the user gave, checked as X is, and cast to its dtype."""
+    backend, (X_val, y_val, weight) = problem.backend, given
+    if X_val is None or y_val is None:
+        raise ValueError("only one of X_val and y_val was given; accepted: both, or neither")
+    if not inputs.in_one_place(X_val, X):
+        raise ValueError(
+            f"X_val is {inputs.where(X_val)}, X {inputs.where(X)}; accepted: one place for both"
+        )
+    rows, targets = inputs.read(e, X_val, y_val, backend, False, not is_classifier(e))
+    rows = inputs.as_dtype(rows, problem.train.X.dtype)
+    e._check_validation_targets(targets, known)
+    weight = inputs.weights(weight, rows, "sample_weight_val")
+    Y = e._encode(targets, known, backend, rows.dtype)
+    values(backend, {"y_val": Y}, problem.net.loss, "y_val")
+    problem.validation = Data(rows, Y, inputs.beside(backend, weight, rows))
+    problem.judge = _judge(e, problem, targets, known, weight)
+
+
+def split(e: Any, y: Any, known: Known, data: Data, problem: Problem) -> None:
+    """Set a share of the rows of `data` aside, as scikit-learn does, and judge by them."""
+    backend, stratify = problem.backend, None
+    if is_classifier(e) and data.Y.shape[1] == 1:  # not for many classes, nor many labels
+        stratify = e._compared(y, known).reshape(-1, 1).astype(bool)
+    learned, held_out = train_test_split(
+        np.arange(data.X.shape[0]),
+        random_state=problem.random,
+        test_size=e.validation_fraction,
+        stratify=stratify,
+    )
+    if len(held_out) < 2:
+        raise ValueError(
+            "The validation set is too small. Increase 'validation_fraction' "
+            "or the size of your dataset."
+        )
+    part = take(backend, data, held_out)
+    weight = None if part.weight is None else backend.to_numpy(part.weight)
+    if weight is not None and not weight.any():
+        raise ValueError(
+            "The sample weights for validation set are all zero, consider using a different random "
+            "state."
+        )
+    problem.rows, problem.validation = learned, part
+    problem.judge = _judge(e, problem, inputs.host(y)[held_out], known, weight)
+
+
+def _judge(e: Any, problem: Problem, y: Any, known: Known, weight: Any) -> Judge:
+    """The validation score: that of a scorer, if there is one, else scikit-learn's own."""
+    X = problem.validation.X  # type: ignore[union-attr]
+    if e.scoring is not None:
+        return _judge_by_scorer(e, inputs.rows_on_host(X), inputs.host(y), weight)
+    compared, backend, g = e._compared(y, known), problem.backend, problem.net.g
+
+    def judge(e: Any, params: Parameters) -> float:
+        A = prediction_step(backend, g, False)(params, X)
+        return float(e._score_outputs(compared, backend.to_numpy(A), weight))
+
+    return judge
+
+
+def _judge_by_scorer(e: Any, X: Any, y: Any, weight: Any) -> Judge:
+    """What a scorer of scikit-learn gives, which is handed host arrays."""
+    scorer = check_scoring(e, scoring=e.scoring)
+    options = {} if weight is None else {"sample_weight": weight}
+    return lambda e, params: float(scorer(e._shown_on_host(), X, y, **options))
