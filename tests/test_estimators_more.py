@@ -343,6 +343,41 @@ def test_partial_fit_stops_early_on_validation_data():
         ours.partial_fit(X, y)
 
 
+def test_a_partial_fit_that_blows_up_keeps_the_last_finite_weights_with_early_stopping_too():
+    ours = regressor(early_stopping=True, solver="sgd", activation="identity")
+    data = {"X_val": X[VAL], "y_val": t[VAL]}
+    ours.partial_fit(X[TRAIN], t[TRAIN], **data)
+    before = [W.copy() for W in ours.coefs_]
+    ours.set_params(learning_rate_init=1e200, schedule=lambda step: 1e200)
+    with pytest.raises(pnn.NonFiniteCostError):
+        ours.partial_fit(X[TRAIN], t[TRAIN], **data)
+    for W, kept in zip(ours.coefs_, before, strict=True):
+        np.testing.assert_array_equal(W, kept)
+
+
+@pytest.mark.parametrize(("first", "then"), [("lbfgs", "adam"), ("adam", "sgd"), ("sgd", "lbfgs")])
+@pytest.mark.parametrize("early", [(False, True), (True, False)])
+def test_training_may_go_on_with_another_solver_and_other_rules(first, then, early):
+    ours = classifier(solver=first, early_stopping=early[0], warm_start=True, max_iter=40).fit(X, y)
+    before = ours.loss_
+    ours.set_params(solver=then, early_stopping=early[1], learning_rate_init=0.01).fit(X, y)
+    assert ours.loss_ < before * 1.5
+    if then != "lbfgs":
+        assert (ours.best_loss_ is None) == (ours.best_validation_score_ is not None) == early[1]
+        ours.set_params(early_stopping=False).partial_fit(X, y)
+    ours.predict(X)
+
+
+def test_a_subclass_may_have_parameters_of_its_own():
+    class Mine(pnn.MLPClassifier):
+        def __init__(self, units=7, alpha=0.5):
+            super().__init__(hidden_layer_sizes=(units,), alpha=alpha, max_iter=5, random_state=0)
+            self.units = units
+
+    assert Mine(units=3).fit(X, y).coefs_[0].shape == (4, 3)
+    assert Mine().get_params() == {"alpha": 0.5, "units": 7}
+
+
 def test_partial_fit_takes_many_labels_a_row_without_classes():
     rows, Y = make_multilabel_classification(n_samples=80, random_state=0)
     named = classifier().partial_fit(rows, Y, classes=np.arange(Y.shape[1]))

@@ -6,14 +6,15 @@ from abc import abstractmethod
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from sklearn.base import is_classifier
+from sklearn.base import _fit_context, is_classifier
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import check_random_state
 
 from portable_nn.backends import Backend, get, of
 from portable_nn.checks import values
 from portable_nn.equations import Activation, Array, Loss, Parameters
-from portable_nn.estimators import inputs, lbfgs, stochastic
+from portable_nn.estimators import docs, inputs, lbfgs, stochastic
+from portable_nn.estimators.docs import documented
 from portable_nn.estimators.fitted import FittedMLP
 from portable_nn.estimators.formulas import (
     SCIKIT_NAMES,
@@ -28,6 +29,15 @@ from portable_nn.estimators.validation import given_validation, split
 from portable_nn.loop import Data
 from portable_nn.network import Network
 
+RECORD = (
+    "best_loss_",
+    "best_validation_score_",
+    "validation_scores_",
+    "validation_loss_curve_",
+    "_no_improvement_count",
+    "_best",
+    "_optimizer",
+)
 SEEN = ("n_features_in_", "feature_names_in_")  # what scikit-learn's checks of X write down
 
 
@@ -77,22 +87,32 @@ class BaseMLP(CallbackSupportMixin, FittedMLP):
 
     # ---- fit ----------------------------------------------------------------------------------------
 
-    def _fit(
+    @_fit_context(prefer_skip_nested_validation=True)
+    @documented(docs.FIT)
+    def fit(
         self,
         X: Any,
         y: Any,
         sample_weight: Any = None,
+        *,
         X_val: Any = None,
         y_val: Any = None,
         sample_weight_val: Any = None,
+    ) -> Self:
+        return self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val))
+
+    def _fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        validation: tuple[Any, Any, Any],
         incremental: bool = False,
         classes: Any = None,
     ) -> Self:
         seen = {name: self.__dict__[name] for name in SEEN if name in self.__dict__}
         try:
-            problem, known, params = self._prepare(
-                X, y, sample_weight, (X_val, y_val, sample_weight_val), incremental, classes
-            )
+            problem, known, params = self._prepare(X, y, sample_weight, validation, incremental, classes)
             hooks = Hooks(self, X, y, sample_weight, self.max_iter, self._task(incremental))
         except BaseException:  # nothing has changed then, what `validate_data` writes down included
             for name in SEEN:
@@ -102,9 +122,8 @@ class BaseMLP(CallbackSupportMixin, FittedMLP):
         self.__dict__.update(known, _net=problem.net, _takes_host=inputs.on_host(X))
         if params is not None:
             self._start(problem.net, params)
-        if problem.judge is not None and self.validation_scores_ is None:
-            self.validation_scores_, self.validation_loss_curve_ = [], []
         if self.solver in STOCHASTIC:
+            self._start_record(problem.judge is not None)
             stochastic.train(self, problem, incremental, hooks)
         else:
             lbfgs.train(self, problem, hooks)
@@ -184,15 +203,23 @@ class BaseMLP(CallbackSupportMixin, FittedMLP):
         self.n_outputs_, self.n_layers_ = net.sizes[-1], len(net.sizes)
         self.out_activation_ = SCIKIT_NAMES.get(net.g[-1].name, net.g[-1].name)
         self._set_params(params)
-        self._best = params
-        self.__dict__.pop("_optimizer", None)
         self.loss_curve_ = []
-        if self.solver in STOCHASTIC:
-            self._no_improvement_count = 0
-            self.validation_scores_ = self.validation_loss_curve_ = None
-            self.best_loss_, self.best_validation_score_ = np.inf, None
-            if self.early_stopping:
-                self.best_loss_, self.best_validation_score_ = None, -np.inf
+        for name in RECORD:
+            self.__dict__.pop(name, None)
+
+    def _start_record(self, is_judged: bool) -> None:
+        """What mini-batch training goes by, where the last call, or another solver, has left none."""
+        record = dict.fromkeys(RECORD) | {"_no_improvement_count": 0}
+        self.__dict__.update({k: v for k, v in record.items() if self.__dict__.get(k) is None})
+        if is_judged and self.validation_scores_ is None:
+            self.validation_scores_, self.validation_loss_curve_ = [], []
+        if not self.early_stopping:
+            self.best_loss_ = np.inf if self.best_loss_ is None else self.best_loss_
+            self.best_validation_score_ = None
+        else:
+            self.best_loss_ = None
+            if self.best_validation_score_ is None:
+                self.best_validation_score_, self._best = -np.inf, self._params()
 
     def _check_solver(self) -> bool:
         if self.solver not in STOCHASTIC:

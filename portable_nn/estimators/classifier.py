@@ -83,20 +83,6 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     ) -> None:
         store(self, locals())
 
-    @_fit_context(prefer_skip_nested_validation=True)
-    @documented(docs.FIT)
-    def fit(
-        self,
-        X: Any,
-        y: Any,
-        sample_weight: Any = None,
-        *,
-        X_val: Any = None,
-        y_val: Any = None,
-        sample_weight_val: Any = None,
-    ) -> Self:
-        return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val)
-
     @available_if(lambda e: e._check_solver())
     @_fit_context(prefer_skip_nested_validation=True)
     @documented(docs.PARTIAL_FIT_CLASSIFIER)
@@ -111,7 +97,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         y_val: Any = None,
         sample_weight_val: Any = None,
     ) -> Self:
-        return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val, True, classes)
+        validation = (X_val, y_val, sample_weight_val)
+        return self._fit(X, y, sample_weight, validation, incremental=True, classes=classes)
 
     # ---- labels -------------------------------------------------------------------------------------
 

@@ -181,8 +181,9 @@ def _moved(state: dict[str, Any], move: Callable[[Array], Array]) -> dict[str, A
     moved: dict[str, Any] = {
         name: [move(array) for array in state[name]] for name in ("coefs_", "intercepts_")
     }
-    moved["_best"] = [(move(W), move(b)) for W, b in state["_best"]]
-    if "_optimizer" in state:
+    if state.get("_best") is not None:
+        moved["_best"] = [(move(W), move(b)) for W, b in state["_best"]]
+    if state.get("_optimizer") is not None:
         moved["_optimizer"] = state["_optimizer"].moved(move)
     if "classes_" in state and is_numeric(state["classes_"]):
         moved["classes_"] = move(state["classes_"])

@@ -54,9 +54,10 @@ CONSTRAINTS: dict[str, Any] = {
 
 
 def store(estimator: Any, arguments: dict[str, Any]) -> None:
-    """Keep the constructor's arguments as they are, as scikit-learn asks."""
-    for name in estimator._get_param_names():
-        setattr(estimator, name, arguments[name])
+    """Keep the constructor's arguments, its `locals()`, as they are: so scikit-learn asks."""
+    for name, value in arguments.items():
+        if name != "self":
+            setattr(estimator, name, value)
 
 
 def hidden_sizes(estimator: Any) -> list[int]:

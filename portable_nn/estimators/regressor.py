@@ -70,20 +70,6 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     ) -> None:
         store(self, locals())
 
-    @_fit_context(prefer_skip_nested_validation=True)
-    @documented(docs.FIT)
-    def fit(
-        self,
-        X: Any,
-        y: Any,
-        sample_weight: Any = None,
-        *,
-        X_val: Any = None,
-        y_val: Any = None,
-        sample_weight_val: Any = None,
-    ) -> Self:
-        return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val)
-
     @available_if(lambda e: e._check_solver())
     @_fit_context(prefer_skip_nested_validation=True)
     @documented(docs.PARTIAL_FIT_REGRESSOR)
@@ -97,7 +83,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         y_val: Any = None,
         sample_weight_val: Any = None,
     ) -> Self:
-        return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val, True)
+        validation = (X_val, y_val, sample_weight_val)
+        return self._fit(X, y, sample_weight, validation, incremental=True)
 
     # ---- targets ------------------------------------------------------------------------------------
 

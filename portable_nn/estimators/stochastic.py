@@ -35,7 +35,7 @@ def train(e: Any, problem: Problem, incremental: bool, hooks: Hooks) -> None:
         while e.n_iter_ < epochs:
             hooks.begin_iteration()
             epoch = next(run)
-            check_finite(e, epoch, problem, state.history)
+            check_finite(e, epoch, incremental, state.history)
             record(e, epoch, problem)
             state.params, state.optimizer_state = epoch.params, epoch.optimizer_state
             state.step, state.epoch = epoch.optimizer_state.t, e.n_iter_
@@ -70,7 +70,7 @@ def warn(what: str) -> None:
 def begin(e: Any, problem: Problem, epochs: int, incremental: bool) -> Iterator[loop.Epoch]:
     """The epochs to come, from the estimator's parameters, and, if `incremental`, where it left off."""
     rule, params, backend = optimizer(e), e._params(), problem.backend
-    last = getattr(e, "_optimizer", None) if incremental else None
+    last = e._optimizer if incremental else None
     if last is None or last.solver != e.solver or len(last.state.slots[0][0]) != rule.slots:
         e._optimizer = Optimization(e, init_state(backend.xp, rule, params))
     rates = check_dropout(e.dropout, len(params) - 1)
@@ -112,9 +112,9 @@ def orders(e: Any, problem: Problem, epochs: int) -> Iterator[np.ndarray[Any, An
         yield index if problem.rows is None else problem.rows[index]
 
 
-def check_finite(e: Any, epoch: loop.Epoch, problem: Problem, history: History) -> None:
-    """Raise NonFiniteCostError, a ValueError, unless there are best parameters to return to."""
-    if e.early_stopping and problem.judge is not None:
+def check_finite(e: Any, epoch: loop.Epoch, incremental: bool, history: History) -> None:
+    """Raise NonFiniteCostError, a ValueError, unless the best parameters will be returned to."""
+    if e.early_stopping and not incremental:
         return
     if not (epoch.finite & np.isfinite(epoch.costs)).all():
         number = e.n_iter_ + 1
