@@ -163,6 +163,23 @@ def test_wrong_data_is_refused_as_by_scikit_learn_and_nothing_has_changed(case, 
             getattr(neural_network, kind)().fit(rows, targets, sample_weight=weight)
 
 
+@pytest.mark.parametrize("kind", BOTH)
+def test_predictions_take_numbers_alone_as_in_scikit_learn(kind):
+    theirs, ours = (
+        getattr(module, kind)(max_iter=3, random_state=0).fit(X, y) for module in (neural_network, pnn)
+    )
+    counts = np.round(X * 3)
+    for dtype in ("int8", "uint8", "bool", "float16", "object", ">f8"):
+        np.testing.assert_allclose(
+            ours.predict(counts.astype(dtype)), theirs.predict(counts.astype(dtype)), rtol=1e-12
+        )
+    for wrong in (counts.astype("U"), counts.astype("S"), counts.astype("M8[s]")):
+        with pytest.raises((TypeError, ValueError)):
+            theirs.predict(wrong)
+        with pytest.raises((TypeError, ValueError)):
+            ours.predict(wrong)
+
+
 def test_targets_that_the_loss_gives_no_meaning_to_are_refused():
     with pytest.raises(ValueError, match="`y` has a value that poisson gives no meaning to"):
         pnn.MLPRegressor("poisson").fit(X, -y - 1.0)

@@ -20,7 +20,7 @@ from portable_nn.checks import to_host
 from portable_nn.equations import Array
 from portable_nn.estimators.sparse import SparseRows
 
-HOST_CHECKS = {"accept_sparse": ("csr", "csc"), "dtype": (np.float64, np.float32)}
+HOST_CHECKS: dict[str, Any] = {"accept_sparse": ("csr", "csc"), "dtype": (np.float64, np.float32)}
 
 
 def on_host(x: Any) -> bool:
@@ -167,4 +167,9 @@ def fitted_rows(estimator: Any, X: Any, method: str) -> tuple[Array, bool]:
             f"the same device as those passed to fit(): the estimator is on {backend!r}, X {where(X)}. "
             f"Move the estimator with .to({to[0]!r}, {to[1]!r}), or X"
         )
-    return place(check_rows(estimator, X, reset=False), backend), on_host(X)
+    rows = check_rows(estimator, X, reset=False, dtype="numeric")
+    if on_host(X) and rows.dtype.kind not in "biuf":
+        raise TypeError(f"X has dtype {rows.dtype}; accepted: numbers")
+    if on_host(X) and rows.dtype not in HOST_CHECKS["dtype"]:
+        rows = rows.astype(np.float64)
+    return place(rows, backend), on_host(X)
