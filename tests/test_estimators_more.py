@@ -145,6 +145,19 @@ def test_each_hidden_layer_may_have_an_activation_of_its_own():
     assert same(regressor(activation=["tanh", "tanh"]).fit(X, t), regressor(activation="tanh").fit(X, t))
 
 
+def test_the_first_weights_have_the_bound_of_each_layers_activation():
+    start = first_weights(
+        pnn.MLPRegressor, hidden_layer_sizes=(6, 5), activation=["logistic", "relu"], random_state=9
+    ).fit(X, t)
+    draw = np.random.RandomState(9)
+    for (n_in, n_out), factor, W, b in zip(
+        ((4, 6), (6, 5), (5, 1)), (2, 6, 6), start.coefs_, start.intercepts_, strict=True
+    ):
+        bound = np.sqrt(factor / (n_in + n_out))
+        np.testing.assert_allclose(W, draw.uniform(-bound, bound, (n_in, n_out)), rtol=1e-14)
+        np.testing.assert_allclose(b, draw.uniform(-bound, bound, n_out), rtol=1e-14)
+
+
 # ---- solvers, schedules, clipped gradients ----------------------------------------------------------
 
 
@@ -184,6 +197,24 @@ def test_a_schedule_goes_on_in_partial_fit():
         parts.partial_fit(X, t)
     assert same(whole, parts)
     assert differs(whole, regressor(**FULL, schedule=lambda step: 0.05, max_iter=6).fit(X, t))
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [({"solver": "adam"}, {"solver": "sgd"}), ({"momentum": 0.0}, {"momentum": 0.9})],
+)
+def test_another_optimizer_begins_anew_in_partial_fit(before, after):
+    options = {**FULL, "solver": "sgd", "nesterovs_momentum": False, "learning_rate_init": 0.01}
+    ours = regressor(**options | before)
+    for _ in range(3):
+        ours.partial_fit(X, t)
+    params = [(W.T, b[:, None]) for W, b in zip(ours.coefs_, ours.intercepts_, strict=True)]
+    net = pnn.Network((4, 6, 5, 1), ("relu", "relu", "identity"), "squared_error")
+    _, grads = net.cost_and_gradients(params, X, t[:, None])
+    ours.set_params(**after).partial_fit(X, t)  # v is zero before it
+    for W, (V, _), (dW, _) in zip(ours.coefs_, params, grads, strict=True):
+        assert relative(W, (V - 0.01 * dW).T) < 1e-13
+    ours.set_params(momentum=0.0).partial_fit(X, t)
 
 
 def test_gradients_are_shortened_to_clip_norm():
@@ -279,6 +310,27 @@ def test_the_validation_data_given_is_what_is_judged_and_not_learned_from():
     assert ours.validation_scores_[-1] == pytest.approx(ours.score(X[VAL], y[VAL], w), rel=1e-12)
     assert plain.validation_scores_ is None
     assert plain.validation_loss_curve_ is None
+
+
+@pytest.mark.parametrize("given", [False, True])
+def test_the_validation_loss_counts_by_weights_and_takes_the_targets_as_they_are(given):
+    w = np.random.default_rng(0).uniform(size=150)
+    options = {"early_stopping": True, "scoring": "neg_log_loss", "label_smoothing": 0.2}
+    data = {"X_val": X[VAL], "y_val": y[VAL], "sample_weight_val": w[VAL]} if given else {}
+    ours = classifier(**options).fit(X[TRAIN], y[TRAIN], w[TRAIN], **data)
+    np.testing.assert_allclose(ours.validation_loss_curve_, -np.array(ours.validation_scores_))
+    data.pop("sample_weight_val", None)
+    plain = classifier(**options).fit(X[TRAIN], y[TRAIN], **data)
+    assert relative(plain.validation_loss_curve_, ours.validation_loss_curve_) > 1e-3
+
+
+def test_validation_data_without_a_meaning_is_refused():
+    positive = t - t.min()
+    with pytest.raises(ValueError, match="`y_val` has a value that poisson gives no meaning to"):
+        regressor(loss="poisson").fit(X, positive, X_val=X, y_val=-positive)
+    w = np.r_[1.0, np.zeros(149)]
+    with pytest.raises(ValueError, match="sample weights for validation set are all zero"):
+        classifier(early_stopping=True).fit(X, y, w)
 
 
 @pytest.mark.parametrize("solver", ["adam", "sgd", "adamw", "rmsprop"])
@@ -438,6 +490,9 @@ def test_scikit_learns_own_callbacks_are_called(solver, how):
     assert rows[0]["accuracy"] < rows[-1]["accuracy"]
     assert not hasattr(ours, "_skl_callbacks") or how == "set_callbacks"
     ours.fit(X, y)  # and again
+    if solver != "lbfgs":
+        ours.partial_fit(X, y)  # of which they are not told
+        assert len(monitor.get_logs(select="all")) == 2
 
 
 def test_a_callback_of_scikit_learn_can_end_the_training():

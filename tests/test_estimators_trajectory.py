@@ -175,6 +175,13 @@ OTHERS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "batches of one": ("diabetes", "MLPRegressor", {"batch_size": 1, "max_iter": 3}),
     "a batch too large": ("iris", "MLPClassifier", {"batch_size": 1000, "max_iter": 30}),
     "no hidden layer": ("iris", "MLPClassifier", {"hidden_layer_sizes": (), "max_iter": 30}),
+    "no hidden layer, logistic": (
+        "iris",
+        "MLPClassifier",
+        {"hidden_layer_sizes": (), "activation": "logistic", "max_iter": 30},
+    ),
+    "early stopping": ("iris", "MLPClassifier", {"early_stopping": True, "max_iter": 40}),
+    "early stopping of the regressor": ("diabetes", "MLPRegressor", {"early_stopping": True}),
     "an int": ("iris", "MLPClassifier", {"hidden_layer_sizes": 5, "alpha": 1.0, "max_iter": 30}),
     "converges": ("diabetes", "MLPRegressor", {"learning_rate_init": 0.05, "tol": 1e-2}),
     "few evaluations": ("iris", "MLPClassifier", {"solver": "lbfgs", "max_fun": 10}),
