@@ -183,6 +183,11 @@ def test_a_fitted_estimator_can_be_moved_there_and_back(backend):
     ours.to(backend)
     assert_beside(ours.predict_proba(x), backend, x)
     assert pnn.backends.of(ours.classes_) is backend
+    if not backend.host:
+        moved = pnn.MLPClassifier(backend=backend, **OPTIONS).fit(X_iris, y_iris).to(backend)
+        assert_beside(moved.predict_proba(x), backend, x)
+        with pytest.raises(ValueError, match="must use the same namespace"):
+            moved.predict(X_iris)  # which it took before it was moved
     with pytest.raises(pnn.UnknownBackendError, match="did you mean 'numpy'"):
         ours.to("nunpy")
     assert_beside(ours.predict_proba(x), backend, x)
@@ -348,6 +353,8 @@ def test_a_device_without_float64_trains_in_float32():
     x = device.asarray(X_iris.astype("float32"))
     ours = pnn.MLPClassifier(**OPTIONS).fit(x, y_iris)
     assert_beside(ours.predict_proba(x), device, x)
+    floats = y_iris.astype(float)  # labels that are float64, which the device has not
+    assert set(pnn.MLPClassifier(**OPTIONS).fit(x, floats).predict(x)) <= {0.0, 1.0, 2.0}
     with pytest.raises(TypeError, match="no dtype 'float64'"):
         pnn.MLPClassifier(backend="array_api_strict", device="no_float64").fit(X_iris, y_iris)
 

@@ -154,9 +154,7 @@ class FittedMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
 
     def __getstate__(self) -> dict[str, Any]:
         state: dict[str, Any] = super().__getstate__()
-        if "coefs_" not in state:
-            return state
-        return state | _moved(state, to_host) | {"_takes_host": True}
+        return state | _moved(state, to_host) if "coefs_" in state else state
 
     def __copy__(self) -> Self:
         twin = type(self).__new__(type(self))
