@@ -120,6 +120,12 @@ def test_many_labels_a_row(backend):
         assert ours.score(x, y) == expected.score(X, Y)
 
 
+def test_labels_of_a_dtype_that_numpy_lacks():
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    x, y = torch.asarray(X_iris), torch.asarray(y_iris).to(torch.bfloat16)
+    assert pnn.MLPClassifier(**OPTIONS).fit(x, y).score(x, y) > 0.3
+
+
 def test_weights_may_lie_anywhere(backend):
     w = np.random.default_rng(0).uniform(0, 2, size=150)
     expected = pnn.MLPClassifier(**OPTIONS).fit(X_iris, y_iris, sample_weight=w)
@@ -183,9 +189,9 @@ def test_a_fitted_estimator_can_be_moved_there_and_back(backend):
     ours.to(backend)
     assert_beside(ours.predict_proba(x), backend, x)
     assert pnn.backends.of(ours.classes_) is backend
+    moved = pnn.MLPClassifier(backend="numpy", **OPTIONS).fit(X_iris, y_iris).to(backend)
+    assert_beside(moved.predict_proba(x), backend, x)
     if not backend.host:
-        moved = pnn.MLPClassifier(backend=backend, **OPTIONS).fit(X_iris, y_iris).to(backend)
-        assert_beside(moved.predict_proba(x), backend, x)
         with pytest.raises(ValueError, match="must use the same namespace"):
             moved.predict(X_iris)  # which it took before it was moved
     with pytest.raises(pnn.UnknownBackendError, match="did you mean 'numpy'"):
@@ -240,10 +246,25 @@ def test_a_pickle_holds_host_arrays_and_predicts_on_numpy(backend):
         assert pnn.backends.of(ours.coefs_[0]) is backend  # the one that was pickled has not moved
 
 
+def test_host_data_goes_on_being_taken_after_a_pickle_and_a_move(backend):
+    ours = pnn.MLPClassifier(backend=backend, **OPTIONS).fit(X_iris, y_iris)
+    loaded = pickle.loads(pickle.dumps(ours))  # on NumPy now, and it is trained on there
+    assert (loaded.backend, loaded.device) == (backend.name, backend.device_name())
+    loaded.partial_fit(X_iris, y_iris)
+    assert type(loaded.coefs_[0]) is np.ndarray
+    loaded.to(backend)  # where its parameter `backend` has it: host data is taken there again
+    loaded.partial_fit(X_iris, y_iris)
+    assert pnn.backends.of(loaded.coefs_[0]) is backend
+    assert type(loaded.predict_proba(X_iris)) is np.ndarray
+    ours.partial_fit(X_iris, y_iris).partial_fit(X_iris, y_iris)
+    assert relative(loaded.predict_proba(X_iris), ours.predict_proba(X_iris)) < 1e-9
+    assert_beside(ours.predict_proba(backend.asarray(X_iris)), backend, ours.coefs_[0])
+
+
 def test_a_pickle_loads_where_the_library_of_the_training_is_missing(backend, tmp_path):
     if backend.host:
         pytest.skip("NumPy is never missing")
-    ours = pnn.MLPClassifier(**OPTIONS).fit(backend.asarray(X_iris), y_iris)
+    ours = pnn.MLPClassifier(backend=backend, **OPTIONS).fit(X_iris, y_iris)
     (tmp_path / "model.pickle").write_bytes(pickle.dumps(ours))
     np.save(tmp_path / "X.npy", X_iris)
     program = (

@@ -52,7 +52,7 @@ WRONG: dict[str, list[Any]] = {
     "device": ["cpu"],
 }
 WRONG_CLASSIFIER = {
-    "class_weight": ["even", {7: 1.0}, {0: 1.0, "a": 2.0}, [{0: 1}], 3],
+    "class_weight": ["even", {7: 1.0}, {0: 1.0, "a": 2.0}, [{0: 1}], 3, {0: np.nan}, {1: -1.0}],
     "label_smoothing": [1.0, -0.1],
     "loss": ["hinge", "squared_error"],
 }
@@ -114,7 +114,7 @@ VALIDATION = {
     "weights alone": (None, None, np.ones(150), "only one of X_val and y_val was given"),
     "unseen classes": (X, y + 1, None, r"`y_val` has classes not in `self.classes_`"),
     "names for numbers": (X, np.array(["a", "b", "c"])[y], None, "y_val"),
-    "many labels": (X, np.eye(3)[y], None, r"`y_val` has classes not in"),
+    "many labels": (X, np.eye(3)[y], None, "`y_val` has many labels a row; accepted: one, as at first"),
     "NaN": (np.where(X > 2, np.nan, X), y, None, "Input X contains NaN"),
     "lengths": (X, y[:-1], None, "inconsistent numbers of samples"),
     "weights of other length": (X, y, np.ones(3), r"sample_weight_val.shape == \(3,\)"),
@@ -187,6 +187,10 @@ def test_targets_that_the_loss_gives_no_meaning_to_are_refused():
         pnn.MLPClassifier().fit(X, X[:, 0])
     with pytest.raises(ValueError, match="Multioutput target data is not supported"):
         pnn.MLPClassifier().fit(X, np.stack([y, y], axis=1))
+    with pytest.raises(TypeError, match="y is of dtype datetime64"):
+        pnn.MLPRegressor().fit(X, y.astype("M8[s]"))
+    with pytest.raises(TypeError, match="y is sparse"):
+        pnn.MLPRegressor().fit(X, scipy.sparse.csr_array(y[:, None] * np.ones(2)))
     with np.errstate(over="ignore"), pytest.raises(ValueError, match="`y` has NaN or infinite values"):
         pnn.MLPRegressor().fit(X.astype("float32"), 1e300 * (y + 1.0))  # infinite as float32
 
@@ -210,11 +214,29 @@ def test_partial_fit_knows_its_classes():
         (X, y + 1, None, "`y` has classes not in"),
         (X, y, [0, 1], "is not the same as on last call"),
         (X[:, :3], y, None, "X has 3 features"),
-        (X, np.eye(3)[y], None, "`y` has classes not in"),
+        (X, np.eye(3)[y], None, "`y` has many labels a row"),
     ):
         with pytest.raises(ValueError, match=message):
             est.partial_fit(rows, labels, classes=classes)
         assert state(est) == before
+
+
+def test_parameters_set_between_calls_of_partial_fit_are_checked():
+    est = pnn.MLPClassifier((5,), max_iter=3).fit(X, y)
+    for wrong in ({"batch_size": -5}, {"batch_size": 3.7}, {"dropout": 2.0}):
+        with pytest.raises(ValueError, match=f"'{next(iter(wrong))}' parameter of MLPClassifier"):
+            pnn.MLPClassifier((5,), max_iter=3).fit(X, y).set_params(**wrong).partial_fit(X, y)
+    est.coefs_ = [np.ones((4, 5), int), np.ones((5, 3), int)]
+    with pytest.raises(TypeError, match="accepted: float32 or float64"):
+        est.partial_fit(X, y)
+
+
+def test_warm_start_wants_all_the_classes_it_knows():
+    est = pnn.MLPClassifier((5,), warm_start=True, max_iter=3).fit(X, y)
+    message = re.escape("Previously got [0 1 2], `y` has [0 1]")
+    for method in (est.fit, est.partial_fit):
+        with pytest.raises(ValueError, match=message):
+            method(X[:100], y[:100])
 
 
 def test_going_on_with_another_network_is_refused():
@@ -237,6 +259,12 @@ def test_sparse_rows_are_for_the_cpu():
     est = pnn.MLPClassifier(max_iter=3).fit(strict.asarray(X), y)
     with pytest.raises(ValueError, match="must use the same namespace"):
         est.predict(sparse)
+    est = pnn.MLPClassifier(backend="array_api_strict", max_iter=3).fit(X, y)
+    with pytest.raises(TypeError, match=r"X is sparse.*X\.toarray\(\)"):
+        est.predict(sparse)
+    assert not get_tags(est).input_tags.sparse
+    none = pnn.MLPClassifier(hidden_layer_sizes=(), max_iter=3).fit(sparse, y)
+    assert scipy.sparse.issparse(none.transform(sparse))
     with pytest.raises(ValueError, match="`backend` is 'numpy' and X is on"):
         pnn.MLPClassifier(backend="numpy").fit(strict.asarray(X), y)
     with pytest.raises(ValueError, match="X_val is on"):

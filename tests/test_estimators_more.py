@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import warnings
 from typing import Any
 
@@ -217,6 +218,19 @@ def test_another_optimizer_begins_anew_in_partial_fit(before, after):
     ours.set_params(momentum=0.0).partial_fit(X, t)
 
 
+def test_lbfgs_ends_where_float32_can_tell_no_more():
+    from sklearn.datasets import load_breast_cancer
+
+    rows, labels = load_breast_cancer(return_X_y=True)
+    rows = ((rows - rows.mean(axis=0)) / rows.std(axis=0)).astype("float32")
+    ours = classifier(solver="lbfgs", hidden_layer_sizes=(20,), alpha=0.1, max_iter=400, tol=1e-8)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ours.fit(rows, labels)
+    assert ours.coefs_[0].dtype == np.float32
+    assert ours.loss_ < 0.01
+
+
 def test_gradients_are_shortened_to_clip_norm():
     options = {**FULL, "solver": "sgd", "momentum": 0.0, "learning_rate_init": 1.0}
     start = first_weights(pnn.MLPRegressor, hidden_layer_sizes=(6, 5), **FULL).fit(X, t)
@@ -430,6 +444,96 @@ def test_a_subclass_may_have_parameters_of_its_own():
     assert Mine().get_params() == {"alpha": 0.5, "units": 7}
 
 
+def test_a_score_that_is_no_number_keeps_the_last_weights_and_says_so():
+    options = {"early_stopping": True, "max_iter": 5}
+    with pytest.warns(ConvergenceWarning, match="No validation score was a number"):
+        ours = regressor(**options, scoring=lambda est, rows, t: float("nan")).fit(X, t)
+    assert same(ours, regressor(**options, scoring=lambda est, rows, t: est.n_iter_).fit(X, t))
+
+
+def test_a_second_fit_that_never_scores_as_well_keeps_its_own_last_weights():
+    import sklearn.neural_network
+
+    found = []
+    for module in (sklearn.neural_network, pnn):
+        est = module.MLPRegressor(
+            hidden_layer_sizes=(5,),
+            warm_start=True,
+            early_stopping=True,
+            learning_rate_init=0.05,
+            random_state=0,
+        )
+        found.append(est.fit(X, t).fit(X, -t))
+    theirs, ours = found
+    assert relative(ours.coefs_[0], theirs.coefs_[0]) < 1e-8
+    assert relative(ours.loss_curve_, theirs.loss_curve_) < 1e-8
+
+
+def test_scorers_that_take_no_weights_are_handed_none():
+    def mine(est: Any, rows: Any, labels: Any) -> float:
+        return float(est.score(rows, labels))
+
+    for scoring in (mine, "adjusted_rand_score"):
+        classifier(early_stopping=True, scoring=scoring, class_weight="balanced").fit(X, y)
+        classifier(early_stopping=True, scoring=scoring).fit(X, y, np.ones(150))
+
+
+def test_class_weights_count_in_the_validation_data_given():
+    cw = {0: 5.0, 1: 0.5, 2: 1.0}
+    ours = classifier(class_weight=cw).fit(X[TRAIN], y[TRAIN], X_val=X[VAL], y_val=y[VAL])
+    w = np.array([5.0, 0.5, 1.0])[y]
+    theirs = classifier().fit(
+        X[TRAIN], y[TRAIN], w[TRAIN], X_val=X[VAL], y_val=y[VAL], sample_weight_val=w[VAL]
+    )
+    assert relative(ours.validation_loss_curve_, theirs.validation_loss_curve_) < 1e-12
+
+
+def test_what_is_set_between_calls_of_partial_fit_counts():
+    options = {**FULL, "solver": "sgd", "momentum": 0.0, "nesterovs_momentum": False}
+    ours = regressor(**options, learning_rate_init=0.01).partial_fit(X, t)
+    fast = regressor(**options, learning_rate_init=0.01).partial_fit(X, t)
+    before = ours.coefs_[0]
+    ours.partial_fit(X, t)
+    fast.set_params(learning_rate_init=0.03).partial_fit(X, t)
+    np.testing.assert_allclose(fast.coefs_[0] - before, 3 * (ours.coefs_[0] - before), rtol=1e-9)
+
+
+def test_weights_set_by_hand_predict():
+    import sklearn.neural_network
+
+    random = np.random.default_rng(0)
+    for module in (sklearn.neural_network, pnn):
+        est = module.MLPRegressor(hidden_layer_sizes=(5,), activation="tanh")
+        random = np.random.default_rng(0)
+        est.coefs_ = [random.normal(size=(4, 5)), random.normal(size=(5, 1))]
+        est.intercepts_ = [random.normal(size=5), random.normal(size=1)]
+        est.n_layers_, est.n_outputs_, est.out_activation_ = 3, 1, "identity"
+        A = np.tanh(X @ est.coefs_[0] + est.intercepts_[0]) @ est.coefs_[1] + est.intercepts_[1]
+        assert relative(est.predict(X), A[:, 0]) < 1e-13
+    assert relative(pickle.loads(pickle.dumps(est)).predict(X), A[:, 0]) < 1e-13
+    trained = classifier().fit(X, y)
+    ours = classifier(hidden_layer_sizes=(6, 5))
+    ours.coefs_, ours.intercepts_, ours.classes_ = trained.coefs_, trained.intercepts_, np.arange(3)
+    ours.n_outputs_, ours.out_activation_ = 3, "softmax"
+    np.testing.assert_array_equal(ours.predict(X), trained.predict(X))
+    ours.coefs_ = [*ours.coefs_[:1], np.eye(6), *ours.coefs_[1:]]  # deeper than any training
+    ours.intercepts_ = [*ours.intercepts_[:1], np.zeros(6), *ours.intercepts_[1:]]
+    np.testing.assert_array_equal(ours.predict(X), trained.predict(X))
+
+
+def test_sparse_labels_come_back_sparse():
+    import scipy.sparse
+    import sklearn.neural_network
+
+    rows, Y = make_multilabel_classification(n_samples=60, random_state=0)
+    sparse = scipy.sparse.csr_matrix(Y)
+    theirs = sklearn.neural_network.MLPClassifier(max_iter=5, random_state=0).fit(rows, sparse)
+    ours = pnn.MLPClassifier(max_iter=5, random_state=0).fit(rows, sparse)
+    assert type(ours.predict(rows)) is type(theirs.predict(rows))
+    np.testing.assert_array_equal(ours.predict(rows).toarray(), theirs.predict(rows).toarray())
+    assert ours.score(rows, sparse) == theirs.score(rows, sparse)
+
+
 def test_partial_fit_takes_many_labels_a_row_without_classes():
     rows, Y = make_multilabel_classification(n_samples=80, random_state=0)
     named = classifier().partial_fit(rows, Y, classes=np.arange(Y.shape[1]))
@@ -469,8 +573,22 @@ def test_our_callbacks_are_told_of_each_epoch_and_can_end_the_training(solver):
     assert ours.n_iter_ == 4
     assert watch.seen == ["begin", *enumerate(ours.loss_curve_, start=1), "end"]
     watch = Watch()
-    classifier(callbacks=[watch]).partial_fit(X, y, classes=[0, 1, 2])
-    assert [s for s in watch.seen if s not in ("begin", "end")] != []
+    ours = classifier(callbacks=[watch], batch_size=50).partial_fit(X, y, classes=[0, 1, 2])
+    assert watch.seen == ["begin", (1, ours.loss_), "end"]
+
+
+def test_a_callback_is_shown_the_parameters_and_the_step_of_its_epoch():
+    seen = []
+
+    class Look(pnn.Callback):
+        def on_epoch_end(self, state: Any) -> None:
+            seen.append((state.step, state.optimizer_state.t, [np.array(W.T) for W, _ in state.params]))
+
+    ours = classifier(callbacks=[Look()], batch_size=50, max_iter=2).fit(X, y)
+    assert [(step, t) for step, t, _ in seen] == [(3, 3), (6, 6)]
+    np.testing.assert_array_equal(seen[-1][2][0], ours.coefs_[0])
+    before = classifier(batch_size=50, max_iter=1).fit(X, y)
+    np.testing.assert_array_equal(seen[0][2][0], before.coefs_[0])
 
 
 @pytest.mark.parametrize("solver", ["sgd", "lbfgs"])
@@ -542,12 +660,34 @@ def test_no_epoch_is_begun_after_max_time(solver):
     assert 1 <= ours.n_iter_ < 10**5
 
 
-def test_an_interrupt_keeps_what_was_learned():
-    class Interrupt(pnn.Callback):
-        def on_epoch_end(self, state: Any) -> None:
-            if state.epoch == 3:
-                raise KeyboardInterrupt
+def log_score(est: Any, rows: Any, labels: Any) -> float:
+    return -float(log_loss(labels, est.predict_proba(rows), labels=est.classes_))
 
+
+class Interrupt(pnn.Callback):
+    def on_epoch_end(self, state: Any) -> None:
+        if state.epoch == 3:
+            raise KeyboardInterrupt
+
+
+def test_an_interrupt_keeps_the_best_weights_with_early_stopping():
+    options = {"early_stopping": True, "callbacks": [Interrupt()], "learning_rate_init": 0.02}
+    data = {"X_val": X[VAL], "y_val": 0 * y[VAL]}  # whose score falls
+    options |= {"learning_rate_init": 0.1}
+    with pytest.warns(UserWarning, match="Training interrupted by user"):
+        ours = classifier(**options, scoring=log_score).fit(X[TRAIN], y[TRAIN], **data)
+    assert np.argmax(ours.validation_scores_) == 0
+    P = ours.predict_proba(X[VAL])
+    assert -log_loss(0 * y[VAL], P, labels=[0, 1, 2]) == pytest.approx(ours.validation_scores_[0])
+
+
+def test_a_single_epoch_of_partial_fit_knows_no_limit_of_time():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        classifier(max_time=1e-9).partial_fit(X, y, classes=[0, 1, 2])
+
+
+def test_an_interrupt_keeps_what_was_learned():
     with pytest.warns(UserWarning, match="Training interrupted by user"):
         ours = classifier(callbacks=[Interrupt()]).fit(X, y)
     assert ours.n_iter_ == 3
@@ -633,6 +773,11 @@ def test_the_loss_curves_can_be_drawn():
         "mine: training",
         "mine: validation",
     ]
+    late = classifier(warm_start=True, max_iter=2).fit(X, y).fit(X, y, X_val=X, y_val=y).fit(X, y)
+    drawn = pnn.LossCurveDisplay.from_estimator(late).validation_line_  # of the second fit alone
+    np.testing.assert_array_equal(drawn.get_xdata()[~np.isnan(drawn.get_ydata())], [3, 4])
+    curves = {"loss_curve": [2.0, 1.0], "validation_loss_curve": np.array([3.0, 2.0])}
+    assert pnn.LossCurveDisplay(**curves).plot().validation_line_ is not None
     again = pnn.LossCurveDisplay.from_estimator(classifier(solver="lbfgs").fit(X, y), ax=display.ax_)
     assert again.figure_ is display.figure_
     assert again.validation_line_ is None

@@ -53,7 +53,10 @@ class TorchBackend(Backend):
         return torch.from_numpy(np.array(host, order="C")).to(device=self.device, dtype=dtype)
 
     def to_numpy(self, x: Any) -> np.ndarray[Any, Any]:
-        host: np.ndarray[Any, Any] = x.detach().cpu().resolve_conj().resolve_neg().numpy()
+        import torch  # noqa: PLC0415
+
+        x = x.detach().cpu().resolve_conj().resolve_neg()
+        host: np.ndarray[Any, Any] = (x.float() if x.dtype == torch.bfloat16 else x).numpy()
         return host
 
     def compile(self, step: Callable[..., Any]) -> Callable[..., Any]:

@@ -10,8 +10,8 @@ from sklearn.base import _fit_context, is_classifier
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import check_random_state
 
-from portable_nn.backends import Backend, get, of
-from portable_nn.checks import values
+from portable_nn.backends import Backend, get
+from portable_nn.checks import floating_name, values
 from portable_nn.equations import Activation, Array, Loss, Parameters
 from portable_nn.estimators import docs, inputs, lbfgs, stochastic
 from portable_nn.estimators.docs import documented
@@ -55,7 +55,9 @@ class BaseMLP(CallbackSupportMixin, FittedMLP):
     # ---- what the classifier and the regressor say each for itself ----------------------------------
 
     @abstractmethod
-    def _read_targets(self, y: Any, incremental: bool, classes: Any, backend: Backend) -> dict[str, Any]:
+    def _read_targets(
+        self, y: Any, weight: Any, incremental: bool, classes: Any, backend: Backend
+    ) -> dict[str, Any]:
         """What is to be known of the targets, as fitted attributes; raises before any of them is set."""
 
     @abstractmethod
@@ -73,7 +75,7 @@ class BaseMLP(CallbackSupportMixin, FittedMLP):
     def _check_validation_targets(self, y: Any, known: dict[str, Any]) -> None:
         """Raise where the targets of the validation data are none that the estimator knows."""
 
-    def _all_weights(self, y: Any, known: dict[str, Any], weight: Any, incremental: bool) -> Any:
+    def _all_weights(self, y: Any, known: dict[str, Any], weight: Any) -> Any:
         """The weights of the rows, on the host, whatever gives them weight; None if nothing does."""
         return weight
 
@@ -123,7 +125,7 @@ class BaseMLP(CallbackSupportMixin, FittedMLP):
         if params is not None:
             self._start(problem.net, params)
         if self.solver in STOCHASTIC:
-            self._start_record(problem.judge is not None)
+            self._start_record(problem.judge is not None, incremental)
             stochastic.train(self, problem, incremental, hooks)
         else:
             lbfgs.train(self, problem, hooks)
@@ -143,23 +145,24 @@ class BaseMLP(CallbackSupportMixin, FittedMLP):
         Gives the problem, the fitted attributes that the targets decide, and the initial parameters,
         None where training goes on with those there are.
         """
+        if incremental:  # scikit-learn's decorator leaves that out once the estimator is fitted
+            self._validate_params()
         sizes = hidden_sizes(self)
         first = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
         has_validation = any(v is not None for v in validation)
         check_combination(self, len(sizes), incremental, has_validation)
-        backend = inputs.training_backend(self, X)
-        if not first and of(self.coefs_[0]) is not backend:
-            raise ValueError(
-                f"the estimator is on {of(self.coefs_[0])!r}, the data on {backend!r}; accepted: the "
-                f"same place; move the estimator with .to({backend.name!r}, {backend.device_name()!r})"
-            )
+        if first:
+            backend = inputs.training_backend(self, X)
+        else:
+            backend = inputs.fitted_backend(self, X, "partial_fit" if incremental else "fit")
+            floating_name(self.coefs_[0].dtype)
         rows, targets = inputs.read(self, X, y, backend, first, not is_classifier(self))
         weight = inputs.weights(sample_weight, rows)
         labels_at = get("numpy") if inputs.on_host(X) else backend
-        known = self._read_targets(targets, incremental, classes, labels_at)
+        known = self._read_targets(targets, weight, incremental, classes, labels_at)
         dtype = rows.dtype if first else self.coefs_[0].dtype
         rows, Y = inputs.as_dtype(rows, dtype), self._encode(targets, known, backend, dtype)
-        weight = self._all_weights(targets, known, weight, incremental)
+        weight = self._all_weights(targets, known, weight)
         g, loss = self._output(known)
         values(backend, {"y": Y}, loss, "y")
         hidden = hidden_activations(self.activation, len(sizes))
@@ -207,19 +210,23 @@ class BaseMLP(CallbackSupportMixin, FittedMLP):
         for name in RECORD:
             self.__dict__.pop(name, None)
 
-    def _start_record(self, is_judged: bool) -> None:
+    def _start_record(self, is_judged: bool, incremental: bool) -> None:
         """What mini-batch training goes by, where the last call, or another solver, has left none."""
         record = dict.fromkeys(RECORD) | {"_no_improvement_count": 0}
         self.__dict__.update({k: v for k, v in record.items() if self.__dict__.get(k) is None})
-        if is_judged and self.validation_scores_ is None:
-            self.validation_scores_, self.validation_loss_curve_ = [], []
+        if is_judged:  # NaN for epochs that were not
+            scores, losses = self.validation_scores_ or [], self.validation_loss_curve_ or []
+            missing = [float("nan")] * (len(self.loss_curve_) - len(scores))
+            self.validation_scores_, self.validation_loss_curve_ = scores + missing, losses + missing
+        if not incremental:
+            self._best = None
         if not self.early_stopping:
             self.best_loss_ = np.inf if self.best_loss_ is None else self.best_loss_
             self.best_validation_score_ = None
         else:
             self.best_loss_ = None
             if self.best_validation_score_ is None:
-                self.best_validation_score_, self._best = -np.inf, self._params()
+                self.best_validation_score_, self._best = -np.inf, None
 
     def _check_solver(self) -> bool:
         if self.solver not in STOCHASTIC:

@@ -25,7 +25,6 @@ from portable_nn.estimators.labels import (
     check_labels,
     first_labels,
     has_many,
-    is_numeric,
     labels_beside,
 )
 from portable_nn.estimators.parameters import store
@@ -102,10 +101,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     # ---- labels -------------------------------------------------------------------------------------
 
-    def _read_targets(self, y: Any, incremental: bool, classes: Any, backend: Backend) -> dict[str, Any]:
+    def _read_targets(
+        self, y: Any, weight: Any, incremental: bool, classes: Any, backend: Backend
+    ) -> dict[str, Any]:
         is_known = hasattr(self, "classes_") and (self.warm_start or incremental)
         if is_known:
-            labels = self._label_binarizer
+            labels = self._labels()
             if classes is not None and not np.array_equal(labels.classes_, unique_labels(classes)):
                 raise ValueError(
                     f"`classes={classes!r}` is not the same as on last call to partial_fit, was: "
@@ -115,7 +116,16 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             labels = first_labels(y, classes) if incremental else LabelBinarizer().fit(y)
         if is_known or incremental:
             check_labels(y, labels, all_of_them=self.warm_start)
-        return {"classes_": labels_beside(labels.classes_, backend), "_label_binarizer": labels}
+        return {
+            "classes_": labels_beside(labels.classes_, backend),
+            "_label_binarizer": labels,
+            "_class_weight": self._weight_of_each_class(y, weight, labels, incremental),
+        }
+
+    def _labels(self) -> LabelBinarizer:
+        """The labels of the training, or, where `classes_` were set by hand, those."""
+        labels = self.__dict__.get("_label_binarizer")
+        return LabelBinarizer().fit(inputs.host(self.classes_)) if labels is None else labels
 
     def _check_validation_targets(self, y: Any, known: dict[str, Any]) -> None:
         check_labels(y, known["_label_binarizer"], "y_val")
@@ -141,22 +151,32 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         shared_by = Y.shape[1] if known["_label_binarizer"].y_type_ == "multiclass" else 2
         return (1 - self.label_smoothing) * Y + self.label_smoothing / shared_by
 
-    def _all_weights(self, y: Any, known: dict[str, Any], weight: Any, incremental: bool) -> Any:
+    def _weight_of_each_class(
+        self, y: Any, weight: Any, labels: LabelBinarizer, incremental: bool
+    ) -> np.ndarray[Any, Any] | None:
+        """What `class_weight` says of each class; None if it says nothing, or rows have many labels."""
         if self.class_weight is None:
-            return weight
-        labels = known["_label_binarizer"]
+            return None
         if incremental and self.class_weight == "balanced":
             raise ValueError(
                 "class_weight 'balanced' is not supported for partial_fit: the shares of the classes in "
                 "all the data are not known; accepted: a dict of weights"
             )
         if has_many(labels):
+            return None
+        check_class_weight(self.class_weight, labels.classes_)
+        each: np.ndarray[Any, Any] = compute_class_weight(
+            self.class_weight, classes=labels.classes_, y=y, sample_weight=weight
+        )
+        return each
+
+    def _all_weights(self, y: Any, known: dict[str, Any], weight: Any) -> Any:
+        if self.class_weight is None:
+            return weight
+        if has_many(known["_label_binarizer"]):
             by_class = compute_sample_weight(self.class_weight, y)
         else:
-            check_class_weight(self.class_weight, labels.classes_)
-            by_class = compute_class_weight(
-                self.class_weight, classes=labels.classes_, y=y, sample_weight=weight
-            )[self._compared(y, known)]
+            by_class = known["_class_weight"][self._compared(y, known)]
         return by_class if weight is None else weight * by_class
 
     def _output(self, known: dict[str, Any]) -> tuple[Activation, Loss]:
@@ -171,7 +191,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def _decide(self, A: Array) -> Array:
         """The number of each row's class; for many labels a row, 1 for those it has and else 0."""
         backend = of(A)
-        xp, labels, index = backend.xp, self._label_binarizer, backend.index_dtype()
+        xp, labels, index = backend.xp, self._labels(), backend.index_dtype()
         if labels.y_type_ == "multiclass":
             return xp.astype(xp.argmax(A, axis=1), index)
         is_on = xp.astype(A > 0.5, index)
@@ -186,15 +206,14 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     @documented(docs.PREDICT_CLASSIFIER)
     def predict(self, X: Any) -> Array:
         A, to_host = self._compute(X, "predict")
+        labels = self._labels()
+        if labels.sparse_input_:  # as y was
+            return labels.inverse_transform(inputs.host(A))
         codes = self._decide(self._hand_back(A, to_host))
-        if has_many(self._label_binarizer):
+        if has_many(labels):
             return codes
-        if (
-            to_host
-            or not is_numeric(self._label_binarizer.classes_)
-            or owner(self.classes_) is not owner(A)
-        ):
-            return self._label_binarizer.classes_[inputs.host(codes)]
+        if to_host or owner(self.classes_) is not owner(A):
+            return labels.classes_[inputs.host(codes)]
         return of(A).xp.take(self.classes_, codes, axis=0)
 
     @documented(docs.PREDICT_PROBA)
@@ -206,11 +225,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     @documented(docs.PREDICT_LOG_PROBA)
     def predict_log_proba(self, X: Any) -> Array:
-        A, to_host = self._compute(X, "predict_log_proba")
-        backend = of(A)
-        if self.n_outputs_ == 1:
-            A = backend.xp.concat([1 - A, A], axis=1)
-        return self._hand_back(backend.compile(backend.xp.log)(A), to_host)
+        P = self.predict_proba(X)
+        return of(P).xp.log(P)
 
     score = BaseMLP.score  # which hands scikit-learn's function host arrays
 

@@ -123,15 +123,10 @@ class LossCurveDisplay:
         epochs = range(1, len(self.loss_curve) + 1)
         (self.line_,) = ax.plot(epochs, self.loss_curve, **{"label": f"{prefix}training", **kwargs})
         self.validation_line_ = None
-        if self.validation_loss_curve:
-            options = {**kwargs, "label": f"{prefix}validation", "linestyle": "--"}
-            options.pop("color", None)
-            color = self.line_.get_color() if "color" in kwargs else None
-            first = len(self.loss_curve) - len(self.validation_loss_curve) + 1
-            epochs = range(first, len(self.loss_curve) + 1)
-            (self.validation_line_,) = ax.plot(
-                epochs, self.validation_loss_curve, color=color, **options
-            )
+        if self.validation_loss_curve is not None and len(self.validation_loss_curve):
+            options = {"linestyle": "--", **kwargs, "label": f"{prefix}validation"}
+            epochs = range(1, len(self.validation_loss_curve) + 1)
+            (self.validation_line_,) = ax.plot(epochs, self.validation_loss_curve, **options)
         ax.set(xlabel="Epoch", ylabel="Loss")
         ax.legend(loc="upper right")
         self.ax_, self.figure_ = ax, ax.figure

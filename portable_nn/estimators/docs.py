@@ -24,8 +24,8 @@ PARAMETERS = """\
 
     activation : str, Activation, or list of them, default='relu'
         Of all hidden layers, or one for each: 'identity', 'logistic' (or 'sigmoid'), 'tanh', 'relu',
-        'leaky_relu', 'softmax', 'elu', 'selu', 'exp', 'softplus', 'silu', 'gelu', or a
-        `portable_nn.Activation` of one's own.
+        'leaky_relu', 'softmax', 'elu', 'selu', 'exp', 'softplus', 'silu', 'gelu' (in its tanh form), or
+        a `portable_nn.Activation` of one's own.
 
     solver : {'adam', 'sgd', 'lbfgs', 'adamw', 'rmsprop'}, default='adam'
         'lbfgs' is SciPy's quasi-Newton method, on all the data at once; the others work on mini-batches.
@@ -117,12 +117,13 @@ BEYOND = """\
         every solver but 'lbfgs'.
 
     scoring : str, callable or None, default=None
-        The validation score, any scorer of scikit-learn, which is handed host arrays; None: {score}.
+        The validation score, any scorer of scikit-learn; None: {score}. It is handed host arrays, and
+        the weights of the rows, if there are any and it takes them.
 
     callbacks : list or None, default=None
         Objects with ``on_epoch_end(state)`` (see `portable_nn.Callback`; ``state.stop()`` ends the
         training), and callbacks of scikit-learn's own protocol, such as `sklearn.callback.ProgressBar`;
-        those of `set_callbacks` are called too.
+        those of `set_callbacks` are called too. `clone`, and so a grid search, copies them.
 
     max_time : float or None, default=None
         Seconds after which no further epoch is begun; a ConvergenceWarning says so.
@@ -153,7 +154,8 @@ ATTRIBUTES = """\
         The lowest of them; None with `early_stopping`. Not for 'lbfgs'.
 
     validation_scores_ : list of float or None
-        The validation score after each epoch; None without validation data. Not for 'lbfgs'.
+        The validation score after each epoch (NaN for epochs of an earlier call that had no validation
+        data); None without validation data. Not for 'lbfgs'.
 
     validation_loss_curve_ : list of float or None
         The loss of the validation data after each epoch, without the penalty; likewise.
@@ -194,8 +196,9 @@ WHERE = """\
     random numbers; X is not copied. Sparse X stays sparse, on the CPU. A pickle holds NumPy arrays and
     needs the library of the training nowhere; `to` moves a fitted estimator elsewhere.
 
-    With scikit-learn's own parameters, on float64 NumPy data and from the same `random_state`, the
-    losses, weights and predictions are those of scikit-learn but for rounding.
+    Parameters set after `fit` count from the next call of `fit` or `partial_fit` on: predictions are
+    those of what was trained. With scikit-learn's own parameters, on float64 NumPy data and from the
+    same `random_state`, the losses, weights and predictions are those of scikit-learn but for rounding.
 """
 
 CLASSIFIER = (
@@ -214,8 +217,9 @@ CLASSIFIER = (
         output activation, or with softmax (for two classes or many labels: sigmoid).
 
     class_weight : dict, 'balanced', list of dicts or None, default=None
-        Weights of the classes, which multiply the `sample_weight`. 'balanced': inverse to how often they
-        occur. A list of dicts, one per column, for targets with many labels a row.
+        Weights of the classes, which multiply the `sample_weight`, of the validation data too.
+        'balanced': inverse to how often the classes occur (each row counted by its `sample_weight`). A
+        list of dicts, one per column, for targets with many labels a row.
 
     label_smoothing : float, default=0.0
         In [0, 1): the share of each target that is spread over all classes (Szegedy et al., 2016).
@@ -362,12 +366,10 @@ _PARTIAL_FIT = FIT.replace(
     "Learn from X and y.", "Learn from X and y for one epoch, going on from before."
 )
 PARTIAL_FIT_REGRESSOR = _PARTIAL_FIT.replace(
-    """        X_val, y_val : array-like, default=None
-""",
-    """        X_val, y_val : array-like, default=None
-            With `early_stopping` they are needed: after more than `n_iter_no_change` calls without a
-            better score the best weights are put back, and `stopped_early_` is True.
-""",
+    """        sample_weight_val :""",
+    """            With `early_stopping` they are needed: after more than `n_iter_no_change` calls without
+            a better score the best weights are put back, and `stopped_early_` is True.
+        sample_weight_val :""",
 )
 PARTIAL_FIT_CLASSIFIER = PARTIAL_FIT_REGRESSOR.replace(
     """        X_val, y_val : array-like, default=None

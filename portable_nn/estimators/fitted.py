@@ -12,8 +12,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from portable_nn.backends import Backend, get, of
 from portable_nn.checks import to_host
-from portable_nn.equations import Array, Parameters
+from portable_nn.equations import Activation, Array, Parameters
 from portable_nn.estimators import inputs
+from portable_nn.estimators.formulas import hidden_activations
 from portable_nn.estimators.labels import is_numeric
 from portable_nn.network import Network
 from portable_nn.steps import prediction_step
@@ -28,8 +29,8 @@ class FittedMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
 
     coefs_: list[Array]
     intercepts_: list[Array]
-    _net: Network
-    _takes_host: bool
+    _net: Network | None = None
+    _takes_host = False
 
     @abstractmethod
     def _score(self, y: Any, predicted: Any, weight: Any) -> float:
@@ -47,6 +48,16 @@ class FittedMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         self.coefs_ = [W.mT for W, _ in params]
         self.intercepts_ = [b[:, 0] for _, b in params]
 
+    def _g(self) -> tuple[Activation, ...]:
+        """The activations: those of the training, or, where weights were set by hand, by their names."""
+        hidden = len(self.coefs_) - 1
+        if self._net is not None and len(self._net.g) == hidden + 1:
+            return self._net.g
+        return (
+            *hidden_activations(self.activation, hidden),
+            *hidden_activations(self.out_activation_, 1),
+        )
+
     def _compute(self, X: Any, method: str, every: bool = False) -> tuple[Any, bool]:
         """The outputs for X, or every layer's, beside the parameters; whether they go to the host."""
         check_is_fitted(self)
@@ -56,7 +67,7 @@ class FittedMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
             wide = backend.widest_float()
             rows = inputs.as_dtype(rows, wide)
             params = [(inputs.as_dtype(W, wide), inputs.as_dtype(b, wide)) for W, b in params]
-        return prediction_step(backend, self._net.g, every)(params, rows), to_host
+        return prediction_step(backend, self._g(), every)(params, rows), to_host
 
     def _hand_back(self, A: Array, to_host: bool) -> Array:
         return of(A).to_numpy(A) if to_host else A
@@ -92,7 +103,7 @@ class FittedMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         if len(A) > 1:
             return self._hand_back(A[-2], to_host)
         rows, _ = inputs.fitted_rows(self, X, "transform")
-        return inputs.rows_on_host(rows, dense=True) if to_host else rows
+        return inputs.rows_on_host(rows) if to_host else rows
 
     @property
     def _n_features_out(self) -> int:
@@ -130,7 +141,8 @@ class FittedMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         Returns
         -------
         self : object
-            It takes and gives back arrays of that backend from now on.
+            It takes and gives back arrays of that backend from now on (and, where the parameter
+            `backend` names it too, host data as before).
 
         Raises
         ------
@@ -140,7 +152,8 @@ class FittedMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         check_is_fitted(self)
         backend = get(name, device)
         self.__dict__.update(_moved(self.__dict__, backend.asarray))
-        self._takes_host = backend.host
+        asked = None if self.backend is None else get(self.backend, self.device)
+        self._takes_host = backend.host or asked is backend
         return self
 
     def _shown_on_host(self) -> Self:
@@ -154,6 +167,11 @@ class FittedMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
 
     def __getstate__(self) -> dict[str, Any]:
         state: dict[str, Any] = super().__getstate__()
+        if isinstance(
+            self.backend, Backend
+        ):  # as names: its library may be missing where this is loaded
+            device = self.backend.device_name() if self.device is None else self.device
+            state |= {"backend": self.backend.name, "device": device}
         return state | _moved(state, to_host) if "coefs_" in state else state
 
     def __copy__(self) -> Self:
@@ -168,7 +186,7 @@ class FittedMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
+        tags.input_tags.sparse = self.backend is None  # sparse rows stay on the host
         tags.array_api_support = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags

@@ -56,9 +56,14 @@ def training_backend(estimator: Any, X: Any) -> Backend:
             f"`backend` is {estimator.backend!r} and X is {where(X)}; accepted: with `backend` "
             f"host arrays, or arrays on {backend!r}; leave `backend` out to train where X lies"
         )
+    refuse_sparse(X, backend)
+    return backend
+
+
+def refuse_sparse(X: Any, backend: Backend) -> None:
+    """Raise where X is sparse and would have to leave the host."""
     if not backend.host and scipy.sparse.issparse(X):
         raise TypeError(f"X is sparse and `backend` {backend!r}; accepted: X.toarray(), or no `backend`")
-    return backend
 
 
 def read(
@@ -131,11 +136,9 @@ def as_dtype(x: Array, dtype: Any) -> Array:
     return x.astype(dtype) if isinstance(x, SparseRows) else of(x).asarray(x, dtype)
 
 
-def rows_on_host(X: Any, dense: bool = False) -> Any:
-    """Placed X on the host again; a sparse one as a sparse matrix, unless it is to be `dense`."""
-    if isinstance(X, SparseRows):
-        return X.matrix.toarray() if dense else X.matrix
-    return to_host(X)
+def rows_on_host(X: Any) -> Any:
+    """Placed X on the host again; a sparse one as a sparse matrix."""
+    return X.matrix if isinstance(X, SparseRows) else to_host(X)
 
 
 def weights(sample_weight: Any, X: Array, name: str = "sample_weight") -> Any:
@@ -154,8 +157,8 @@ def beside(backend: Backend, weight: Any, X: Array) -> Array | None:
     return None if weight is None else backend.asarray(weight, dtype=X.dtype)
 
 
-def fitted_rows(estimator: Any, X: Any, method: str) -> tuple[Array, bool]:
-    """X beside the fitted parameters, ready for the equations; and whether results go to the host.
+def fitted_backend(estimator: Any, X: Any, method: str) -> Backend:
+    """Where the fitted parameters are, if X is there too, or is host data that is taken there.
 
     Raises ValueError where X lies elsewhere than the X of `fit` did.
     """
@@ -167,6 +170,13 @@ def fitted_rows(estimator: Any, X: Any, method: str) -> tuple[Array, bool]:
             f"the same device as those passed to fit(): the estimator is on {backend!r}, X {where(X)}. "
             f"Move the estimator with .to({to[0]!r}, {to[1]!r}), or X"
         )
+    refuse_sparse(X, backend)
+    return backend
+
+
+def fitted_rows(estimator: Any, X: Any, method: str) -> tuple[Array, bool]:
+    """X beside the fitted parameters, ready for the equations; and whether results go to the host."""
+    backend = fitted_backend(estimator, X, method)
     rows = check_rows(estimator, X, reset=False, dtype="numeric")
     if on_host(X) and rows.dtype.kind not in "biuf":
         raise TypeError(f"X has dtype {rows.dtype}; accepted: numbers")

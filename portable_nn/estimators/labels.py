@@ -9,6 +9,7 @@ from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils.multiclass import type_of_target, unique_labels
 
 from portable_nn.backends import Backend
+from portable_nn.checks import number
 from portable_nn.equations import Array
 
 
@@ -36,8 +37,11 @@ def check_labels(y: Any, labels: LabelBinarizer, name: str = "y", all_of_them: b
             "warm_start can only be used where `y` has the same classes as in the previous call to "
             f"fit. Previously got {known}, `y` has {found}"
         )
-    is_alike = type_of_target(y).startswith("multilabel") == has_many(labels)
-    if not is_alike or not set(found) <= set(known):
+    is_many = type_of_target(y).startswith("multilabel")
+    if is_many != has_many(labels):
+        given, learned = ("many labels", "one") if is_many else ("one label", "many")
+        raise ValueError(f"`{name}` has {given} a row; accepted: {learned}, as at first")
+    if not set(found) <= set(known):
         raise ValueError(
             f"`{name}` has classes not in `self.classes_`. `self.classes_` has {known}. "
             f"'{name}' has {found}."
@@ -45,21 +49,22 @@ def check_labels(y: Any, labels: LabelBinarizer, name: str = "y", all_of_them: b
 
 
 def check_class_weight(class_weight: Any, classes: Any) -> None:
-    """Raise where a weight is given to a class that does not exist."""
+    """Raise where a weight is given to a class that does not exist, or is no weight."""
     if isinstance(class_weight, list):
         raise ValueError(
             "`class_weight` is a list; accepted: a dict, or 'balanced'; a list of dicts is "
             "for targets with many labels a row"
         )
-    absent = (
-        [c for c in class_weight if c not in set(classes.tolist())]
-        if isinstance(class_weight, dict)
-        else []
-    )
+    if not isinstance(class_weight, dict):
+        return
+    known = set(classes.tolist())
+    absent = [c for c in class_weight if c not in known]
     if absent:
         raise ValueError(
             f"`class_weight` has weights for {absent}; accepted: the classes {classes.tolist()}"
         )
+    for c, weight in class_weight.items():
+        number(f"class_weight[{c!r}]", weight, 0.0)
 
 
 def labels_beside(classes: np.ndarray[Any, Any], backend: Backend) -> Array:

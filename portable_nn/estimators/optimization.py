@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from itertools import count
 from typing import Any
@@ -21,9 +22,16 @@ class Optimization:
 
     def __init__(self, estimator: Any, state: OptimizerState) -> None:
         self.solver, self.state = estimator.solver, state
-        self.kind = estimator.learning_rate if self.solver == "sgd" else "constant"
-        self.learning_rate_init = self.learning_rate = float(estimator.learning_rate_init)
-        self.power_t = estimator.power_t
+        self.learning_rate = math.nan
+        self.rule: tuple[str, float, float] = ("", math.nan, math.nan)
+        self.follow(estimator)
+
+    def follow(self, estimator: Any) -> None:
+        """Go by the estimator's parameters; where they have changed, the learning rate begins anew."""
+        kind = estimator.learning_rate if self.solver == "sgd" else "constant"
+        rule = (kind, float(estimator.learning_rate_init), float(estimator.power_t))
+        if rule != self.rule:
+            self.rule, self.learning_rate = rule, rule[1]
 
     def rates(self, schedule: Schedule | None) -> Iterator[float]:
         """The learning rates of the updates to come."""
@@ -32,12 +40,13 @@ class Optimization:
 
     def epoch_ends(self, t: int) -> None:
         """Take note of an epoch; t samples have been learned from in all."""
-        if self.kind == "invscaling":
-            self.learning_rate = self.learning_rate_init / (t + 1) ** self.power_t
+        kind, first, power = self.rule
+        if kind == "invscaling":
+            self.learning_rate = first / (t + 1) ** power
 
     def halt(self) -> tuple[bool, str]:
         """Whether training is over now that it no longer gets on, and the word on it."""
-        if self.kind != "adaptive":
+        if self.rule[0] != "adaptive":
             return True, "Stopping."
         if self.learning_rate <= 1e-6:
             return True, "Learning rate too small. Stopping."

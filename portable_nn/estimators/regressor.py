@@ -6,6 +6,7 @@ from numbers import Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.base import RegressorMixin, _fit_context
 from sklearn.metrics import r2_score
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -88,7 +89,12 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     # ---- targets ------------------------------------------------------------------------------------
 
-    def _read_targets(self, y: Any, incremental: bool, classes: Any, backend: Backend) -> dict[str, Any]:
+    def _read_targets(
+        self, y: Any, weight: Any, incremental: bool, classes: Any, backend: Backend
+    ) -> dict[str, Any]:
+        if issparse(y) or (isinstance(y, np.ndarray) and y.dtype.kind not in "biuf"):
+            given = "sparse" if issparse(y) else f"of dtype {y.dtype}"
+            raise TypeError(f"y is {given}; accepted: a dense array of numbers")
         return {}
 
     def _compared(self, y: Any, known: dict[str, Any]) -> np.ndarray[Any, Any]:

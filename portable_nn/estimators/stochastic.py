@@ -13,6 +13,8 @@ from sklearn.utils import shuffle
 
 from portable_nn import loop
 from portable_nn.callbacks import TrainingState
+from portable_nn.checks import to_host
+from portable_nn.equations import Parameters
 from portable_nn.errors import NonFiniteCostError
 from portable_nn.estimators.formulas import optimizer
 from portable_nn.estimators.hooks import Hooks
@@ -28,7 +30,8 @@ def train(e: Any, problem: Problem, incremental: bool, hooks: Hooks) -> None:
     epochs = 1 if incremental else e.max_iter
     run = begin(e, problem, epochs, incremental)
     optimizer_state = e._optimizer.state
-    state = TrainingState(e.max_iter, e._params(), History(), optimizer_state, step=optimizer_state.t)
+    first = e._params()
+    state = TrainingState(e.max_iter, first, History(), optimizer_state, step=optimizer_state.t)
     started, e.n_iter_, e.stopped_early_ = time.perf_counter(), 0, False
     hooks.begin(state)
     try:
@@ -46,19 +49,31 @@ def train(e: Any, problem: Problem, incremental: bool, hooks: Hooks) -> None:
             if not epoch.finite.all():
                 warn(f"Stochastic Optimizer: the training diverged in iteration {e.n_iter_}.")
                 break
-            if e.max_time is not None and time.perf_counter() - started >= e.max_time:
-                if not incremental:
-                    warn(f"Stochastic Optimizer: Maximum time ({e.max_time} s) reached")
+            if incremental:
                 break
-            if not incremental and e.n_iter_ == e.max_iter:
+            if e.max_time is not None and time.perf_counter() - started >= e.max_time:
+                warn(f"Stochastic Optimizer: Maximum time ({e.max_time} s) reached")
+                break
+            if e.n_iter_ == e.max_iter:
                 warn(f"Stochastic Optimizer: Maximum iterations ({e.max_iter}) reached")
     except KeyboardInterrupt:
         warnings.warn("Training interrupted by user.", stacklevel=5)
     if e.early_stopping and (not incremental or e.stopped_early_):
-        e._set_params(e._best)
+        settle(e, first, state)
         if incremental:
             e._no_improvement_count = 0
     hooks.end(state)
+
+
+def settle(e: Any, first: Parameters, state: TrainingState) -> None:
+    """Go back to the weights that scored best in this call of fit; where none did, keep the last."""
+    scores = e.validation_scores_[len(e.validation_scores_) - state.epoch :]
+    if e._best is not None:
+        e._set_params(e._best)
+    elif not all(np.isfinite(to_host(W)).all() for W in e.coefs_):
+        e._set_params(first)  # the training has diverged
+    elif scores and np.isnan(scores).all():
+        warn("No validation score was a number: the weights of the last epoch are kept.")
 
 
 def warn(what: str) -> None:
@@ -71,6 +86,8 @@ def begin(e: Any, problem: Problem, epochs: int, incremental: bool) -> Iterator[
     """The epochs to come, from the estimator's parameters, and, if `incremental`, where it left off."""
     rule, params, backend = optimizer(e), e._params(), problem.backend
     last = e._optimizer if incremental else None
+    if last is not None:
+        last.follow(e)
     if last is None or last.solver != e.solver or len(last.state.slots[0][0]) != rule.slots:
         e._optimizer = Optimization(e, init_state(backend.xp, rule, params))
     rates = check_dropout(e.dropout, len(params) - 1)

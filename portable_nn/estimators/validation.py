@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,7 @@ def given_validation(
     rows = inputs.as_dtype(rows, problem.train.X.dtype)
     e._check_validation_targets(targets, known)
     weight = inputs.weights(weight, rows, "sample_weight_val")
+    weight = e._all_weights(targets, known, weight)
     Y = e._encode(targets, known, backend, rows.dtype)
     values(backend, {"y_val": Y}, problem.net.loss, "y_val")
     problem.validation = Data(rows, Y, inputs.beside(backend, weight, rows))
@@ -84,5 +86,14 @@ def _judge(e: Any, problem: Problem, y: Any, known: Known, weight: Any) -> Judge
 def _judge_by_scorer(e: Any, X: Any, y: Any, weight: Any) -> Judge:
     """What a scorer of scikit-learn gives, which is handed host arrays."""
     scorer = check_scoring(e, scoring=e.scoring)
-    options = {} if weight is None else {"sample_weight": weight}
+    options = {"sample_weight": weight} if weight is not None and takes_weights(scorer) else {}
     return lambda e, params: float(scorer(e._shown_on_host(), X, y, **options))
+
+
+def takes_weights(scorer: Any) -> bool:
+    """Whether a scorer can be handed sample weights."""
+    function = getattr(scorer, "_score_func", scorer)  # what make_scorer was given
+    return any(
+        p.name == "sample_weight" or (p.kind is p.VAR_KEYWORD and function is scorer)
+        for p in inspect.signature(function).parameters.values()
+    )
