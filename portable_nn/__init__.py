@@ -4,6 +4,7 @@ The forward and backward equations are written once, in `portable_nn.equations`,
 array API standard, and run on NumPy, CuPy, PyTorch, JAX and array_api_strict.
 """
 
+import importlib.util
 from typing import TYPE_CHECKING, Any
 
 from portable_nn import backends, schedules
@@ -62,4 +63,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return [*globals(), *ESTIMATORS]
+    is_there = importlib.util.find_spec("sklearn") is not None
+    return [*globals(), *(ESTIMATORS if is_there else ())]

@@ -8,13 +8,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from portable_nn.backends import Backend
+from portable_nn.backends import Backend, of
 from portable_nn.equations import Array, Parameters
 from portable_nn.network import Network
 from portable_nn.optimizers import Optimizer, OptimizerState
 from portable_nn.steps import evaluation_step, summary, training_step
 
 Masks = list[Array | None]
+
+
+def mean_of(backend: Backend, weight: Array | None) -> Array | None:
+    """The mean weight of all the data, for every part of it to be relative to."""
+    return None if weight is None else backend.xp.mean(weight, axis=-1)
 
 
 class Data(NamedTuple):
@@ -103,6 +108,16 @@ def evaluate_in_parts(
     return total
 
 
+def predict_in_parts(predict: Callable[..., Any], params: Parameters, X: Any, size: int = 4096) -> Array:
+    """The outputs of `prediction_step` for all rows, `size` rows at a time: memory stays bounded."""
+    n = X.shape[-2]
+    parts = [
+        predict(params, X[..., start : min(start + size, n), :]) if n > size else predict(params, X)
+        for start in range(0, n, size)
+    ]
+    return parts[0] if len(parts) == 1 else of(parts[0]).xp.concat(parts, axis=-2)
+
+
 def dropout(
     backend: Backend,
     params: Parameters,
@@ -122,7 +137,9 @@ def dropout(
 
     def draw(B: int) -> Masks:
         return [
-            backend.asarray((uniform((*shape, B)) >= rate) / (1 - rate), dtype=dtype) if rate else None
+            backend.asarray(uniform((*shape, B)) >= rate, dtype=dtype) * (1 / (1 - rate))
+            if rate
+            else None
             for shape, rate in zip(shapes, rates, strict=True)
         ]
 

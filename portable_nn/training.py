@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 import numpy as np
 
 from portable_nn import checks, loop
-from portable_nn.backends import Backend
 from portable_nn.callbacks import (
     BestSoFar,
     EarlyStopping,
@@ -116,7 +115,7 @@ def fit(
         clip_norm = checks.number("clip_norm", clip_norm, 0.0, open_low=True)
     backend = checks.admit(net.sizes, net.loss, params, X, Y, sample_weight)
     held_out = check_validation(net, params, validation)
-    data = loop.Data(X, Y, sample_weight, mean_of(backend, sample_weight))
+    data = loop.Data(X, Y, sample_weight, loop.mean_of(backend, sample_weight))
     n, stack = X.shape[-2], tuple(params[0][0].shape[:-2])
     size = n if batch_size is None else checks.whole("batch_size", batch_size, 1)
     if early_stopping is not None and stack:
@@ -220,12 +219,7 @@ def check_validation(net: Network, params: Parameters, validation: Any) -> loop.
         raise TypeError(f"`validation` is a {given}; accepted: (X, Y) or (X, Y, sample_weight)")
     X, Y, weight = (*validation, None)[:3]
     backend = checks.admit(net.sizes, net.loss, params, X, Y, weight, prefix="validation ")
-    return loop.Data(X, Y, weight, mean_of(backend, weight))
-
-
-def mean_of(backend: Backend, weight: Array | None) -> Array | None:
-    """The mean weight of all the data, which every batch is to divide by."""
-    return None if weight is None else backend.xp.mean(weight, axis=-1)
+    return loop.Data(X, Y, weight, loop.mean_of(backend, weight))
 
 
 def check_dropout(rates: Any, hidden: int) -> list[float]:

@@ -150,7 +150,7 @@ def test_x_elsewhere_than_in_fit_is_refused_and_the_remedy_named(method, backend
         with pytest.raises(ValueError, match=expected):
             getattr(ours, method)(X)
     with pytest.raises(
-        ValueError, match=r"move the estimator with \.to\('array_api_strict', 'device2'\)"
+        ValueError, match=r"partial_fit\(\) must .*\.to\('array_api_strict', 'device2'\)"
     ):
         ours.partial_fit(elsewhere[0], y_iris)
 
@@ -378,6 +378,77 @@ def test_a_device_without_float64_trains_in_float32():
     assert set(pnn.MLPClassifier(**OPTIONS).fit(x, floats).predict(x)) <= {0.0, 1.0, 2.0}
     with pytest.raises(TypeError, match="no dtype 'float64'"):
         pnn.MLPClassifier(backend="array_api_strict", device="no_float64").fit(X_iris, y_iris)
+
+
+def test_neither_x_nor_y_is_taken_to_the_host(backend, monkeypatch):
+    if backend.host:
+        pytest.skip("NumPy's arrays are there")
+    x, y = backend.asarray(X_iris), backend.asarray(X_iris[:, :3] + 1)
+    sizes, original = [], type(backend).to_numpy
+
+    def watched(self, array):
+        host = original(self, array)
+        sizes.append(host.size)
+        return host
+
+    monkeypatch.setattr(type(backend), "to_numpy", watched)
+    options = OPTIONS | {"max_iter": 2, "batch_size": 50}
+    pnn.MLPRegressor(**options).fit(x, y).predict(x)
+    assert max(sizes) < 20  # flags and costs
+    assert len(sizes) <= 7  # X and y are finite (X of predict too), y has a meaning; one read an epoch
+    pnn.MLPRegressor(early_stopping=True, **options).fit(x, y)
+    assert max(sizes) <= 450  # y, which is scored on the host
+    assert 600 not in sizes  # X
+
+
+def test_labels_given_as_classes_may_lie_on_a_device(backend):
+    x = backend.asarray(X_iris)
+    ours = pnn.MLPClassifier(**OPTIONS).partial_fit(x, y_iris, classes=backend.asarray([0, 1, 2]))
+    ours.partial_fit(x, y_iris, classes=ours.classes_)
+    assert pnn.backends.of(ours.predict(x)) is backend
+
+
+def test_numbers_of_numpy_as_parameters_change_no_dtype(backend):
+    x = backend.asarray(X_iris, dtype="float32")
+    options = {"label_smoothing": 0.1, "dropout": 0.2, "alpha": 0.1, "clip_norm": 1.0, "epsilon": 1e-7}
+    options |= {"learning_rate_init": 0.01, "beta_1": 0.8, "weight_decay": 0.1, "max_time": 100.0}
+    scalars = {name: np.float64(value) for name, value in options.items()}
+    ours = pnn.MLPClassifier(solver="adamw", random_state=0, max_iter=3, **scalars).fit(x, y_iris)
+    assert_beside(ours.predict_proba(x), backend, x)
+    rate = {"learning_rate": "invscaling", "power_t": np.float64(0.5), "momentum": np.float64(0.9)}
+    ours = pnn.MLPRegressor(solver="sgd", random_state=0, max_iter=3, **rate).fit(x, y_iris)
+    assert_beside(ours.predict(x), backend, x)
+
+
+def test_jax_as_it_is_by_default_has_no_64_bit_numbers():
+    pytest.importorskip("jax", reason="jax is not installed")
+    program = (
+        "import warnings, numpy as np, jax.numpy as jnp, portable_nn as pnn\n"
+        "warnings.simplefilter('ignore')\n"
+        "X = np.random.default_rng(0).normal(size=(60, 3)).astype('float32')\n"
+        "y = (X[:, 0] > 0).astype(int)\n"
+        "clf = pnn.MLPClassifier(max_iter=3).fit(X, y).to('jax')\n"
+        "assert type(clf.predict(jnp.asarray(X))) is np.ndarray  # int64, which is not there\n"
+        "clf = pnn.MLPClassifier(max_iter=3, backend='jax').fit(X, y)\n"
+        "assert clf.score(X, y) == np.mean(clf.predict(X) == y)\n"
+        "clf = pnn.MLPClassifier(max_iter=3).fit(jnp.asarray(X), jnp.asarray(y))\n"
+        "assert pnn.backends.of(clf.predict(jnp.asarray(X))).name == 'jax'\n"
+        "pnn.MLPRegressor(max_iter=3).fit(jnp.asarray(X), X[:, 0].astype(float))\n"
+    )
+    environment = {k: v for k, v in os.environ.items() if k != "JAX_ENABLE_X64"}
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, env=environment
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_outputs_of_many_rows_are_computed_in_parts(backend):
+    rows = np.tile(X_iris, (60, 1))
+    ours = pnn.MLPClassifier(**OPTIONS).fit(backend.asarray(X_iris), y_iris)
+    found = ours.predict_proba(backend.asarray(rows))
+    assert tuple(found.shape) == (9000, 3)
+    once = backend.to_numpy(ours.predict_proba(backend.asarray(X_iris)))
+    np.testing.assert_allclose(backend.to_numpy(found), np.tile(once, (60, 1)), rtol=1e-12)
 
 
 def test_training_leaves_what_it_was_given_alone(backend):

@@ -30,7 +30,7 @@ X = (X - X.mean(axis=0)) / X.std(axis=0)
 BOTH = ("MLPClassifier", "MLPRegressor")
 WRONG: dict[str, list[Any]] = {
     "hidden_layer_sizes": [0, -1, (5, 0), "ten"],
-    "activation": ["rule", 3, ["relu", "rule"], ["relu"]],
+    "activation": ["rule", 3, ["relu", "rule"], ["relu"], [["relu"], "relu"]],
     "solver": ["adams", None],
     "alpha": [-1.0, "a"],
     "batch_size": [0, "all"],
@@ -196,6 +196,8 @@ def test_targets_that_the_loss_gives_no_meaning_to_are_refused():
 
 
 def test_a_class_weight_for_a_class_that_does_not_exist_is_refused():
+    with pytest.raises(ValueError, match="Sample weights must contain at least one non-zero number"):
+        pnn.MLPClassifier(class_weight={0: 0.0, 1: 0.0, 2: 0.0}).fit(X, y)
     message = re.escape("`class_weight` has weights for [7]; accepted: the classes [0, 1, 2]")
     with pytest.raises(ValueError, match=message):
         pnn.MLPClassifier(class_weight={0: 1.0, 7: 2.0}).fit(X, y)
@@ -267,6 +269,8 @@ def test_sparse_rows_are_for_the_cpu():
     assert scipy.sparse.issparse(none.transform(sparse))
     with pytest.raises(ValueError, match="`backend` is 'numpy' and X is on"):
         pnn.MLPClassifier(backend="numpy").fit(strict.asarray(X), y)
+    with pytest.raises(TypeError, match=r"X is sparse.*X\.toarray\(\)"):
+        pnn.MLPClassifier(backend="array_api_strict").fit(X, y, X_val=sparse, y_val=y)
     with pytest.raises(ValueError, match="X_val is on"):
         pnn.MLPClassifier().fit(X, y, X_val=strict.asarray(X), y_val=y)
 

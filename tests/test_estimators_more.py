@@ -305,6 +305,12 @@ def test_label_smoothing_spreads_a_share_of_each_target():
     start = first_weights(pnn.MLPClassifier, **options).fit(X, two)
     P = start.predict_proba(X)[:, 1]
     assert start.loss_ == pytest.approx(np.mean(-Y2 * np.log(P) - (1 - Y2) * np.log(1 - P)), rel=1e-12)
+    rows, many = make_multilabel_classification(n_samples=60, random_state=0)
+    start = first_weights(pnn.MLPClassifier, **FULL | {"batch_size": 60, "label_smoothing": 0.3}).fit(
+        rows, many
+    )
+    P, M = start.predict_proba(rows), 0.7 * many + 0.15
+    assert start.loss_ == pytest.approx(-np.mean((M * np.log(P) + (1 - M) * np.log(1 - P)).sum(1)))
     ours = classifier(label_smoothing=0.3, max_iter=400, learning_rate_init=0.01, tol=0).fit(X, y)
     sure = classifier(max_iter=400, learning_rate_init=0.01, tol=0).fit(X, y)
     assert ours.predict_proba(X).max() < 0.95 < sure.predict_proba(X).max()
@@ -469,6 +475,71 @@ def test_a_second_fit_that_never_scores_as_well_keeps_its_own_last_weights():
     assert relative(ours.loss_curve_, theirs.loss_curve_) < 1e-8
 
 
+def test_the_validation_loss_of_many_weighted_rows_is_their_weighted_mean():
+    random = np.random.default_rng(0)
+    rows = random.normal(size=(3000, 4))
+    labels, w = (rows[:, 0] > 0).astype(int), np.exp(2 * rows[:, 1])
+    data = {"X_val": rows, "y_val": labels, "sample_weight_val": w}
+    ours = classifier(max_iter=3).fit(rows[:200], labels[:200], **data)
+    expected = log_loss(labels, ours.predict_proba(rows), sample_weight=w)
+    assert ours.validation_loss_curve_[-1] == pytest.approx(expected, rel=1e-10)
+    split = classifier(
+        max_iter=3, early_stopping=True, validation_fraction=0.8, scoring="neg_log_loss"
+    ).fit(rows, labels, w)
+    np.testing.assert_allclose(split.validation_loss_curve_, -np.array(split.validation_scores_))
+
+
+def test_weights_that_are_no_numbers_are_never_the_best():
+    rows = (1e12 * X).astype("float32")
+    options = {"early_stopping": True, "solver": "sgd", "learning_rate_init": 0.1, "max_iter": 5}
+    with pytest.warns(ConvergenceWarning, match="diverged"):
+        ours = classifier(**options).fit(rows, y)
+    assert all(np.isfinite(W).all() for W in ours.coefs_)
+
+
+def test_a_scorer_that_fails_does_so_before_anything_has_changed():
+    ours = classifier(early_stopping=True).fit(X, y)
+    before = dict(vars(ours))
+    with pytest.raises(ValueError, match="multi_class must be in"):
+        ours.set_params(scoring="roc_auc").fit(X, y)
+    assert all(vars(ours)[k] is v for k, v in before.items() if k != "scoring")
+    with pytest.raises(ValueError, match="`y_val` has 1 outputs; accepted: 2"):
+        regressor().fit(X, np.stack([t, t], axis=1), X_val=X, y_val=t)
+
+
+def test_scores_are_those_of_scikit_learn_with_weights_too():
+    from sklearn.metrics import accuracy_score, r2_score
+
+    w = np.random.default_rng(0).uniform(size=150)
+    ours, real = classifier().fit(X, y), regressor().fit(X, t)
+    assert ours.score(X, y, w) == accuracy_score(y, ours.predict(X), sample_weight=w)
+    assert real.score(X, t, w) == r2_score(t, real.predict(X), sample_weight=w)
+    assert ours.score(X, y, w) != ours.score(X, y)
+
+
+def test_parameters_kept_by_a_callback_stay_as_they_were():
+    for solver in ("adam", "lbfgs"):
+        kept, copies = [], []
+
+        class Keep(pnn.Callback):
+            def on_epoch_end(self, state: Any, kept: Any = kept, copies: Any = copies) -> None:
+                kept.append(state.params[0][0])
+                copies.append(np.array(state.params[0][0]))
+
+        ours = classifier(solver=solver, callbacks=[Keep()], max_iter=8).fit(X, y)
+        for array, copy in zip(kept, copies, strict=True):
+            np.testing.assert_array_equal(array, copy)
+        np.testing.assert_array_equal(ours.coefs_[0], copies[-1].T)
+
+
+def test_a_loss_of_another_output_keeps_the_outputs_probabilities():
+    brier = pnn.equations.LOSSES["squared_error"]
+    ours = classifier(loss=brier, learning_rate_init=0.02, max_iter=200).fit(X, y)
+    assert ours.out_activation_ == "softmax"
+    assert ours.score(X, y) > 0.9
+    np.testing.assert_allclose(ours.predict_proba(X).sum(axis=1), 1)
+
+
 def test_scorers_that_take_no_weights_are_handed_none():
     def mine(est: Any, rows: Any, labels: Any) -> float:
         return float(est.score(rows, labels))
@@ -558,10 +629,11 @@ class Watch(pnn.Callback):
     def on_epoch_end(self, state: Any) -> None:
         self.seen.append((state.epoch, state.history.cost[-1]))
         if state.epoch == self.last:
-            state.stop()
+            state.stop("enough")
 
     def on_train_end(self, state: Any) -> None:
         self.seen.append("end")
+        self.stopped_by = state.history.stopped_by
 
 
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
@@ -571,6 +643,7 @@ def test_our_callbacks_are_told_of_each_epoch_and_can_end_the_training(solver):
         warnings.simplefilter("error")
         ours = classifier(solver=solver, callbacks=[watch]).fit(X, y)
     assert ours.n_iter_ == 4
+    assert watch.stopped_by == "enough"
     assert watch.seen == ["begin", *enumerate(ours.loss_curve_, start=1), "end"]
     watch = Watch()
     ours = classifier(callbacks=[watch], batch_size=50).partial_fit(X, y, classes=[0, 1, 2])
@@ -764,7 +837,7 @@ def test_the_loss_curves_can_be_drawn():
     from sklearn.linear_model import LogisticRegression
 
     ours = classifier(early_stopping=True).fit(X, y)
-    display = pnn.LossCurveDisplay.from_estimator(ours, name="mine", color="red")
+    display = pnn.LossCurveDisplay.from_estimator(ours, name="mine", c="red", ls=":")
     np.testing.assert_array_equal(display.line_.get_ydata(), ours.loss_curve_)
     np.testing.assert_array_equal(display.line_.get_xdata(), np.arange(1, ours.n_iter_ + 1))
     np.testing.assert_array_equal(display.validation_line_.get_ydata(), ours.validation_loss_curve_)

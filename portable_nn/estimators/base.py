@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from abc import abstractmethod
 from typing import Any, ClassVar, Self
 
@@ -163,6 +164,8 @@ class BaseMLP(CallbackSupportMixin, FittedMLP):
         dtype = rows.dtype if first else self.coefs_[0].dtype
         rows, Y = inputs.as_dtype(rows, dtype), self._encode(targets, known, backend, dtype)
         weight = self._all_weights(targets, known, weight)
+        if weight is not None and not weight.any():
+            raise ValueError("Sample weights must contain at least one non-zero number.")
         g, loss = self._output(known)
         values(backend, {"y": Y}, loss, "y")
         hidden = hidden_activations(self.activation, len(sizes))
@@ -182,7 +185,17 @@ class BaseMLP(CallbackSupportMixin, FittedMLP):
             params = [(place(W, dtype), place(b, dtype)) for W, b in drawn]
         if self.early_stopping and not has_validation and self.solver in STOCHASTIC:
             split(self, targets, known, plain, problem)
+        if problem.judge is not None and self.scoring is not None:
+            self._try_scorer(problem, known, params)
         return problem, known, params
+
+    def _try_scorer(self, problem: Problem, known: dict[str, Any], params: Parameters | None) -> None:
+        """Let the scorer judge the parameters as they are: if it fails, then before the training."""
+        twin = copy.copy(self)
+        twin.__dict__.update(known, _net=problem.net)
+        if params is not None:
+            twin._start(problem.net, params)
+        problem.judge(twin, twin._params())  # type: ignore[misc]
 
     def _task(self, incremental: bool) -> str | None:
         """What scikit-learn's callbacks call an iteration; None where they are not told."""

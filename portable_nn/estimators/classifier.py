@@ -13,13 +13,15 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import unique_labels
+from sklearn.utils.validation import check_is_fitted
 
-from portable_nn.backends import Backend, of, owner
+from portable_nn.backends import Backend, of
 from portable_nn.equations import ACTIVATIONS, Activation, Array, Loss
 from portable_nn.estimators import docs, inputs
 from portable_nn.estimators.base import BaseMLP
 from portable_nn.estimators.docs import documented
 from portable_nn.estimators.formulas import BINARY_LOG_LOSS, LOG_LOSS
+from portable_nn.estimators.inputs import on_host
 from portable_nn.estimators.labels import (
     check_class_weight,
     check_labels,
@@ -104,6 +106,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def _read_targets(
         self, y: Any, weight: Any, incremental: bool, classes: Any, backend: Backend
     ) -> dict[str, Any]:
+        classes = None if classes is None else inputs.host(classes)
         is_known = hasattr(self, "classes_") and (self.warm_start or incremental)
         if is_known:
             labels = self._labels()
@@ -149,7 +152,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         if not self.label_smoothing:
             return Y
         shared_by = Y.shape[1] if known["_label_binarizer"].y_type_ == "multiclass" else 2
-        return (1 - self.label_smoothing) * Y + self.label_smoothing / shared_by
+        share = float(self.label_smoothing)
+        return (1 - share) * Y + share / shared_by
 
     def _weight_of_each_class(
         self, y: Any, weight: Any, labels: LabelBinarizer, incremental: bool
@@ -183,7 +187,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         is_multiclass = known["_label_binarizer"].y_type_ == "multiclass"
         g = ACTIVATIONS["softmax" if is_multiclass else "sigmoid"]
         if isinstance(self.loss, Loss):
-            return self.loss.matched or g, self.loss
+            matched = self.loss.matched
+            is_probability = matched in (ACTIVATIONS["sigmoid"], ACTIVATIONS["softmax"])
+            return matched if matched is not None and is_probability else g, self.loss
         return g, LOG_LOSS if is_multiclass else BINARY_LOG_LOSS
 
     # ---- predictions --------------------------------------------------------------------------------
@@ -212,9 +218,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         codes = self._decide(self._hand_back(A, to_host))
         if has_many(labels):
             return codes
-        if to_host or owner(self.classes_) is not owner(A):
-            return labels.classes_[inputs.host(codes)]
-        return of(A).xp.take(self.classes_, codes, axis=0)
+        classes = labels_beside(labels.classes_, of(codes))
+        if on_host(classes):
+            return classes[inputs.host(codes)]
+        return of(A).xp.take(classes, codes, axis=0)
 
     @documented(docs.PREDICT_PROBA)
     def predict_proba(self, X: Any) -> Array:
@@ -225,6 +232,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     @documented(docs.PREDICT_LOG_PROBA)
     def predict_log_proba(self, X: Any) -> Array:
+        check_is_fitted(self)
+        inputs.fitted_backend(self, X, "predict_log_proba")
         P = self.predict_proba(X)
         return of(P).xp.log(P)
 

@@ -112,10 +112,13 @@ class LossCurveDisplay:
         """
         try:
             import matplotlib.pyplot as plt  # noqa: PLC0415
+            from matplotlib.cbook import normalize_kwargs  # noqa: PLC0415
+            from matplotlib.lines import Line2D  # noqa: PLC0415
         except ImportError:
             raise ImportError(
                 "LossCurveDisplay needs matplotlib; install it with: pip install 'portable-nn[plot]'"
             ) from None
+        kwargs = normalize_kwargs(kwargs, Line2D)
         if ax is None:
             _, ax = plt.subplots()
         name = self.estimator_name if name is None else name

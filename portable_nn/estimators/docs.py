@@ -64,7 +64,7 @@ PARAMETERS = """\
         gradient at which to stop.
 
     verbose : bool, default=False
-        Whether to print the loss of each epoch.
+        Whether to print the loss of each epoch; not for 'lbfgs'.
 
     warm_start : bool, default=False
         Whether `fit` goes on from the last solution in place of beginning anew.
@@ -126,14 +126,14 @@ BEYOND = """\
         those of `set_callbacks` are called too. `clone`, and so a grid search, copies them.
 
     max_time : float or None, default=None
-        Seconds after which no further epoch is begun; a ConvergenceWarning says so.
+        Seconds after which `fit` begins no further epoch; a ConvergenceWarning says so.
 
     backend : str, Backend or None, default=None
         None: train where X lies. A name (see `portable_nn.backends.names`): host data is taken there,
-        and results come back to the host.
+        and results come back to the host. A fitted estimator stays where it is: move it with `to`.
 
     device : optional
-        The device of `backend`, as an object or by its name; None: its default.
+        The device of `backend`, by its name; None: its default.
 """
 
 ATTRIBUTES = """\
@@ -161,11 +161,12 @@ ATTRIBUTES = """\
         The loss of the validation data after each epoch, without the penalty; likewise.
 
     best_validation_score_ : float or None
-        The best score, whose weights are kept; None without `early_stopping`.
+        The best score of all calls; None without `early_stopping`. `coefs_` are those of the best epoch
+        of the last call that reached it, or of its last epoch.
 
     stopped_early_ : bool
         Whether the last call of `fit` or `partial_fit` ended because the validation score no longer
-        rose.
+        rose. Not for 'lbfgs'.
 
     n_iter_ : int
         Epochs, or iterations of 'lbfgs', of the last call.
@@ -192,9 +193,11 @@ ATTRIBUTES = """\
 WHERE = """\
     X may be of NumPy, CuPy, PyTorch, JAX, array_api_strict or a backend of one's own, on any of its
     devices, or host data of any other kind (lists, frames, sparse matrices). Training and predictions
-    happen there, with float32 or float64 as X has it, and nothing is moved but labels, weights and
-    random numbers; X is not copied. Sparse X stays sparse, on the CPU. A pickle holds NumPy arrays and
-    needs the library of the training nowhere; `to` moves a fitted estimator elsewhere.
+    happen there, with float32 or float64 as X has it; floating X is not copied but for a share that is
+    set aside. Sparse X stays sparse, on the CPU. Labels, weights, random numbers and the outputs for
+    validation data go between host and device, and, for a scorer, that data; for 'lbfgs' the
+    parameters. A pickle holds NumPy arrays and needs the library of the training nowhere; `to` moves a
+    fitted estimator.
 
     Parameters set after `fit` count from the next call of `fit` or `partial_fit` on: predictions are
     those of what was trained. With scikit-learn's own parameters, on float64 NumPy data and from the
@@ -362,13 +365,11 @@ FIT = """Learn from X and y.
             kept.
         """
 
-_PARTIAL_FIT = FIT.replace(
-    "Learn from X and y.", "Learn from X and y for one epoch, going on from before."
-)
+_PARTIAL_FIT = FIT.replace("Learn from X and y.", "Learn from X and y, one epoch more.")
 PARTIAL_FIT_REGRESSOR = _PARTIAL_FIT.replace(
     """        sample_weight_val :""",
-    """            With `early_stopping` they are needed: after more than `n_iter_no_change` calls without
-            a better score the best weights are put back, and `stopped_early_` is True.
+    """            With `early_stopping` they are needed: after more than `n_iter_no_change` calls
+            without a better score the best weights are put back, and `stopped_early_` is True.
         sample_weight_val :""",
 )
 PARTIAL_FIT_CLASSIFIER = PARTIAL_FIT_REGRESSOR.replace(

@@ -15,7 +15,8 @@ from portable_nn.checks import to_host
 from portable_nn.equations import Activation, Array, Parameters
 from portable_nn.estimators import inputs
 from portable_nn.estimators.formulas import hidden_activations
-from portable_nn.estimators.labels import is_numeric
+from portable_nn.estimators.labels import labels_beside
+from portable_nn.loop import predict_in_parts
 from portable_nn.network import Network
 from portable_nn.steps import prediction_step
 
@@ -29,6 +30,7 @@ class FittedMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
 
     coefs_: list[Array]
     intercepts_: list[Array]
+    classes_: Array
     _net: Network | None = None
     _takes_host = False
 
@@ -67,7 +69,8 @@ class FittedMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
             wide = backend.widest_float()
             rows = inputs.as_dtype(rows, wide)
             params = [(inputs.as_dtype(W, wide), inputs.as_dtype(b, wide)) for W, b in params]
-        return prediction_step(backend, self._g(), every)(params, rows), to_host
+        predict = prediction_step(backend, self._g(), every)
+        return predict(params, rows) if every else predict_in_parts(predict, params, rows), to_host
 
     def _hand_back(self, A: Array, to_host: bool) -> Array:
         return of(A).to_numpy(A) if to_host else A
@@ -152,6 +155,8 @@ class FittedMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         check_is_fitted(self)
         backend = get(name, device)
         self.__dict__.update(_moved(self.__dict__, backend.asarray))
+        if hasattr(self, "classes_"):
+            self.classes_ = labels_beside(to_host(self.classes_), backend)
         asked = None if self.backend is None else get(self.backend, self.device)
         self._takes_host = backend.host or asked is backend
         return self
@@ -170,8 +175,11 @@ class FittedMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         if isinstance(
             self.backend, Backend
         ):  # as names: its library may be missing where this is loaded
-            device = self.backend.device_name() if self.device is None else self.device
-            state |= {"backend": self.backend.name, "device": device}
+            state |= {"backend": self.backend.name, "device": self.backend.device_name()}
+        if self.device is not None:
+            state["device"] = get(self.backend or "numpy", self.device).device_name()
+        if "classes_" in state:
+            state["classes_"] = to_host(state["classes_"])
         return state | _moved(state, to_host) if "coefs_" in state else state
 
     def __copy__(self) -> Self:
@@ -193,7 +201,7 @@ class FittedMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
 
 
 def _moved(state: dict[str, Any], move: Callable[[Array], Array]) -> dict[str, Any]:
-    """What of the fitted state lies on a device, each array moved; labels that are no numbers stay."""
+    """What of the fitted state lies on a device, each array moved; but for the labels."""
     moved: dict[str, Any] = {
         name: [move(array) for array in state[name]] for name in ("coefs_", "intercepts_")
     }
@@ -201,6 +209,4 @@ def _moved(state: dict[str, Any], move: Callable[[Array], Array]) -> dict[str, A
         moved["_best"] = [(move(W), move(b)) for W, b in state["_best"]]
     if state.get("_optimizer") is not None:
         moved["_optimizer"] = state["_optimizer"].moved(move)
-    if "classes_" in state and is_numeric(state["classes_"]):
-        moved["classes_"] = move(state["classes_"])
     return moved

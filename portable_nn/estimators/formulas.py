@@ -43,7 +43,7 @@ def hidden_activations(given: Any, hidden: int) -> list[Activation]:
 def _activation(given: Any) -> Activation:
     if isinstance(given, Activation):
         return given
-    if given not in ACTIVATION_NAMES:
+    if not isinstance(given, str) or given not in ACTIVATION_NAMES:
         raise ValueError(unknown_name("activation", given, ACTIVATION_NAMES))
     return ACTIVATIONS[SYNONYMS.get(given, given)]
 
@@ -68,18 +68,18 @@ def initial_parameters(net: Network, random: np.random.RandomState, lone: Any) -
 # ---- losses as scikit-learn counts them ---------------------------------------------------------------
 
 
-def clipped(xp: Namespace, A: Array) -> Array:
+def within_eps(xp: Namespace, A: Array) -> Array:
     """Probabilities kept within [eps, 1 - eps] of their dtype, as scikit-learn's log loss does."""
     eps = float(xp.finfo(A.dtype).eps)
     return xp.minimum(xp.maximum(A, eps), 1 - eps)
 
 
 def binary_log_loss(xp: Namespace, A: Array, Y: Array) -> Array:
-    return LOSSES["binary_cross_entropy"].value(xp, clipped(xp, A), Y)
+    return LOSSES["binary_cross_entropy"].value(xp, within_eps(xp, A), Y)
 
 
 def multinomial_log_loss(xp: Namespace, A: Array, Y: Array) -> Array:
-    return LOSSES["categorical_cross_entropy"].value(xp, clipped(xp, A), Y)
+    return LOSSES["categorical_cross_entropy"].value(xp, within_eps(xp, A), Y)
 
 
 def mean_squared_error(xp: Namespace, A: Array, Y: Array) -> Array:

@@ -60,7 +60,7 @@ def train(e: Any, problem: Problem, hooks: Hooks) -> None:
     def after_iteration(intermediate_result: Any) -> None:
         hooks.begin_iteration()  # SciPy tells of an iteration only when it is done
         state.epoch += 1
-        state.params = packing.unpack(intermediate_result.x)
+        state.params = packing.unpack(intermediate_result.x.copy())  # SciPy goes on in that array
         state.history.cost.append(float(intermediate_result.fun))
         e._set_params(state.params)
         e.loss_curve_.append(state.history.cost[-1])
@@ -96,4 +96,5 @@ def train(e: Any, problem: Problem, hooks: Hooks) -> None:
     if not np.isfinite(found.x).all() or not np.isfinite(found.fun):
         raise NonFiniteCostError(NOT_FINITE.format(e.n_iter_), e.n_iter_, e._params(), state.history)
     e._set_params(packing.unpack(found.x))
+    state.params, state.history.stopped_by = e._params(), state.stopped or "epochs"
     hooks.end(state)

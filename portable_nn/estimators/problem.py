@@ -10,7 +10,7 @@ import numpy as np
 
 from portable_nn.backends import Backend
 from portable_nn.equations import Parameters
-from portable_nn.loop import Data
+from portable_nn.loop import Data, mean_of
 from portable_nn.network import Network
 
 NOT_FINITE = (
@@ -53,8 +53,9 @@ class Problem:
 
 
 def take(backend: Backend, data: Data, rows: np.ndarray[Any, Any]) -> Data:
-    """Some rows of the data."""
+    """Some rows of the data, to be judged by."""
     xp = backend.xp
     index = backend.asarray(rows, dtype=backend.index_dtype())
     weight = None if data.weight is None else xp.take(data.weight, index, axis=0)
-    return Data(xp.take(data.X, index, axis=0), xp.take(data.Y, index, axis=0), weight)
+    X, Y = xp.take(data.X, index, axis=0), xp.take(data.Y, index, axis=0)
+    return Data(X, Y, weight, mean_of(backend, weight))

@@ -13,7 +13,6 @@ from sklearn.utils import shuffle
 
 from portable_nn import loop
 from portable_nn.callbacks import TrainingState
-from portable_nn.checks import to_host
 from portable_nn.equations import Parameters
 from portable_nn.errors import NonFiniteCostError
 from portable_nn.estimators.formulas import optimizer
@@ -32,13 +31,14 @@ def train(e: Any, problem: Problem, incremental: bool, hooks: Hooks) -> None:
     optimizer_state = e._optimizer.state
     first = e._params()
     state = TrainingState(e.max_iter, first, History(), optimizer_state, step=optimizer_state.t)
-    started, e.n_iter_, e.stopped_early_ = time.perf_counter(), 0, False
+    started, e.n_iter_, e.stopped_early_, finite = time.perf_counter(), 0, False, True
     hooks.begin(state)
     try:
         while e.n_iter_ < epochs:
             hooks.begin_iteration()
             epoch = next(run)
             check_finite(e, epoch, incremental, state.history)
+            finite = bool(epoch.finite.all())
             record(e, epoch, problem)
             state.params, state.optimizer_state = epoch.params, epoch.optimizer_state
             state.step, state.epoch = epoch.optimizer_state.t, e.n_iter_
@@ -46,7 +46,7 @@ def train(e: Any, problem: Problem, incremental: bool, hooks: Hooks) -> None:
             is_over = halts(e, problem)
             if hooks.end_iteration(state) or is_over:
                 break
-            if not epoch.finite.all():
+            if not finite:
                 warn(f"Stochastic Optimizer: the training diverged in iteration {e.n_iter_}.")
                 break
             if incremental:
@@ -59,18 +59,20 @@ def train(e: Any, problem: Problem, incremental: bool, hooks: Hooks) -> None:
     except KeyboardInterrupt:
         warnings.warn("Training interrupted by user.", stacklevel=5)
     if e.early_stopping and (not incremental or e.stopped_early_):
-        settle(e, first, state)
+        settle(e, first, finite, state)
+        state.params = e._params()
         if incremental:
             e._no_improvement_count = 0
+    state.history.stopped_by = state.stopped or "epochs"
     hooks.end(state)
 
 
-def settle(e: Any, first: Parameters, state: TrainingState) -> None:
+def settle(e: Any, first: Parameters, finite: bool, state: TrainingState) -> None:
     """Go back to the weights that scored best in this call of fit; where none did, keep the last."""
     scores = e.validation_scores_[len(e.validation_scores_) - state.epoch :]
     if e._best is not None:
         e._set_params(e._best)
-    elif not all(np.isfinite(to_host(W)).all() for W in e.coefs_):
+    elif not finite:
         e._set_params(first)  # the training has diverged
     elif scores and np.isnan(scores).all():
         warn("No validation score was a number: the weights of the last epoch are kept.")
@@ -161,7 +163,7 @@ def count_stalled_epochs(e: Any, epoch: loop.Epoch) -> None:
     if e.early_stopping:
         score = e.validation_scores_[-1]  # may be NaN, which is no gain and no stall
         stalled = score < e.best_validation_score_ + e.tol
-        if score > e.best_validation_score_:
+        if score > e.best_validation_score_ and epoch.finite.all():
             e.best_validation_score_, e._best = score, epoch.params
     else:
         stalled = e.loss_ > e.best_loss_ - e.tol

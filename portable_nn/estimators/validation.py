@@ -14,7 +14,7 @@ from portable_nn.checks import values
 from portable_nn.equations import Parameters
 from portable_nn.estimators import inputs
 from portable_nn.estimators.problem import Judge, Problem, take
-from portable_nn.loop import Data
+from portable_nn.loop import Data, mean_of, predict_in_parts
 from portable_nn.steps import prediction_step
 
 Known = dict[str, Any]  # fitted attributes to be: what the targets decide
@@ -26,19 +26,26 @@ def given_validation(
     """Judge by the validation data that the user gave, checked as X is, and cast to its dtype."""
     backend, (X_val, y_val, weight) = problem.backend, given
     if X_val is None or y_val is None:
-        raise ValueError("only one of X_val and y_val was given; accepted: both, or neither")
+        raise ValueError(
+            "only one of X_val and y_val was given, or sample_weight_val alone; accepted: both, or none"
+        )
     if not inputs.in_one_place(X_val, X):
         raise ValueError(
             f"X_val is {inputs.where(X_val)}, X {inputs.where(X)}; accepted: one place for both"
         )
+    inputs.refuse_sparse(X_val, backend)
     rows, targets = inputs.read(e, X_val, y_val, backend, False, not is_classifier(e))
     rows = inputs.as_dtype(rows, problem.train.X.dtype)
     e._check_validation_targets(targets, known)
     weight = inputs.weights(weight, rows, "sample_weight_val")
     weight = e._all_weights(targets, known, weight)
     Y = e._encode(targets, known, backend, rows.dtype)
+    if Y.shape[1] != problem.net.sizes[-1]:
+        wanted = problem.net.sizes[-1]
+        raise ValueError(f"`y_val` has {Y.shape[1]} outputs; accepted: {wanted}, as y has")
     values(backend, {"y_val": Y}, problem.net.loss, "y_val")
-    problem.validation = Data(rows, Y, inputs.beside(backend, weight, rows))
+    weights = inputs.beside(backend, weight, rows)
+    problem.validation = Data(rows, Y, weights, mean_of(backend, weights))
     problem.judge = _judge(e, problem, targets, known, weight)
 
 
@@ -77,7 +84,7 @@ def _judge(e: Any, problem: Problem, y: Any, known: Known, weight: Any) -> Judge
     compared, backend, g = e._compared(y, known), problem.backend, problem.net.g
 
     def judge(e: Any, params: Parameters) -> float:
-        A = prediction_step(backend, g, False)(params, X)
+        A = predict_in_parts(prediction_step(backend, g, False), params, X)
         return float(e._score_outputs(compared, backend.to_numpy(A), weight))
 
     return judge
@@ -93,7 +100,6 @@ def _judge_by_scorer(e: Any, X: Any, y: Any, weight: Any) -> Judge:
 def takes_weights(scorer: Any) -> bool:
     """Whether a scorer can be handed sample weights."""
     function = getattr(scorer, "_score_func", scorer)  # what make_scorer was given
-    return any(
-        p.name == "sample_weight" or (p.kind is p.VAR_KEYWORD and function is scorer)
-        for p in inspect.signature(function).parameters.values()
-    )
+    parameters = inspect.signature(function).parameters
+    takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    return "sample_weight" in parameters or (function is scorer and takes_any)
