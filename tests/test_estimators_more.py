@@ -202,7 +202,11 @@ def test_a_schedule_goes_on_in_partial_fit():
 
 @pytest.mark.parametrize(
     ("before", "after"),
-    [({"solver": "adam"}, {"solver": "sgd"}), ({"momentum": 0.0}, {"momentum": 0.9})],
+    [
+        ({"solver": "adam"}, {"solver": "sgd"}),
+        ({"solver": "rmsprop"}, {"solver": "sgd"}),  # which keep as many arrays
+        ({"momentum": 0.0}, {"momentum": 0.9}),
+    ],
 )
 def test_another_optimizer_begins_anew_in_partial_fit(before, after):
     options = {**FULL, "solver": "sgd", "nesterovs_momentum": False, "learning_rate_init": 0.01}
@@ -490,11 +494,26 @@ def test_the_validation_loss_of_many_weighted_rows_is_their_weighted_mean():
 
 
 def test_weights_that_are_no_numbers_are_never_the_best():
-    rows = (1e12 * X).astype("float32")
-    options = {"early_stopping": True, "solver": "sgd", "learning_rate_init": 0.1, "max_iter": 5}
-    with pytest.warns(ConvergenceWarning, match="diverged"):
-        ours = classifier(**options).fit(rows, y)
+    options = {"early_stopping": True, "activation": "exp", "max_iter": 5}
+    with pytest.warns(ConvergenceWarning, match="diverged in iteration 1"):
+        ours = classifier(**options).fit(1e3 * X, y)  # argmax of NaN is a class, and scores
+    assert ours.validation_scores_[0] > 0
     assert all(np.isfinite(W).all() for W in ours.coefs_)
+
+
+def test_the_rows_set_aside_are_judged_by_their_own_weights():
+    w, seen = np.random.default_rng(0).uniform(size=150), []
+
+    def spy(est: Any, rows: Any, labels: Any, sample_weight: Any) -> float:
+        for row, label, weight in zip(rows, labels, sample_weight, strict=True):
+            (k,) = np.flatnonzero((unlike == row).all(axis=1))
+            seen.append((labels_of[k] == label) and w[k] == weight)
+        return 0.0
+
+    unlike, labels_of = X + np.arange(150)[:, None] / 1e6, y
+    classifier(early_stopping=True, scoring=spy, max_iter=1).fit(unlike, y, w)
+    assert all(seen)
+    assert len(seen) == 2 * 15  # the trial, and one epoch
 
 
 def test_a_scorer_that_fails_does_so_before_anything_has_changed():
