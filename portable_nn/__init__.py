@@ -4,7 +4,6 @@ The forward and backward equations are written once, in `portable_nn.equations`,
 array API standard, and run on NumPy, CuPy, PyTorch, JAX and array_api_strict.
 """
 
-import importlib.util
 from typing import TYPE_CHECKING, Any
 
 from portable_nn import backends, schedules
@@ -63,5 +62,7 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
+    import importlib.util  # noqa: PLC0415
+
     is_there = importlib.util.find_spec("sklearn") is not None
     return [*globals(), *(ESTIMATORS if is_there else ())]

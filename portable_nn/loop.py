@@ -48,6 +48,11 @@ class Epoch(NamedTuple):
     learning_rate: float
     seconds: float
 
+    @property
+    def is_sound(self) -> bool:
+        """Whether the costs and the parameters, of all networks of a stack, are finite."""
+        return bool((self.finite & np.isfinite(self.costs)).all())
+
 
 def epochs(
     backend: Backend,

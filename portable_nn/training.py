@@ -152,7 +152,7 @@ def fit(
         call(hooks, "on_train_begin", state)
         for epoch in run:
             state.epoch += 1
-            if not (epoch.finite & np.isfinite(epoch.costs)).all():
+            if not epoch.is_sound:
                 message = NOT_FINITE.format(state.epoch)
                 raise NonFiniteCostError(message, state.epoch, state.params, history)
             state.params, state.optimizer_state = epoch.params, epoch.optimizer_state

@@ -156,7 +156,7 @@ def exp(xp: Namespace, Z: Array) -> Array:  # e^z: positive outputs, the inverse
 
 
 def exp_prime(xp: Namespace, Z: Array) -> Array:  # e^z
-    return xp.exp(Z)
+    return exp(xp, Z)
 
 
 def softplus(xp: Namespace, Z: Array) -> Array:  # log(1 + e^z)

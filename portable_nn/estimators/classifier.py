@@ -21,7 +21,6 @@ from portable_nn.estimators import docs, inputs
 from portable_nn.estimators.base import BaseMLP
 from portable_nn.estimators.docs import documented
 from portable_nn.estimators.formulas import BINARY_LOG_LOSS, LOG_LOSS
-from portable_nn.estimators.inputs import on_host
 from portable_nn.estimators.labels import (
     check_class_weight,
     check_labels,
@@ -218,9 +217,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         codes = self._decide(self._hand_back(A, to_host))
         if has_many(labels):
             return codes
-        classes = labels_beside(labels.classes_, of(codes))
-        if on_host(classes):
-            return classes[inputs.host(codes)]
+        classes = self.classes_
+        if not inputs.in_one_place(classes, codes):
+            classes = labels_beside(labels.classes_, of(codes))
+        if inputs.on_host(classes):
+            return labels.classes_[inputs.host(codes)]
         return of(A).xp.take(classes, codes, axis=0)
 
     @documented(docs.PREDICT_PROBA)

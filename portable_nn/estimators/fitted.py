@@ -172,9 +172,8 @@ class FittedMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
 
     def __getstate__(self) -> dict[str, Any]:
         state: dict[str, Any] = super().__getstate__()
-        if isinstance(
-            self.backend, Backend
-        ):  # as names: its library may be missing where this is loaded
+        # devices and backends by their names: their library may be missing where this is loaded
+        if isinstance(self.backend, Backend):
             state |= {"backend": self.backend.name, "device": self.backend.device_name()}
         if self.device is not None:
             state["device"] = get(self.backend or "numpy", self.device).device_name()

@@ -69,10 +69,5 @@ def check_class_weight(class_weight: Any, classes: Any) -> None:
 
 def labels_beside(classes: np.ndarray[Any, Any], backend: Backend) -> Array:
     """The labels where X lies, if they are numbers that its device has a dtype for; else on the host."""
-    is_there = is_numeric(classes) and not backend.host and classes.dtype.name in backend.dtypes()
+    is_there = not backend.host and classes.dtype.name in backend.dtypes()
     return backend.asarray(classes) if is_there else classes
-
-
-def is_numeric(x: Any) -> bool:
-    """Whether an array holds numbers or booleans: labels may be strings, which stay on the host."""
-    return not isinstance(x, np.ndarray) or x.dtype.kind in "biuf"

@@ -43,7 +43,7 @@ def train(e: Any, problem: Problem, incremental: bool, hooks: Hooks) -> None:
             state.params, state.optimizer_state = epoch.params, epoch.optimizer_state
             state.step, state.epoch = epoch.optimizer_state.t, e.n_iter_
             note(state.history, epoch)
-            is_over = halts(e, problem)
+            is_over = halts(e)
             if hooks.end_iteration(state) or is_over:
                 break
             if not finite:
@@ -133,9 +133,8 @@ def orders(e: Any, problem: Problem, epochs: int) -> Iterator[np.ndarray[Any, An
 
 def check_finite(e: Any, epoch: loop.Epoch, incremental: bool, history: History) -> None:
     """Raise NonFiniteCostError, a ValueError, unless the best parameters will be returned to."""
-    if e.early_stopping and not incremental:
-        return
-    if not (epoch.finite & np.isfinite(epoch.costs)).all():
+    best_remain = e.early_stopping and not incremental
+    if not best_remain and not epoch.is_sound:
         number = e.n_iter_ + 1
         raise NonFiniteCostError(NOT_FINITE.format(number), number, e._params(), history)
 
@@ -171,7 +170,7 @@ def count_stalled_epochs(e: Any, epoch: loop.Epoch) -> None:
     e._no_improvement_count = e._no_improvement_count + 1 if stalled else 0
 
 
-def halts(e: Any, problem: Problem) -> bool:
+def halts(e: Any) -> bool:
     """Whether training is over: it no longer gets on, and the learning rate does not fall any more."""
     e._optimizer.epoch_ends(e.t_)
     if e._no_improvement_count <= e.n_iter_no_change:
