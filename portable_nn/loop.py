@@ -12,9 +12,10 @@ from portable_nn.backends import Backend, of
 from portable_nn.equations import Array, Parameters
 from portable_nn.network import Network
 from portable_nn.optimizers import Optimizer, OptimizerState
-from portable_nn.steps import evaluation_step, summary, training_step
+from portable_nn.steps import evaluation_step, summary, training_steps
 
 Masks = list[Array | None]
+MASKED_BATCHES = 8  # whose masks are drawn and kept at a time
 
 
 def mean_of(backend: Backend, weight: Array | None) -> Array | None:
@@ -66,29 +67,32 @@ def epochs(
     batch_size: int,
     l2: float = 0.0,
     clip_norm: float | None = None,
-    draw_masks: Callable[[int], Masks] | None = None,
+    draw_masks: Callable[[int, int], Masks] | None = None,
     validation: Data | None = None,
 ) -> Iterator[Epoch]:
     """An epoch for every order of the rows in `orders`, an update for every batch of them.
 
-    `rates` gives the learning rate of each update, `draw_masks` the dropout masks for a batch of a given
-    size. The host reads from the device once an epoch; what was handed in is not changed.
+    `rates` gives the learning rate of each update, `draw_masks` the dropout masks for so many
+    batches of a given size. The host reads from the device once an epoch; nothing handed in is changed.
     """
-    step = training_step(backend, net, optimizer, l2, clip_norm)
+    run = training_steps(backend, net, optimizer, l2, clip_norm)
     evaluate, summarize = evaluation_step(backend, net), summary(backend)
-    stack = tuple(params[0][0].shape[:-2])
+    stack, dtype = tuple(params[0][0].shape[:-2]), params[0][0].dtype
     zero = backend.xp.zeros(stack, dtype=backend.widest_float(), device=backend.device)
     t, slots = optimizer_state
     started = time.perf_counter()
     for drawn in orders:
-        order, n = backend.asarray(drawn, dtype=backend.index_dtype()), len(drawn)
-        total = zero
-        for start in range(0, n, batch_size):
-            rows = order[start : min(start + batch_size, n)]
-            masks = None if draw_masks is None else draw_masks(rows.shape[0])
-            alpha, t = next(rates), t + 1
-            numbers = optimizer.coefficients(t, alpha)
-            params, slots, total = step(params, slots, total, *data, rows, masks, numbers)
+        n = len(drawn)
+        carry: tuple[Any, ...] = (params, slots, zero)
+        for part, size in parts(n, batch_size, MASKED_BATCHES if draw_masks else n):
+            rows = backend.asarray(drawn[part].reshape(-1, size), dtype=backend.index_dtype())
+            alphas = [next(rates) for _ in range(rows.shape[0])]
+            numbers = [optimizer.coefficients(t + i, alpha) for i, alpha in enumerate(alphas, start=1)]
+            masks = None if draw_masks is None else draw_masks(len(alphas), size)
+            each = (rows, masks, backend.asarray(np.asarray(numbers), dtype=dtype))
+            carry = run(carry, data, each, owned=part.start > 0)
+            t += len(alphas)
+        params, slots, total = carry
         sums = [(total, n)]
         if validation is not None:
             total = evaluate_in_parts(evaluate, params, zero, validation)
@@ -96,8 +100,18 @@ def epochs(
         report = backend.to_numpy(summarize(params, *sums))  # the one read of the epoch
         costs, finite = report[:-1], report[-1].astype(bool)
         seconds = time.perf_counter() - started
-        yield Epoch(params, OptimizerState(t, slots), costs, finite, alpha, seconds)
+        yield Epoch(params, OptimizerState(t, slots), costs, finite, alphas[-1], seconds)
         started = time.perf_counter()
+
+
+def parts(n: int, batch_size: int, most: int) -> Iterator[tuple[slice, int]]:
+    """The rows 0..n-1 in parts of equal batches, at most `most` of them; with the size of a batch."""
+    size, start = min(batch_size, n), 0
+    while start < n:
+        size = min(size, n - start)
+        stop = start + min((n - start) // size, most) * size
+        yield slice(start, stop), size
+        start = stop
 
 
 def evaluate_in_parts(
@@ -128,8 +142,8 @@ def dropout(
     params: Parameters,
     rates: Sequence[float],
     uniform: Callable[[tuple[int, ...]], np.ndarray[Any, Any]],
-) -> Callable[[int], Masks] | None:
-    """A function that draws the masks of a batch of B rows; None where no unit is ever dropped.
+) -> Callable[[int, int], Masks] | None:
+    """A function that draws the masks of k batches of B rows; None where no unit is ever dropped.
 
     A unit of hidden layer l is dropped with the probability rates[l - 1]; what is kept is divided by
     1 - rate (Srivastava et al., 2014). Drawn on the host, so they are the same on every backend:
@@ -140,12 +154,15 @@ def dropout(
     shapes = [tuple(W.shape[:-1]) for W, _ in params[:-1]]
     dtype = params[0][0].dtype
 
-    def draw(B: int) -> Masks:
+    def draw(k: int, B: int) -> Masks:
+        kept = [  # batch after batch, and in each of them layer after layer
+            [uniform((*shape, B)) >= rate for shape, rate in zip(shapes, rates, strict=True) if rate]
+            for _ in range(k)
+        ]
+        of_layer = (np.stack(those) for those in zip(*kept, strict=True))
         return [
-            backend.asarray(uniform((*shape, B)) >= rate, dtype=dtype) * (1 / (1 - rate))
-            if rate
-            else None
-            for shape, rate in zip(shapes, rates, strict=True)
+            backend.asarray(next(of_layer), dtype=dtype) * (1 / (1 - rate)) if rate else None
+            for rate in rates
         ]
 
     return draw

@@ -3,58 +3,41 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable
 from typing import Any
 
 from portable_nn.backends import Backend
 from portable_nn.batch import batch_cost, batch_gradients
-from portable_nn.equations import Activation, Array, Parameters, forward
+from portable_nn.equations import Activation, Array, Namespace, Parameters, forward
 from portable_nn.network import Network
 from portable_nn.optimizers import Optimizer, apply, clipped
 
+Carry = tuple[Any, ...]
+
 
 @functools.lru_cache(maxsize=64)
-def training_step(
+def training_steps(
     backend: Backend, net: Network, optimizer: Optimizer, l2: float, clip_norm: float | None = None
 ) -> Callable[..., Any]:
-    """One update, compiled: gather the batch, cost and gradients, new parameters.
+    """Many updates, compiled; each: gather the batch, cost and gradients, new parameters.
 
-    ``step(params, slots, total, X, Y, weight, mean_weight, rows, masks, coefficients)`` gives the new
-    params, slots and total: the sum of J B over the batches so far.
+    ``run(carry, data, each, owned)``, see `Backend.scan`: `carry` is (params, slots, total), total being
+    the sum of J B over the batches so far; `data` (X, Y, weight, mean_weight); `each`, for every
+    update, (rows, masks, coefficients).
     """
-    xp = backend.xp
-    rule = backend.fuse(optimizer.rule)
-    g = (*(_fused(backend, hidden) for hidden in net.g[:-1]), net.g[-1])
 
-    def step(
-        params: Parameters,
-        slots: Any,
-        total: Array,
-        X: Array,
-        Y: Array,
-        weight: Array | None,
-        mean_weight: Array | None,
-        rows: Array,
-        masks: Sequence[Array | None] | None,
-        coefficients: Sequence[float],
-    ) -> tuple[Any, ...]:
+    def step(xp: Namespace, carry: Carry, data: Carry, one: Carry) -> Carry:
+        (params, slots, total), (X, Y, weight, mean_weight), (rows, masks, numbers) = carry, data, one
         X, Y = xp.take(X, rows, axis=-2), xp.take(Y, rows, axis=-2)
         weight = None if weight is None else xp.take(weight, rows, axis=-1)
-        J, grads = batch_gradients(xp, g, net.loss, params, X, Y, l2, weight, mean_weight, masks)
+        J, grads = batch_gradients(xp, net.g, net.loss, params, X, Y, l2, weight, mean_weight, masks)
         if clip_norm is not None:
             grads = clipped(xp, grads, clip_norm)
-        params, slots = apply(xp, rule, params, grads, slots, coefficients)
+        coefficients = [numbers[i] for i in range(numbers.shape[0])]
+        params, slots = apply(xp, optimizer.rule, params, grads, slots, coefficients)
         return params, slots, total + J * X.shape[-2]  # total is the wider of the two
 
-    return backend.compile(step)
-
-
-def _fused(backend: Backend, g: Activation) -> Activation:
-    """A hidden layer's activation with its elementwise functions as kernels of the backend."""
-    if g.g_prime is None:
-        return g
-    return replace(g, g=backend.fuse(g.g), g_prime=backend.fuse(g.g_prime))
+    return backend.scan(step)
 
 
 @functools.lru_cache(maxsize=64)

@@ -6,12 +6,14 @@ has a default here that holds for any library of the standard. No equation lives
 
 from __future__ import annotations
 
+import functools
 import importlib
 from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
 
+from portable_nn.backends.program.structure import item, length
 from portable_nn.errors import BackendUnavailableError
 
 
@@ -189,6 +191,22 @@ class Backend:
     def compile(self, step: Callable[..., Any]) -> Callable[..., Any]:
         """The whole training step, as fast as this library can make it; here: as it is."""
         return step
+
+    def scan(self, step: Callable[..., Any]) -> Callable[..., Any]:
+        """Many steps in a row: ``run(carry, fixed, each, owned=False)``.
+
+        It makes ``carry = step(xp, carry, fixed, one)`` for every `one` of `each`, and gives the last
+        carry. They are nested lists and tuples of arrays; those of `each` have the steps as their first
+        axis. A carry that is `owned` may be written over.
+        """
+        compiled = self.compile(functools.partial(step, self.xp))
+
+        def run(carry: Any, fixed: Any, each: Any, owned: bool = False) -> Any:
+            for i in range(length(each)):
+                carry = compiled(carry, fixed, item(each, i))
+            return carry
+
+        return run
 
     def fuse(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """An elementwise ``function(xp, *arrays)`` made one kernel of that signature; here: as it is."""

@@ -64,6 +64,21 @@ class JaxBackend(Backend):
         compiled: Callable[..., Any] = jax.jit(step)
         return compiled
 
+    def scan(self, step: Callable[..., Any]) -> Callable[..., Any]:
+        import jax  # noqa: PLC0415
+
+        def scanned(carry: Any, fixed: Any, each: Any) -> Any:
+            return jax.lax.scan(
+                lambda carry, one: (step(self.xp, carry, fixed, one), None), carry, each
+            )[0]
+
+        compiled = jax.jit(scanned)
+
+        def run(carry: Any, fixed: Any, each: Any, owned: bool = False) -> Any:
+            return compiled(carry, fixed, each)
+
+        return run
+
     def ready(self, *arrays: Any) -> None:
         import jax  # noqa: PLC0415
 

@@ -10,6 +10,7 @@ import array_api_compat.numpy
 import numpy as np
 
 from portable_nn.backends.base import Backend
+from portable_nn.backends.program import Compiled, Scanned
 
 
 class NumpyBackend(Backend):
@@ -33,7 +34,10 @@ class NumpyBackend(Backend):
         return "cpu"
 
     def compile(self, step: Callable[..., Any]) -> Callable[..., Any]:
-        return quiet(step)
+        return Compiled(step)
+
+    def scan(self, step: Callable[..., Any]) -> Callable[..., Any]:
+        return Scanned(step, self.xp)
 
 
 def quiet(step: Callable[..., Any]) -> Callable[..., Any]:

@@ -8,9 +8,11 @@ from collections.abc import Callable
 from typing import Any
 
 import array_api_compat
+import array_api_compat.numpy
 import numpy as np
 
 from portable_nn.backends.base import Backend
+from portable_nn.backends.program import Products, Scanned, mapped
 from portable_nn.errors import BackendUnavailableError
 
 
@@ -69,12 +71,45 @@ class TorchBackend(Backend):
 
         return run
 
+    def scan(self, step: Callable[..., Any]) -> Callable[..., Any]:
+        import torch  # noqa: PLC0415
+
+        steps = super().scan(step)
+        if self.device.type != "cpu":
+            return steps
+        products = Products(torch.from_numpy, torch.mm)
+        scanned = Scanned(step, array_api_compat.numpy, products)
+
+        def run(carry: Any, fixed: Any, each: Any, owned: bool = False) -> Any:
+            # a tensor on the CPU lies in the host's memory: NumPy's program runs there, but for products
+            with torch.no_grad():
+                mine = carry if owned else mapped(copied, carry)
+                state, data, those = (mapped(shared, x) for x in (mine, fixed, each))
+                if scanned.in_place(state, data, those, always=True):
+                    return mine
+            return steps(carry, fixed, each)
+
+        return run
+
     def ready(self, *arrays: Any) -> None:
         import torch  # noqa: PLC0415
 
         if self.device.type != "cpu":
             where = (self.device,) if self.device.type == "cuda" else ()
             getattr(torch, self.device.type).synchronize(*where)
+
+
+def copied(x: Any) -> Any:
+    """A copy of a tensor, its elements in one row."""
+    import torch  # noqa: PLC0415
+
+    return torch.empty(x.shape, dtype=x.dtype, device=x.device).copy_(x)
+
+
+def shared(x: Any) -> np.ndarray[Any, Any]:
+    """The memory of a tensor on the CPU as a NumPy array."""
+    array: np.ndarray[Any, Any] = x.detach().resolve_neg().numpy()
+    return array
 
 
 @functools.cache

@@ -1,0 +1,216 @@
+"""A step on NumPy arrays: as it stands at first, and once it comes again, as a program of its own.
+
+A program gives, to the bit, what the step as it stands gives: when it takes over changes the time and
+nothing else.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+import warnings
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any
+
+import numpy as np
+
+from portable_nn.backends.program.kernels import installed, loop_from
+from portable_nn.backends.program.loops import can_be_in_a_loop, loop_for
+from portable_nn.backends.program.plan import is_elementwise, make_plan
+from portable_nn.backends.program.source import Bind, Products, Run, write
+from portable_nn.backends.program.structure import (
+    Skeleton,
+    is_plain,
+    item,
+    length,
+    put_together,
+    signature,
+    take_apart,
+)
+from portable_nn.backends.program.trace import Graph, Traced, UntraceableError, trace
+
+Step = Callable[..., Any]
+KEPT = 64  # programs of one step, each for arrays of certain shapes and dtypes
+PATIENCE = 1.0  # seconds a program has to have run before its loops are compiled, which takes as long
+STRIDE = 64  # steps between looks at the clock until then
+FEW = 4  # steps that are made faster than written down
+
+
+class Program:
+    """A step written down for arrays of certain shapes and dtypes.
+
+    Output number i takes the memory of input number ``places[i]``; the inputs `each` come as one array
+    for all steps. Raises UntraceableError where the step cannot be written down.
+    """
+
+    def __init__(
+        self,
+        step: Step,
+        skeleton: Skeleton,
+        leaves: Sequence[Any],
+        places: dict[int, int],
+        each: Sequence[int],
+        products: Products | None,
+    ) -> None:
+        def function(*arrays: Traced) -> list[Any]:
+            results: list[Any] = []
+            try:
+                found = step(*put_together(skeleton, iter(arrays)))
+            except Exception as error:  # what is wrong shows when the step is run as it stands
+                raise UntraceableError(str(error)) from error
+            self.results = take_apart(found, results)
+            return results
+
+        self.graph: Graph = trace(function, leaves)
+        self.places, self.each, self.products = places, each, products
+        self.seconds = 0.0
+        self.plain = self.bind(False)
+        self.fast: Bind | None = None
+        self.may_be_fast = installed()
+
+    def bind(self, fast: bool) -> Bind:
+        """The function that takes the inputs and gives ``run(start, stop)`` and the outputs.
+
+        `fast`: with compiled loops.
+        """
+        plan = make_plan(self.graph, can_be_in_a_loop if fast else is_elementwise, self.places)
+        loops = {}
+        for one in plan.instructions if fast else ():
+            found = loop_for(one, plan)
+            if found is not None:
+                loops[one] = loop_from(found[0]), found[1]
+        return write(self.graph, plan, self.each, loops, self.products)
+
+    def bound(self, inputs: Sequence[Any]) -> tuple[Run, tuple[Any, ...]]:
+        """``run(start, stop)`` and the outputs; by compiled loops once enough time has been spent."""
+        if self.may_be_fast and self.seconds >= PATIENCE:
+            try:
+                self.fast = self.fast or self.bind(True)
+                return self.fast(*inputs)
+            except Exception as error:  # of the compiler: nothing has been written to yet
+                warnings.warn(f"numba cannot be used, NumPy goes on alone: {error}", stacklevel=2)
+                self.may_be_fast = False
+        return self.plain(*inputs)
+
+    def once(self, inputs: Sequence[Any]) -> tuple[Any, ...]:
+        """The outputs."""
+        started = time.perf_counter()
+        run, outputs = self.bound(inputs)
+        run(0, 1)
+        self.seconds += time.perf_counter() - started
+        return outputs
+
+    def many(self, inputs: Sequence[Any], steps: int) -> None:
+        """So many steps; what has a place among the inputs is written there."""
+        run, _ = self.bound(inputs)
+        patient, started = self.may_be_fast and self.seconds < PATIENCE, time.perf_counter()
+        for start in range(0, steps, STRIDE if patient else steps):
+            run(start, min(start + STRIDE, steps) if patient else steps)
+            if patient and self.seconds + time.perf_counter() - started >= PATIENCE:
+                self.seconds += time.perf_counter() - started
+                rest = start + STRIDE
+                if rest < steps:
+                    self.bound(inputs)[0](rest, steps)
+                return
+        self.seconds += time.perf_counter() - started
+
+
+class Compiled:
+    """``compiled(*arguments)`` is ``step(*arguments)``; a step is pure, and written with `xp` alone."""
+
+    def __init__(self, step: Step, products: Products | None = None) -> None:
+        self.step, self.products = step, products
+        self.programs: OrderedDict[Hashable, Program | str] = OrderedDict()
+
+    def __call__(self, *arguments: Any) -> Any:
+        leaves: list[Any] = []
+        skeleton = take_apart(arguments, leaves)
+        program = self.program(skeleton, leaves, {}, (), seldom=True)
+        with np.errstate(all="ignore"):
+            if program is None:
+                return self.step(*arguments)
+            return put_together(program.results, iter(program.once(leaves)))
+
+    def program(
+        self,
+        skeleton: Skeleton,
+        leaves: Sequence[Any],
+        places: dict[int, int],
+        each: Sequence[int],
+        seldom: bool,
+    ) -> Program | None:
+        """The program for such arguments; None where the step is run as it stands.
+
+        `seldom` says that these arguments have to come twice for a program to be worth it.
+        """
+        if not all(is_plain(x) for x in leaves):
+            return None
+        try:
+            key = signature(skeleton, leaves)
+            found = self.programs.get(key)
+        except TypeError:  # something that cannot be hashed
+            return None
+        if found is None and seldom:
+            self.programs[key] = "once"
+        elif found is None or found == "once":
+            try:
+                self.programs[key] = Program(self.step, skeleton, leaves, places, each, self.products)
+            except UntraceableError:
+                self.programs[key] = "as it stands"
+        self.programs.move_to_end(key)
+        if len(self.programs) > KEPT:
+            self.programs.popitem(last=False)
+        now = self.programs[key]
+        return now if isinstance(now, Program) else None
+
+
+class Scanned:
+    """Many steps on NumPy arrays: see `Backend.scan`; `products` as for `Writer`."""
+
+    def __init__(self, step: Step, xp: Any, products: Products | None = None) -> None:
+        self.step = functools.partial(step, xp)
+        self.compiled = Compiled(self.step, products)
+
+    def __call__(self, carry: Any, fixed: Any, each: Any, owned: bool = False) -> Any:
+        state: list[Any] = []
+        form = take_apart(carry, state)
+        carry = put_together(form, iter([own(x, owned) for x in state]))
+        if self.in_place(carry, fixed, each):
+            return carry
+        with np.errstate(all="ignore"):
+            for i in range(length(each)):
+                carry = self.step(carry, fixed, item(each, i))
+        return carry
+
+    def in_place(self, carry: Any, fixed: Any, each: Any, always: bool = False) -> bool:
+        """Make the steps by a program that writes over the carry; False, and nothing done, without one.
+
+        `always`: also where there are so few steps that they are made faster as they stand.
+        """
+        state: list[Any] = []
+        rest: list[Any] = []
+        stacked: list[Any] = []
+        form, form_of_rest = take_apart(carry, state), take_apart(fixed, rest)
+        form_of_one = take_apart(each, stacked)
+        steps, first = len(stacked[0]), len(state) + len(rest)
+        leaves = [*state, *rest, *(array[0, ...] for array in stacked)]
+        program = self.compiled.program(
+            (False, form, form_of_rest, form_of_one),
+            leaves,
+            places={i: i for i in range(len(state))},
+            each=range(first, len(leaves)),
+            seldom=steps <= FEW and not always,
+        )
+        if program is None or program.results != form:
+            return False
+        with np.errstate(all="ignore"):
+            program.many([*state, *rest, *stacked], steps)
+        return True
+
+
+def own(x: Any, owned: bool) -> Any:
+    """`x`, or a copy of it, that may be written over."""
+    if not is_plain(x) or (owned and isinstance(x, np.ndarray) and x.flags.carray):
+        return x
+    return np.array(x, order="C")
