@@ -172,8 +172,8 @@ def values(
     arrays = {name: a for name, a in arrays.items() if backend.values_known(a)}
     xp = backend.xp
     good = {
-        f"`{name}` has NaN or infinite values; accepted: finite ones; drop or impute them": xp.all(
-            xp.isfinite(array)
+        f"`{name}` has NaN or infinite values; accepted: finite ones; drop or impute them": (
+            backend.all_finite(array)
         )
         for name, array in arrays.items()
     }

@@ -69,11 +69,15 @@ def epochs(
     clip_norm: float | None = None,
     draw_masks: Callable[[int, int], Masks] | None = None,
     validation: Data | None = None,
+    owns_state: bool = False,
+    states_are_kept: bool = True,
 ) -> Iterator[Epoch]:
     """An epoch for every order of the rows in `orders`, an update for every batch of them.
 
     `rates` gives the learning rate of each update, `draw_masks` the dropout masks for so many
-    batches of a given size. The host reads from the device once an epoch; nothing handed in is changed.
+    batches of a given size. The host reads from the device once an epoch; nothing handed in is changed,
+    but for `optimizer_state` where `owns_state`; unless `states_are_kept`, that of an epoch is written
+    over in the next.
     """
     run = training_steps(backend, net, optimizer, l2, clip_norm)
     evaluate, summarize = evaluation_step(backend, net), summary(backend)
@@ -83,16 +87,16 @@ def epochs(
     started = time.perf_counter()
     for drawn in orders:
         n = len(drawn)
-        carry: tuple[Any, ...] = (params, slots, zero)
+        carry, owned = (params, slots, zero), (False, owns_state, False)
         for part, size in parts(n, batch_size, MASKED_BATCHES if draw_masks else n):
             rows = backend.asarray(drawn[part].reshape(-1, size), dtype=backend.index_dtype())
             alphas = [next(rates) for _ in range(rows.shape[0])]
             numbers = [optimizer.coefficients(t + i, alpha) for i, alpha in enumerate(alphas, start=1)]
             masks = None if draw_masks is None else draw_masks(len(alphas), size)
             each = (rows, masks, backend.asarray(np.asarray(numbers), dtype=dtype))
-            carry = run(carry, data, each, owned=part.start > 0)
+            carry, owned = run(carry, data, each, owned), (True, True, True)
             t += len(alphas)
-        params, slots, total = carry
+        (params, slots, total), owns_state = carry, not states_are_kept
         sums = [(total, n)]
         if validation is not None:
             total = evaluate_in_parts(evaluate, params, zero, validation)

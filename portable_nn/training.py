@@ -125,6 +125,7 @@ def fit(
     draw = epoch_order or (lambda epoch, n: random.permutation(n))
     orders = begun(check_order(draw(epoch, n), n) for epoch in range(epochs))
     best = None if early_stopping is None else BestSoFar(early_stopping)
+    is_fresh = optimizer_state is None
     if optimizer_state is None:
         optimizer_state = init_state(backend.xp, optimizer, params)
     else:
@@ -147,6 +148,8 @@ def fit(
         clip_norm,
         draw_masks,
         held_out,
+        owns_state=is_fresh,
+        states_are_kept=bool(hooks),
     )
     with progress_bar(progress, state) as bar:
         call(hooks, "on_train_begin", state)

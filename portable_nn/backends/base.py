@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -188,20 +188,24 @@ class Backend:
         """The values of `x` as a NumPy array on the host; it may share memory with `x`."""
         return np.asarray(x)
 
+    def all_finite(self, x: Any) -> Any:
+        """Whether no value of `x` is NaN or infinite, as an array of no axis."""
+        return self.xp.all(self.xp.isfinite(x))
+
     def compile(self, step: Callable[..., Any]) -> Callable[..., Any]:
         """The whole training step, as fast as this library can make it; here: as it is."""
         return step
 
     def scan(self, step: Callable[..., Any]) -> Callable[..., Any]:
-        """Many steps in a row: ``run(carry, fixed, each, owned=False)``.
+        """Many steps in a row: ``run(carry, fixed, each, owned)``.
 
         It makes ``carry = step(xp, carry, fixed, one)`` for every `one` of `each`, and gives the last
         carry. They are nested lists and tuples of arrays; those of `each` have the steps as their first
-        axis. A carry that is `owned` may be written over.
+        axis. `owned` says of each part of the carry whether it may be written over.
         """
         compiled = self.compile(functools.partial(step, self.xp))
 
-        def run(carry: Any, fixed: Any, each: Any, owned: bool = False) -> Any:
+        def run(carry: Any, fixed: Any, each: Any, owned: Sequence[bool]) -> Any:
             for i in range(length(each)):
                 carry = compiled(carry, fixed, item(each, i))
             return carry

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
+import math
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import array_api_compat
@@ -61,6 +62,17 @@ class TorchBackend(Backend):
         host: np.ndarray[Any, Any] = (x.float() if x.dtype == torch.bfloat16 else x).numpy()
         return host
 
+    def all_finite(self, x: Any) -> Any:
+        import torch  # noqa: PLC0415
+
+        x = x.detach()
+        total = (
+            x.sum()
+        )  # as a rule it is finite, and makes no array; but on a GPU to ask would be to wait
+        if self.device.type == "cpu" and math.isfinite(float(total)):
+            return torch.isfinite(total)
+        return super().all_finite(x)
+
     def compile(self, step: Callable[..., Any]) -> Callable[..., Any]:
         import torch  # noqa: PLC0415
 
@@ -80,14 +92,17 @@ class TorchBackend(Backend):
         products = Products(torch.from_numpy, torch.mm)
         scanned = Scanned(step, array_api_compat.numpy, products)
 
-        def run(carry: Any, fixed: Any, each: Any, owned: bool = False) -> Any:
+        def run(carry: Any, fixed: Any, each: Any, owned: Sequence[bool]) -> Any:
             # a tensor on the CPU lies in the host's memory: NumPy's program runs there, but for products
             with torch.no_grad():
-                mine = carry if owned else mapped(copied, carry)
+                mine = tuple(
+                    part if is_owned else mapped(copied, part)
+                    for part, is_owned in zip(carry, owned, strict=True)
+                )
                 state, data, those = (mapped(shared, x) for x in (mine, fixed, each))
                 if scanned.in_place(state, data, those, always=True):
                     return mine
-            return steps(carry, fixed, each)
+            return steps(carry, fixed, each, owned)
 
         return run
 

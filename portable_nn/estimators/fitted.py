@@ -62,7 +62,8 @@ class FittedMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
 
     def _compute(self, X: Any, method: str, every: bool = False) -> tuple[Any, bool]:
         """The outputs for X, or every layer's, beside the parameters; whether they go to the host."""
-        check_is_fitted(self)
+        if "coefs_" not in vars(self):
+            check_is_fitted(self)
         rows, to_host = inputs.fitted_rows(self, X, method)
         params, backend = self._params(), of(self.coefs_[0])
         if rows.dtype != params[0][0].dtype:  # the wider of the two, as in scikit-learn

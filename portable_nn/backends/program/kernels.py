@@ -26,7 +26,7 @@ class Loop:
     """A compiled loop, kept in memory and on disk; `ready` compiles it for arrays like these."""
 
     def __init__(self, source: str) -> None:
-        self.call = function_from(HEAD + DECORATOR + source)
+        self.call = function_from(source)
         self.known: set[Any] = set()
 
     def ready(self, *arrays: Any) -> None:
@@ -44,9 +44,22 @@ def loop_from(source: str) -> Loop:
     return Loop(source)
 
 
-def function_from(text: str) -> Any:
-    """The function `loop` of a module with this text, which lies on disk for its kernels to be kept."""
-    name = "portable_nn_loop_" + hashlib.sha256(text.encode()).hexdigest()[:24]
+def module_name(source: str) -> str:
+    """A name that tells one loop from another."""
+    return "portable_nn_loop_" + hashlib.sha256(source.encode()).hexdigest()[:24]
+
+
+@functools.lru_cache(maxsize=1024)
+def is_kept(source: str) -> bool:
+    """Whether the loop was compiled before, and lies on disk."""
+    cache = os.environ.get("NUMBA_CACHE_DIR")
+    places = [folder() / "__pycache__", *([Path(cache)] if cache else [])]
+    return any(next(place.rglob(f"{module_name(source)}*.nbi"), None) for place in places)
+
+
+def function_from(source: str) -> Any:
+    """The function `loop` of a module, which lies on disk for what is compiled to be kept beside it."""
+    name, text = module_name(source), HEAD + DECORATOR + source
     path = folder() / f"{name}.py"
     if not path.exists() or path.read_text(encoding="utf-8") != text:
         part = path.with_suffix(f".{os.getpid()}")

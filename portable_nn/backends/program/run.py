@@ -15,15 +15,16 @@ from typing import Any
 
 import numpy as np
 
-from portable_nn.backends.program.kernels import installed, loop_from
-from portable_nn.backends.program.loops import can_be_in_a_loop, loop_for
-from portable_nn.backends.program.plan import is_elementwise, make_plan
-from portable_nn.backends.program.source import Bind, Products, Run, write
+from portable_nn.backends.program.kernels import installed, is_kept, loop_from
+from portable_nn.backends.program.loops import Seen, can_be_in_a_loop, loop_for
+from portable_nn.backends.program.plan import Instruction, Plan, is_elementwise, make_plan
+from portable_nn.backends.program.source import Bind, Loops, Products, Run, write
 from portable_nn.backends.program.structure import (
     Skeleton,
     is_plain,
     item,
     length,
+    mapped,
     put_together,
     signature,
     take_apart,
@@ -32,8 +33,10 @@ from portable_nn.backends.program.trace import Graph, Traced, UntraceableError, 
 
 Step = Callable[..., Any]
 KEPT = 64  # programs of one step, each for arrays of certain shapes and dtypes
-PATIENCE = 1.0  # seconds a program has to have run before its loops are compiled, which takes as long
+PATIENCE = 0.5, 5.0  # seconds a program has run before it gets loops: those on disk, or compiled now
 STRIDE = 64  # steps between looks at the clock until then
+AS_IT_STANDS = "as it stands"
+SMALL = 2**16  # bytes of memory in all: a step with less is made once as fast as it stands
 FEW = 4  # steps that are made faster than written down
 
 
@@ -65,29 +68,43 @@ class Program:
         self.graph: Graph = trace(function, leaves)
         self.places, self.each, self.products = places, each, products
         self.seconds = 0.0
-        self.plain = self.bind(False)
+        plan = make_plan(self.graph, is_elementwise, places)
+        self.memory = sum(plan.buffers)
+        self.plain = self.bind(plan, {})
         self.fast: Bind | None = None
         self.may_be_fast = installed()
 
-    def bind(self, fast: bool) -> Bind:
-        """The function that takes the inputs and gives ``run(start, stop)`` and the outputs.
-
-        `fast`: with compiled loops.
-        """
-        plan = make_plan(self.graph, can_be_in_a_loop if fast else is_elementwise, self.places)
-        loops = {}
-        for one in plan.instructions if fast else ():
-            found = loop_for(one, plan)
-            if found is not None:
-                loops[one] = loop_from(found[0]), found[1]
+    def bind(self, plan: Plan, loops: Loops) -> Bind:
+        """The function that takes the inputs and gives ``run(start, stop)`` and the outputs."""
         return write(self.graph, plan, self.each, loops, self.products)
 
+    @functools.cached_property
+    def loops(self) -> tuple[Plan, dict[Instruction, tuple[str, list[Seen]]]]:
+        """Another plan, and the texts of its loops."""
+        plan = make_plan(self.graph, can_be_in_a_loop, self.places)
+        found = {one: loop_for(one, plan) for one in plan.instructions}
+        return plan, {one: loop for one, loop in found.items() if loop is not None}
+
+    def wants_loops(self) -> bool:
+        """Whether so much time has been spent that compiled loops will be worth their own."""
+        if not self.may_be_fast or self.seconds < PATIENCE[0]:
+            return False
+        if self.fast is None and self.seconds < PATIENCE[1]:
+            return all(is_kept(text) for text, _ in self.loops[1].values())
+        return True
+
+    def compiled(self) -> Bind:
+        """As `bind`, by compiled loops."""
+        if self.fast is None:
+            plan, found = self.loops
+            self.fast = self.bind(plan, {one: (loop_from(t), a) for one, (t, a) in found.items()})
+        return self.fast
+
     def bound(self, inputs: Sequence[Any]) -> tuple[Run, tuple[Any, ...]]:
-        """``run(start, stop)`` and the outputs; by compiled loops once enough time has been spent."""
-        if self.may_be_fast and self.seconds >= PATIENCE:
+        """``run(start, stop)`` and the outputs; by compiled loops once they are worth it."""
+        if self.wants_loops():
             try:
-                self.fast = self.fast or self.bind(True)
-                return self.fast(*inputs)
+                return self.compiled()(*inputs)
             except Exception as error:  # of the compiler: nothing has been written to yet
                 warnings.warn(f"numba cannot be used, NumPy goes on alone: {error}", stacklevel=2)
                 self.may_be_fast = False
@@ -103,17 +120,15 @@ class Program:
 
     def many(self, inputs: Sequence[Any], steps: int) -> None:
         """So many steps; what has a place among the inputs is written there."""
-        run, _ = self.bound(inputs)
-        patient, started = self.may_be_fast and self.seconds < PATIENCE, time.perf_counter()
-        for start in range(0, steps, STRIDE if patient else steps):
-            run(start, min(start + STRIDE, steps) if patient else steps)
-            if patient and self.seconds + time.perf_counter() - started >= PATIENCE:
-                self.seconds += time.perf_counter() - started
-                rest = start + STRIDE
-                if rest < steps:
-                    self.bound(inputs)[0](rest, steps)
-                return
-        self.seconds += time.perf_counter() - started
+        start = 0
+        while start < steps:
+            started, is_fast = time.perf_counter(), self.wants_loops()
+            run, _ = self.bound(inputs)
+            while start < steps and (is_fast or not self.wants_loops()):
+                stop = steps if is_fast or not self.may_be_fast else min(start + STRIDE, steps)
+                run(start, stop)
+                start, now = stop, time.perf_counter()
+                self.seconds, started = self.seconds + now - started, now
 
 
 class Compiled:
@@ -155,9 +170,11 @@ class Compiled:
             self.programs[key] = "once"
         elif found is None or found == "once":
             try:
-                self.programs[key] = Program(self.step, skeleton, leaves, places, each, self.products)
+                program = Program(self.step, skeleton, leaves, places, each, self.products)
+                is_small = not each and program.memory < SMALL
+                self.programs[key] = AS_IT_STANDS if is_small else program
             except UntraceableError:
-                self.programs[key] = "as it stands"
+                self.programs[key] = AS_IT_STANDS
         self.programs.move_to_end(key)
         if len(self.programs) > KEPT:
             self.programs.popitem(last=False)
@@ -172,10 +189,11 @@ class Scanned:
         self.step = functools.partial(step, xp)
         self.compiled = Compiled(self.step, products)
 
-    def __call__(self, carry: Any, fixed: Any, each: Any, owned: bool = False) -> Any:
-        state: list[Any] = []
-        form = take_apart(carry, state)
-        carry = put_together(form, iter([own(x, owned) for x in state]))
+    def __call__(self, carry: Any, fixed: Any, each: Any, owned: Sequence[bool]) -> Any:
+        carry = tuple(
+            mapped(functools.partial(own, owned=is_owned), part)
+            for part, is_owned in zip(carry, owned, strict=True)
+        )
         if self.in_place(carry, fixed, each):
             return carry
         with np.errstate(all="ignore"):

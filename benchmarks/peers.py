@@ -1,0 +1,131 @@
+"""The peers in training, each in its best honest form: what its documentation would have one write.
+
+The data is where the library wants it before the clock starts; each epoch has a fresh permutation; the
+host reads the loss once an epoch; and no round ends before its results are there.
+"""
+
+# ruff: noqa: PLC0415  (a library is imported in the process that measures it, and in no other)
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from configurations import Configuration
+
+
+def sklearn_training(c: Configuration) -> Callable[[], None]:
+    """scikit-learn's MLPClassifier, with the same settings as ours."""
+    from ours import estimator_settings, fitting
+    from sklearn.neural_network import MLPClassifier
+
+    return fitting(MLPClassifier(**estimator_settings(c)), c)
+
+
+def torch_module(sizes: tuple[int, ...]) -> Any:
+    """The network as an nn.Sequential of logits: torch's cross-entropy takes the softmax itself."""
+    from torch import nn
+
+    layers = [[nn.Linear(k, m), nn.ReLU()] for k, m in pairwise(sizes)]
+    return nn.Sequential(*[module for layer in layers for module in layer][:-1])
+
+
+def torch_training(c: Configuration, compiled: bool = False) -> Callable[[], None]:
+    """nn.Module and Adam(fused=True); `compiled`: network and loss by torch.compile's default mode."""
+    import torch
+    from torch.nn import functional
+
+    torch.manual_seed(0)
+    net = torch_module(c.sizes)
+    optimizer = torch.optim.Adam(net.parameters(), lr=1e-3, fused=True)
+    X, labels = map(torch.from_numpy, c.data())
+
+    def cost(x: Any, y: Any) -> Any:
+        return functional.cross_entropy(net(x), y)
+
+    loss_of = torch.compile(cost) if compiled else cost
+
+    def run() -> None:
+        for _ in range(c.epochs):
+            order, total = torch.randperm(c.n), torch.zeros(())
+            for rows in order.split(c.batch):
+                optimizer.zero_grad(set_to_none=True)
+                loss = loss_of(X.index_select(0, rows), labels.index_select(0, rows))
+                loss.backward()
+                optimizer.step()
+                total += loss.detach()
+            total.item()
+
+    return run
+
+
+def jax_training(c: Configuration, scan: bool) -> Callable[[], None]:
+    """jax and optax: a jitted step in a Python loop, or the epoch under `lax.scan`; buffers donated."""
+    import jax
+    import jax.numpy as jnp
+    import optax
+
+    random, optimizer = np.random.default_rng(0), optax.adam(1e-3)
+    params = [
+        (
+            jnp.asarray(random.normal(size=(k, m)) * np.sqrt(2 / k), jnp.float32),
+            jnp.zeros(m, jnp.float32),
+        )
+        for k, m in pairwise(c.sizes)
+    ]
+    X, labels = map(jnp.asarray, c.data())
+
+    def cost(params: Any, x: Any, y: Any) -> Any:
+        for W, b in params[:-1]:
+            x = jax.nn.relu(x @ W + b)
+        logits = x @ params[-1][0] + params[-1][1]
+        return optax.softmax_cross_entropy_with_integer_labels(logits, y).mean()
+
+    def step(state: Any, X: Any, labels: Any, rows: Any) -> Any:
+        params, memory, total = state
+        loss, gradients = jax.value_and_grad(cost)(params, X[rows], labels[rows])
+        updates, memory = optimizer.update(gradients, memory, params)
+        return optax.apply_updates(params, updates), memory, total + loss
+
+    def epoch(state: Any, X: Any, labels: Any, order: Any) -> Any:
+        return jax.lax.scan(lambda s, rows: (step(s, X, labels, rows), None), state, order)[0]
+
+    def one_step(state: Any, X: Any, labels: Any, order: Any, i: Any) -> Any:
+        return step(state, X, labels, jax.lax.dynamic_index_in_dim(order, i, keepdims=False))
+
+    one = jax.jit(epoch if scan else one_step, donate_argnums=0)
+    state = [params, optimizer.init(params), None]
+
+    def run() -> None:
+        for _ in range(c.epochs):
+            order = jnp.asarray(random.permutation(c.n).reshape(-1, c.batch), jnp.int32)
+            now = (state[0], state[1], jnp.zeros((), jnp.float32))
+            if scan:
+                now = one(now, X, labels, order)
+            else:
+                for i in range(len(order)):
+                    now = one(now, X, labels, order, i)
+            float(now[2])
+            state[:] = jax.block_until_ready(now)
+
+    return run
+
+
+def keras_training(c: Configuration, backend: str) -> Callable[[], None]:
+    """Keras: `model.fit` with its own shuffling, on one of its backends."""
+    os.environ["KERAS_BACKEND"] = backend  # read when keras is imported
+    import keras
+
+    keras.utils.set_random_seed(0)
+    layers = [keras.layers.Dense(m, activation="relu") for m in c.sizes[1:-1]]
+    model = keras.Sequential([keras.Input((c.sizes[0],)), *layers, keras.layers.Dense(c.sizes[-1])])
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.Adam(1e-3), loss, jit_compile="auto")
+    X, labels = c.data()
+
+    def run() -> None:
+        model.fit(X, labels, batch_size=c.batch, epochs=c.epochs, shuffle=True, verbose=0)
+
+    return run

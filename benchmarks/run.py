@@ -1,0 +1,94 @@
+"""The benchmarks, all in one run: tables out, and a line of JSON for each result.
+
+python benchmarks/run.py --out results.jsonl --chart chart.png --data mnist.npz
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+import goals
+import growth
+import inference
+import memory
+import mnist
+import record
+import startup
+import training
+from configurations import CONFIGURATIONS, TINY, quick
+
+SUITES = ("training", "inference", "mnist", "memory", "startup", "growth")
+DEFAULT = [name for name, one in training.CONTENDERS.items() if one.by_default]
+GROWING = ["numpy"]
+
+
+def arguments() -> argparse.Namespace:
+    """What was asked for."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--quick", action="store_true", help="small: whether it runs, not how fast")
+    parser.add_argument("--out", metavar="FILE.jsonl", help="where the results go, a line each")
+    parser.add_argument("--chart", metavar="FILE.png", help="and a picture of them (needs --out)")
+    parser.add_argument("--data", metavar="PATH", help="mnist.npz: train_x, train_y, test_x, test_y")
+    parser.add_argument("--only", default=",".join(SUITES), help=f"some of: {','.join(SUITES)}")
+    parser.add_argument("--rounds", type=int, default=7, help="of training and inference; 7")
+    parser.add_argument(
+        "--contender",
+        nargs="+",
+        choices=tuple(training.CONTENDERS),
+        metavar="NAME",
+        help=f"some of: {', '.join(training.CONTENDERS)}",
+    )
+    given = parser.parse_args()
+    given.only = given.only.split(",")
+    unknown = set(given.only) - set(SUITES)
+    if unknown:
+        parser.error(f"--only: unknown {', '.join(sorted(unknown))}; known: {', '.join(SUITES)}")
+    if given.chart and not given.out:
+        parser.error("--chart draws what --out has recorded: give both")
+    return given
+
+
+def measure(given: argparse.Namespace, out: record.Record) -> list[goals.Goal]:
+    """Every suite asked for, one after the other."""
+    names, is_quick = given.contender or DEFAULT, given.quick
+    growing = given.contender or GROWING
+    chosen = CONFIGURATIONS
+    rounds, fresh, few = given.rounds, 15, 3
+    if is_quick:
+        chosen, rounds, fresh, few = quick((TINY,)), 2, 3, 1
+    suites = {
+        "training": lambda: training.measure(chosen, names, rounds, out),
+        "inference": lambda: inference.measure(chosen, names, rounds, out),
+        "mnist": lambda: mnist.measure(given.data, few, out, is_quick),
+        "memory": lambda: memory.measure(1, out),
+        "startup": lambda: startup.measure(growing if is_quick else names, fresh, out),
+        "growth": lambda: growth.measure(growing, few, out, is_quick),
+    }
+    found: list[goals.Goal] = []
+    for suite in given.only:
+        start = time.perf_counter()
+        found.extend(suites[suite]() or [])
+        print(f"({suite}: {time.perf_counter() - start:.0f} s)", flush=True)
+    return found
+
+
+def main() -> None:
+    """Measure, say what was reached, draw."""
+    given = arguments()
+    out = record.Record(given.out)
+    print(f"{out.short}; {', '.join(f'{k} {v}' for k, v in record.versions().items())}")
+    try:
+        goals.report(measure(given, out), out)
+    finally:
+        out.close()
+    if given.chart:
+        import chart  # noqa: PLC0415  (matplotlib is not needed to measure)
+
+        chart.draw(given.out, given.chart)
+
+
+if __name__ == "__main__":
+    main()
