@@ -55,8 +55,9 @@ def group(name: str) -> list[str]:
 def tests(session: nox.Session, library: str) -> None:
     """The tests on one backend; fails where that backend is missing."""
     backend, extra = BACKENDS[library]
-    more = group("frames") if library == "numpy" else []  # the tests on the host are run there
-    session.install(*CONSTRAINTS, "-e", package(extra, "sklearn"), *group("test"), *more)
+    on_host = library == "numpy"  # the tests on the host alone are run there
+    session.install(*CONSTRAINTS, "-e", package(extra, "sklearn", "fast" if on_host else ""))
+    session.install(*CONSTRAINTS, *group("test"), *(group("frames") if on_host else []))
     if library == "cupy" and not has_cuda_device():
         session.run("pytest", "--collect-only", "-qq", "--backend", backend)
         session.run("pytest", "tests/test_backends.py", "-k", "cupy")
@@ -70,6 +71,7 @@ def minimums(session: nox.Session) -> None:
     """The tests with the lowest supported versions of what is required."""
     extras = PROJECT["project"]["optional-dependencies"]
     required = PROJECT["project"]["dependencies"] + extras["strict"] + extras["sklearn"]
+    required += extras["fast"]
     lowest = [requirement.replace(">=", "==") for requirement in required]
     session.install("-e", ".", *lowest, *group("test"))
     quiet = ("-W", "ignore::pytest.PytestRemovedIn10Warning")  # by parametrize_with_checks of 1.9.0
@@ -117,6 +119,14 @@ def demo(session: nox.Session) -> None:
     extra = dict(BACKENDS.values()).get(wanted, "")
     session.install(*CONSTRAINTS, "-e", package("sklearn", "progress", "plot", extra))
     session.run("python", "examples/digits.py", *asked)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """The benchmarks, peers included: nox -s bench -- --out FILE.jsonl --chart FILE.png --data PATH."""
+    session.install(*CONSTRAINTS, "-e", package("sklearn", "torch", "jax", "fast", "plot"))
+    session.install(*CONSTRAINTS, *group("bench"))
+    session.run("python", "benchmarks/run.py", *session.posargs)
 
 
 @nox.session

@@ -35,7 +35,7 @@ class Loop:
         if key not in self.known:
             import numba  # noqa: PLC0415
 
-            self.call.compile(tuple(numba.typeof(a) for a in arrays))  # type: ignore[no-untyped-call]
+            self.call.compile(tuple(numba.typeof(a) for a in arrays))
             self.known.add(key)
 
 
