@@ -16,8 +16,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
-
-WARM = 4.0  # seconds of rounds before any counts, for every contender alike
+WARM = 8.0  # seconds of rounds before any counts, for every contender alike
 
 
 def main() -> None:

@@ -177,7 +177,7 @@ def test_random_programs_give_the_same_bits_in_place(seed, way, random):
     [
         lambda xp, Z: Z if float(xp.max(Z)) > 0 else -Z,
         lambda xp, Z: np.vectorize(lambda z: z)(np.asarray(Z)),
-        lambda xp, Z: Z if max(Z[0, :]) > 0 else Z,
+        lambda xp, Z: -Z if max(Z[0, :]) > 0 else Z,
     ],
 )
 def test_an_activation_that_looks_at_values_is_run_as_it_stands(g, as_it_stands, random):

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from portable_nn.backends.program.structure import item, length
+from portable_nn.backends.structure import item, length
 from portable_nn.errors import BackendUnavailableError
 
 

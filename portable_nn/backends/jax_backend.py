@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ import array_api_compat
 import numpy as np
 
 from portable_nn.backends.base import Backend
+from portable_nn.backends.structure import length, mapped
 
 
 class JaxBackend(Backend):
@@ -54,6 +56,18 @@ class JaxBackend(Backend):
 
         return not isinstance(x, jax.core.Tracer)
 
+    def dtypes(self) -> dict[str, Any]:
+        import jax  # noqa: PLC0415
+
+        return self._dtypes(bool(jax.config.jax_enable_x64))
+
+    @functools.cache  # noqa: B019  (there is one object for each device, and it stays)
+    def _dtypes(self, has_64_bits: bool) -> dict[str, Any]:  # JAX takes half a millisecond to tell
+        return super().dtypes()
+
+    def all_finite(self, x: Any) -> Any:
+        return finite_check()(x)
+
     def from_host(self, host: np.ndarray[Any, Any], dtype: Any) -> Any:
         import jax  # noqa: PLC0415
 
@@ -81,8 +95,16 @@ class JaxBackend(Backend):
             jitted: Callable[..., Any] = jax.jit(scanned, donate_argnums=given)
             return jitted
 
+        known: set[int] = set()  # the numbers of steps that have been compiled for
+
         def run(carry: Any, fixed: Any, each: Any, owned: Sequence[bool]) -> Any:
-            return compiled(tuple(owned))(fixed, each, *carry)
+            start, total = 0, length(each)
+            for steps in lengths(total, known):
+                at = slice(start, start + steps)
+                part = each if steps == total else mapped(operator.itemgetter(at), each)
+                carry = compiled(tuple(owned))(fixed, part, *carry)
+                start, owned = start + steps, [True] * len(owned)
+            return carry
 
         return run
 
@@ -90,6 +112,26 @@ class JaxBackend(Backend):
         import jax  # noqa: PLC0415
 
         jax.block_until_ready(arrays)
+
+
+@functools.cache
+def finite_check() -> Callable[[Any], Any]:
+    """Whether all values are finite, in one pass and without an array between."""
+    import jax  # noqa: PLC0415
+
+    compiled: Callable[[Any], Any] = jax.jit(lambda x: jax.numpy.all(jax.numpy.isfinite(x)))
+    return compiled
+
+
+def lengths(steps: int, known: set[int], most: int = 8) -> list[int]:
+    """How many steps to make at a time: all, but where that number is one too many to compile for.
+
+    Then they are made by powers of two, for which no more than their logarithm is compiled.
+    """
+    if steps in known or len(known) < most:
+        known.add(steps)
+        return [steps]
+    return [1 << bit for bit in reversed(range(steps.bit_length())) if steps >> bit & 1]
 
 
 def default_device() -> Any:

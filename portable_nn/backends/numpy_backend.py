@@ -10,7 +10,6 @@ import array_api_compat.numpy
 import numpy as np
 
 from portable_nn.backends.base import Backend
-from portable_nn.backends.program import Compiled, Scanned
 
 
 class NumpyBackend(Backend):
@@ -38,9 +37,13 @@ class NumpyBackend(Backend):
             return np.isfinite(np.sum(x)) or np.all(np.isfinite(x))
 
     def compile(self, step: Callable[..., Any]) -> Callable[..., Any]:
+        from portable_nn.backends.program import Compiled  # noqa: PLC0415  (for `import` to be quick)
+
         return Compiled(step)
 
     def scan(self, step: Callable[..., Any]) -> Callable[..., Any]:
+        from portable_nn.backends.program import Scanned  # noqa: PLC0415
+
         return Scanned(step, self.xp)
 
 

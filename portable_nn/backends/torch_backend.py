@@ -13,7 +13,7 @@ import array_api_compat.numpy
 import numpy as np
 
 from portable_nn.backends.base import Backend
-from portable_nn.backends.program import Products, Scanned, mapped
+from portable_nn.backends.structure import mapped
 from portable_nn.errors import BackendUnavailableError
 
 
@@ -85,6 +85,8 @@ class TorchBackend(Backend):
 
     def scan(self, step: Callable[..., Any]) -> Callable[..., Any]:
         import torch  # noqa: PLC0415
+
+        from portable_nn.backends.program import Products, Scanned  # noqa: PLC0415
 
         steps = super().scan(step)
         if self.device.type != "cpu":

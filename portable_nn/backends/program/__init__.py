@@ -2,6 +2,5 @@
 
 from portable_nn.backends.program.run import Compiled, Scanned
 from portable_nn.backends.program.source import Products
-from portable_nn.backends.program.structure import mapped
 
-__all__ = ["Compiled", "Products", "Scanned", "mapped"]
+__all__ = ["Compiled", "Products", "Scanned"]

@@ -7,6 +7,7 @@ nothing else.
 from __future__ import annotations
 
 import functools
+import threading
 import time
 import warnings
 from collections import OrderedDict
@@ -19,7 +20,8 @@ from portable_nn.backends.program.kernels import installed, is_kept, loop_from
 from portable_nn.backends.program.loops import Seen, can_be_in_a_loop, loop_for
 from portable_nn.backends.program.plan import Instruction, Plan, is_elementwise, make_plan
 from portable_nn.backends.program.source import Bind, Loops, Products, Run, write
-from portable_nn.backends.program.structure import (
+from portable_nn.backends.program.trace import Graph, Traced, UntraceableError, trace
+from portable_nn.backends.structure import (
     Skeleton,
     is_plain,
     item,
@@ -29,7 +31,6 @@ from portable_nn.backends.program.structure import (
     signature,
     take_apart,
 )
-from portable_nn.backends.program.trace import Graph, Traced, UntraceableError, trace
 
 Step = Callable[..., Any]
 KEPT = 64  # programs of one step, each for arrays of certain shapes and dtypes
@@ -66,6 +67,8 @@ class Program:
             return results
 
         self.graph: Graph = trace(function, leaves)
+        if trace(function, leaves).record != self.graph.record:
+            raise UntraceableError("it does not do the same each time, as where it draws numbers")
         self.places, self.each, self.products = places, each, products
         self.seconds = 0.0
         plan = make_plan(self.graph, is_elementwise, places)
@@ -137,6 +140,7 @@ class Compiled:
     def __init__(self, step: Step, products: Products | None = None) -> None:
         self.step, self.products = step, products
         self.programs: OrderedDict[Hashable, Program | str] = OrderedDict()
+        self.lock = threading.RLock()
 
     def __call__(self, *arguments: Any) -> Any:
         leaves: list[Any] = []
@@ -161,25 +165,27 @@ class Compiled:
         """
         if not all(is_plain(x) for x in leaves):
             return None
+        key = signature(skeleton, leaves)
         try:
-            key = signature(skeleton, leaves)
-            found = self.programs.get(key)
-        except TypeError:  # something that cannot be hashed
+            hash(key)
+        except TypeError:  # something in it that cannot be hashed
             return None
-        if found is None and seldom:
-            self.programs[key] = "once"
-        elif found is None or found == "once":
-            try:
-                program = Program(self.step, skeleton, leaves, places, each, self.products)
-                is_small = not each and program.memory < SMALL
-                self.programs[key] = AS_IT_STANDS if is_small else program
-            except UntraceableError:
-                self.programs[key] = AS_IT_STANDS
-        self.programs.move_to_end(key)
-        if len(self.programs) > KEPT:
-            self.programs.popitem(last=False)
-        now = self.programs[key]
-        return now if isinstance(now, Program) else None
+        with self.lock:
+            found = self.programs.get(key)
+            if found is None and seldom:
+                found = "once"
+            elif found is None or found == "once":
+                try:
+                    found = Program(self.step, skeleton, leaves, places, each, self.products)
+                    if not each and found.memory < SMALL:
+                        found = AS_IT_STANDS
+                except UntraceableError:
+                    found = AS_IT_STANDS
+            self.programs[key] = found
+            self.programs.move_to_end(key)
+            if len(self.programs) > KEPT:
+                self.programs.popitem(last=False)
+        return found if isinstance(found, Program) else None
 
 
 class Scanned:

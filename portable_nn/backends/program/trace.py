@@ -257,11 +257,15 @@ def call(detail: tuple[Any, Any, Any], arrays: Sequence[Any]) -> Any:
 
 @dataclass
 class Graph:
-    """The operations that the outputs need, in the order they were met."""
+    """The operations that the outputs need, in the order they were met.
+
+    `record` is all that was done, numbers and arrays that the function brought along included.
+    """
 
     nodes: list[Node]
     inputs: list[Node]
     outputs: list[Node]
+    record: list[Hashable]
 
 
 def trace(function: Callable[..., Sequence[Any]], arrays: Sequence[Values]) -> Graph:
@@ -282,4 +286,6 @@ def trace(function: Callable[..., Sequence[Any]], arrays: Sequence[Values]) -> G
         if node in needed:
             needed.update(node.inputs)
     inputs = [t.node for t in traced]
-    return Graph([n for n in tape.nodes if n in needed or n.kind == "input"], inputs, outputs)
+    constants = [n.detail.tobytes() for n in tape.nodes if n.kind == "constant"]
+    nodes = [n for n in tape.nodes if n in needed or n.kind == "input"]
+    return Graph(nodes, inputs, outputs, [*tape.known, *constants])

@@ -18,7 +18,7 @@ def take_apart(x: Any, leaves: list[Any]) -> Skeleton:
     if hasattr(x, "shape") and hasattr(x, "dtype"):
         leaves.append(x)
         return ARRAY
-    return ("as it is", x)
+    return ("as it is", type(x), x)
 
 
 def put_together(skeleton: Skeleton, leaves: Iterator[Any]) -> Any:
@@ -27,7 +27,7 @@ def put_together(skeleton: Skeleton, leaves: Iterator[Any]) -> Any:
         return next(leaves)
     first, *rest = skeleton
     if first == "as it is":
-        return rest[0]
+        return rest[-1]
     parts = (put_together(part, leaves) for part in rest)
     return list(parts) if first else tuple(parts)
 
