@@ -182,7 +182,7 @@ def is_plainly_right(estimator: Any, X: Any) -> bool:
         and X.dtype in HOST_CHECKS["dtype"]
         and X.ndim == 2
         and X.shape[0] > 0
-        and X.shape[1] == estimator.n_features_in_
+        and X.shape[1] == getattr(estimator, "n_features_in_", None)
         and not hasattr(estimator, "feature_names_in_")
     )
     if not is_usual:
