@@ -1,18 +1,32 @@
-"""The steps of training: pure functions of arrays, each handed once to the backend's `compile`."""
+"""The steps of training: pure functions of arrays, each handed once to the backend's `compile`.
+
+A step says by its attribute `steady` that it does the same at any time: all of its functions are ours.
+One of somebody else's may read what changes between epochs: a backend that keeps steps looks again.
+"""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from portable_nn.backends import Backend
 from portable_nn.batch import batch_cost, batch_gradients
-from portable_nn.equations import Activation, Array, Namespace, Parameters, forward
+from portable_nn.equations import Activation, Array, Loss, Namespace, Parameters, forward
 from portable_nn.network import Network
 from portable_nn.optimizers import Optimizer, apply, clipped
 
 Carry = tuple[Any, ...]
+
+
+def are_ours(g: Sequence[Activation], loss: Loss | None = None, optimizer: Any = None) -> bool:
+    """Whether all functions of the activations, the loss and the optimizer are those of this package."""
+    functions = [f for each in g for f in (each.g, each.g_prime, each.delta)]
+    if loss is not None:
+        functions += [loss.value, loss.derivative, loss.value_from_Z]
+    functions.append(type(optimizer).rule if optimizer is not None else None)
+    mine = __name__.partition(".")[0] + "."
+    return all(f is None or str(getattr(f, "__module__", "")).startswith(mine) for f in functions)
 
 
 @functools.lru_cache(maxsize=64)
@@ -37,6 +51,7 @@ def training_steps(
         params, slots = apply(xp, optimizer.rule, params, grads, slots, coefficients)
         return params, slots, total + J * X.shape[-2]  # total is the wider of the two
 
+    step.steady = are_ours(net.g, net.loss, optimizer)  # type: ignore[attr-defined]
     return backend.scan(step)
 
 
@@ -56,6 +71,7 @@ def evaluation_step(backend: Backend, net: Network) -> Callable[..., Any]:
         J = batch_cost(xp, net.g, net.loss, params, X, Y, 0.0, weight, mean_weight)
         return total + J * X.shape[-2]
 
+    evaluate.steady = are_ours(net.g, net.loss)  # type: ignore[attr-defined]
     return backend.compile(evaluate)
 
 
@@ -72,6 +88,7 @@ def summary(backend: Backend) -> Callable[..., Any]:
                 finite = finite & xp.all(xp.isfinite(theta), axis=(-2, -1))
         return xp.stack([*means, xp.astype(finite, means[0].dtype)])
 
+    summarize.steady = True  # type: ignore[attr-defined]
     return backend.compile(summarize)
 
 
@@ -83,6 +100,7 @@ def gradient_step(backend: Backend, net: Network, l2: float) -> Callable[..., An
     def gradient(params: Parameters, X: Array, Y: Array, weight: Array | None) -> tuple[Any, ...]:
         return batch_gradients(xp, net.g, net.loss, params, X, Y, l2, weight)
 
+    gradient.steady = are_ours(net.g, net.loss)  # type: ignore[attr-defined]
     return backend.compile(gradient)
 
 
@@ -95,4 +113,5 @@ def prediction_step(backend: Backend, g: tuple[Activation, ...], every: bool) ->
         _, A = forward(xp, params, X.mT, g)
         return [columns.mT for columns in A[1:]] if every else A[-1].mT
 
+    predict.steady = are_ours(g)  # type: ignore[attr-defined]
     return backend.compile(predict)

@@ -148,7 +148,7 @@ def fit(
         clip_norm,
         draw_masks,
         held_out,
-        owns_state=is_fresh,
+        owns_state=is_fresh and not hooks,
         states_are_kept=bool(hooks),
     )
     with progress_bar(progress, state) as bar:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 import tracemalloc
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -207,6 +209,145 @@ def test_a_value_asked_for_cannot_be_traced():
             trace(lambda x, f=function: [f(x)], [np.ones((3, 3))])
 
 
+def test_a_look_at_values_counts_also_where_its_error_is_caught(as_it_stands, random):
+    def scaled(xp, Z):
+        try:
+            largest = float(xp.max(xp.abs(Z)))
+        except TypeError:
+            largest = 1.0
+        return Z / (1 + largest)
+
+    own = pnn.Activation("own", scaled, lambda xp, Z: xp.ones_like(Z))
+    assert_same_with(own, as_it_stands, random)
+
+
+def assert_same_with(own, as_it_stands, random, **options):
+    """The same training with an activation of one's own, by program and as it stands."""
+    net = pnn.Network((5, 40, 2), (own, "identity"), "squared_error")
+    X, Y = data(random, 640, 5, 2, "float32")
+    given = (net, net.initialize(), X, Y, pnn.SGD(0.05), 3, 16)
+    assert_same(pnn.fit(*given, **options), as_it_stands(*given, **options))
+
+
+@pytest.mark.parametrize(
+    "g",
+    [
+        lambda xp, Z: xp.clip(Z, -1.0, 1.0),  # array_api_compat hands NumPy an output for it
+        lambda xp, Z: np.concatenate([Z[:20, :], Z[20:, :]], out=np.zeros(Z.shape, Z.dtype)),
+        lambda xp, Z: (0.3 > 0) * Z,  # noqa: PLR0133  (a Python bool in the formula)
+        lambda xp, Z: xp.where(Z > 0, Z, xp.zeros_like(Z)),
+        lambda xp, Z: 0.3 * xp.astype((Z > 0) + (Z < 1), Z.dtype),  # of bools: or
+        lambda xp, Z: xp.matrix_transpose(xp.matrix_transpose(Z) * 0.5),
+        lambda xp, Z: xp.maximum(Z, -Z) * xp.asarray([0.5], dtype=Z.dtype),
+        lambda xp, Z: Z[::-1, :],
+    ],
+    ids=["clip", "out", "bool", "where", "bools", "transpose", "constant", "reversed"],
+)
+def test_what_one_writes_oneself_gives_the_same_bits(g, way, as_it_stands, random):
+    own = pnn.Activation("own", g, lambda xp, Z: xp.ones_like(Z))
+    assert_same_with(own, as_it_stands, random)
+
+
+def test_zeros_have_the_sign_that_numpy_gives_them(way, random):
+    def step(xp, carry, fixed, one):
+        (z,) = carry
+        return (xp.maximum(-z + 0.0 * one[0], z) * 1.0 + xp.minimum(z, -z) * 0.0,)
+
+    z = np.array([0.0, -0.0, 1.0, -1.0], "float32")
+    expected = (z,)
+    for _ in range(9):
+        expected = step(np, expected, (), np.ones(1, "float32"))
+    found = Scanned(step, np)((z,), (), np.ones((9, 1), "float32"), (False,))
+    np.testing.assert_array_equal(np.signbit(found[0]), np.signbit(expected[0]))
+
+
+def test_drawn_numbers_are_drawn_at_each_step(random):
+    drawn = []
+
+    def noisy(xp, Z):
+        drawn.append(random.normal())
+        return Z + drawn[-1]
+
+    own = pnn.Activation("own", noisy, lambda xp, Z: xp.ones_like(Z))
+    net = pnn.Network((5, 4, 2), (own, "identity"), "squared_error")
+    X, Y = data(random, 160, 5, 2, "float64")
+    drawn.clear()
+    pnn.fit(net, net.initialize(dtype="float64"), X, Y, epochs=2, batch_size=8)
+    assert len(drawn) >= 2 * 20
+
+
+@pytest.mark.parametrize("in_place", [False, True])
+def test_what_a_function_of_ones_own_reads_may_change_between_epochs(in_place, as_it_stands, random):
+    factor = np.ones(1, "float32")
+
+    def scaled(xp, Z):
+        return Z * factor if in_place else Z * float(factor[0])
+
+    class Anneal:
+        def on_epoch_end(self, state):
+            factor[0] = 0.5**state.epoch
+
+    own = pnn.Activation("own", scaled, lambda xp, Z: xp.ones_like(Z))
+    net = pnn.Network((5, 4, 2), (own, "identity"), "squared_error")
+    X, Y = data(random, 160, 5, 2, "float32")
+    given = (net, net.initialize(), X, Y, pnn.SGD(0.05), 4, 16)
+    found = pnn.fit(*given, callbacks=[Anneal()], validation=(X, Y))
+    factor[0] = 1.0
+    assert_same(found, as_it_stands(*given, callbacks=[Anneal()], validation=(X, Y)))
+
+
+# ---- optimizers of one's own ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Own(pnn.Optimizer):
+    """What it does with its two arrays: shift, swap, keep, or keep one of them twice."""
+
+    way: str = "shift"
+
+    @property
+    def slots(self):
+        return 2
+
+    def rule(self, xp, theta, g, a, b, alpha):
+        moved = theta - alpha * (g + 0.5 * a + 0.25 * b)
+        m = 0.9 * a + g
+        return {
+            "shift": (moved, g, a),
+            "swap": (moved, b + 0.0, a),
+            "turn": (moved, b, a),
+            "keep": (moved, a, b),
+            "twice": (theta - alpha * (m - 0.5 * b), m, m),
+        }[self.way]
+
+
+@pytest.mark.parametrize("kind", ["shift", "swap", "turn", "keep", "twice"])
+@pytest.mark.parametrize("batch_size", [8, 30])
+def test_a_rule_may_do_what_it_likes_with_its_arrays(kind, batch_size, monkeypatch, random):
+    net = pnn.Network((3, 4, 2), ("tanh", "identity"), "squared_error")
+    X, Y = data(random, 64, 3, 2, "float64")
+    start = net.initialize(dtype="float64")
+    given = (net, start, X, Y, Own(0.05, way=kind), 5, batch_size)
+    found = pnn.fit(*given)
+    with monkeypatch.context() as patch:
+        patch.setattr(Compiled, "program", lambda *_, **__: None)
+        expected = pnn.fit(*given)
+    assert_same(found, expected)
+
+
+@dataclass(frozen=True)
+class Widening(pnn.Optimizer):
+    def rule(self, xp, theta, g, alpha):
+        return (theta - np.float64(0.1) * g,)
+
+
+def test_a_rule_that_changes_the_dtype_is_run_as_it_stands(as_it_stands, random):
+    net = pnn.Network((3, 4, 2), ("tanh", "identity"), "squared_error")
+    X, Y = data(random, 64, 3, 2, "float32")
+    given = (net, net.initialize(), X, Y, Widening(), 2, 8)
+    assert_same(pnn.fit(*given), as_it_stands(*given))
+
+
 # ---- the plan ------------------------------------------------------------------------------------
 
 
@@ -257,6 +398,9 @@ def test_an_output_takes_the_place_of_an_input_only_where_nobody_needs_the_old_v
 class Keeper:
     def __init__(self):
         self.kept, self.copies = [], []
+
+    def on_train_begin(self, state):
+        self.on_epoch_end(state)
 
     def on_epoch_end(self, state):
         arrays = [a for layer in state.params for a in layer]
@@ -335,6 +479,27 @@ def test_a_small_job_waits_for_no_compiler():
 
 
 LOOP = "def loop(p0):\n    for i in range(p0.shape[0]):\n        p0[i] = p0[i] + float32(1)\n"
+
+
+@pytest.mark.skipif(not NUMBA, reason="no numba here")
+def test_threads_may_ask_for_loops_at_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(kernels, "folder", lambda: tmp_path)
+    sources = [LOOP.replace("(1)", f"({k})") for k in range(12)]
+    failed = []
+
+    def ask():
+        try:
+            for source in sources:
+                kernels.loop_from(source)
+        except Exception as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failed
 
 
 @pytest.mark.skipif(not NUMBA, reason="no numba here")

@@ -532,3 +532,40 @@ def test_what_is_no_network_and_a_stack_with_early_stopping_are_refused(case):
 def test_a_rule_of_early_stopping_that_cannot_be_is_refused(options):
     with pytest.raises((TypeError, ValueError), match="accepted"):
         pnn.EarlyStopping(**options)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_an_optimizer_keeps_its_state_whatever_the_parameters_lie_like(turned, backend, random):
+    net = pnn.Network((3, 4, 2), ("tanh", "identity"), "squared_error")
+    xp = backend.xp
+    X, Y = (backend.asarray(random.normal(size=(64, n))) for n in (3, 2))
+    params = net.initialize(dtype="float64", backend=backend)
+    if turned:
+        params = [(xp.matrix_transpose(xp.asarray(W.mT, copy=True)), b) for W, b in params]
+    _, history = pnn.fit(net, params, X, Y, pnn.SGD(0.05, momentum=0.9), epochs=3, batch_size=8)
+    for layer in history.optimizer_state.slots:
+        for (velocity,) in layer:
+            assert np.abs(backend.to_numpy(velocity)).max() > 0
+
+
+def test_what_a_callback_keeps_of_the_training_does_not_change_later(backend, random):
+    net = pnn.Network((3, 4, 2), ("tanh", "identity"), "squared_error")
+    X, Y = (backend.asarray(random.normal(size=(70, n))) for n in (3, 2))
+
+    class Keeper(pnn.Callback):
+        kept, copies = [], []
+
+        def on_train_begin(self, state):
+            self.on_epoch_end(state)
+
+        def on_epoch_end(self, state):
+            arrays = [a for layer in state.params for a in layer]
+            arrays += [a for layer in state.optimizer_state.slots for s in layer for a in s]
+            self.kept.append(arrays)
+            self.copies.append([np.array(backend.to_numpy(a)) for a in arrays])
+
+    params = net.initialize(dtype="float64", backend=backend)
+    pnn.fit(net, params, X, Y, epochs=4, batch_size=8, callbacks=[Keeper()])
+    for arrays, copies in zip(Keeper.kept, Keeper.copies, strict=True):
+        for array, copy in zip(arrays, copies, strict=True):
+            np.testing.assert_array_equal(backend.to_numpy(array), copy)

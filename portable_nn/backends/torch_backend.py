@@ -97,8 +97,9 @@ class TorchBackend(Backend):
         def run(carry: Any, fixed: Any, each: Any, owned: Sequence[bool]) -> Any:
             # a tensor on the CPU lies in the host's memory: NumPy's program runs there, but for products
             with torch.no_grad():
+                taken: set[int] = set()
                 mine = tuple(
-                    part if is_owned else mapped(copied, part)
+                    mapped(functools.partial(own, owned=is_owned, taken=taken), part)
                     for part, is_owned in zip(carry, owned, strict=True)
                 )
                 state, data, those = (mapped(shared, x) for x in (mine, fixed, each))
@@ -116,11 +117,14 @@ class TorchBackend(Backend):
             getattr(torch, self.device.type).synchronize(*where)
 
 
-def copied(x: Any) -> Any:
-    """A copy of a tensor, its elements in one row."""
+def own(x: Any, owned: bool, taken: set[int]) -> Any:
+    """`x`, or a copy, that may be written over, its elements in one row; `taken`: where others lie."""
     import torch  # noqa: PLC0415
 
-    return torch.empty(x.shape, dtype=x.dtype, device=x.device).copy_(x)
+    if not (owned and x.is_contiguous() and x.data_ptr() not in taken and not x.requires_grad):
+        x = torch.empty(x.shape, dtype=x.dtype, device=x.device).copy_(x)
+    taken.add(x.data_ptr())
+    return x
 
 
 def shared(x: Any) -> np.ndarray[Any, Any]:

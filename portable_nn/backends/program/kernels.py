@@ -8,15 +8,20 @@ import importlib.util
 import os
 import sys
 import tempfile
+import threading
 from pathlib import Path
 from typing import Any
 
 HEAD = "from math import sqrt\n\nfrom numba import bool_, float32, float64, njit\n\n\n"
 DECORATOR = '@njit(cache=True, error_model="numpy", nogil=True)\n'
 
+_lock = threading.Lock()
+
 
 def installed() -> bool:
     """Whether numba is there; it is not imported to find out."""
+    if os.environ.get("NUMBA_DISABLE_JIT", "0") != "0":
+        return False
     if "numba" in sys.modules:
         return sys.modules["numba"] is not None
     return importlib.util.find_spec("numba") is not None
@@ -39,8 +44,14 @@ class Loop:
             self.known.add(key)
 
 
-@functools.lru_cache(maxsize=1024)
 def loop_from(source: str) -> Loop:
+    """The loop with this source: one object, also for threads that ask at once."""
+    with _lock:
+        return _loop_from(source)
+
+
+@functools.lru_cache(maxsize=1024)
+def _loop_from(source: str) -> Loop:
     return Loop(source)
 
 

@@ -28,8 +28,8 @@ EXPRESSIONS: dict[Any, str] = {
     np.square: "{0} * {0}",
     np.sqrt: "sqrt({0})",
     np.reciprocal: "{t}(1) / {0}",
-    np.maximum: "{0} if {0} >= {1} or {0} != {0} else {1}",
-    np.minimum: "{0} if {0} <= {1} or {0} != {0} else {1}",
+    np.maximum: "{0} if {0} > {1} or {0} != {0} else {1}",  # of 0.0 and -0.0 the second, as NumPy
+    np.minimum: "{0} if {0} < {1} or {0} != {0} else {1}",
     np.greater: "{0} > {1}",
     np.greater_equal: "{0} >= {1}",
     np.less: "{0} < {1}",
@@ -50,10 +50,20 @@ def can_be_in_a_loop(node: Node) -> bool:
     """Whether a loop can do this operation as NumPy does it."""
     if node.kind != "elementwise" or node.detail not in EXPRESSIONS:
         return False
-    if node.detail in (np.logical_and, np.logical_or, np.logical_not):
-        return all(s.dtype == bool for s in node.inputs)
-    of_type = all(a.dtype.name in TYPES for a in (node, *node.inputs))
-    return of_type and all(math.isfinite(s) for s in node.sources if not isinstance(s, Node))
+    if not all(a.dtype.name in TYPES for a in (node, *node.inputs)):
+        return False
+    numbers = [s for s in node.sources if not isinstance(s, Node)]
+    if any(isinstance(x, bool) or not math.isfinite(x) for x in numbers):
+        return False
+    if node.detail == "astype":
+        return True
+    if node.detail == "where":
+        condition, *both = node.sources
+        return isinstance(condition, Node) and all(
+            s.dtype == node.dtype for s in both if isinstance(s, Node)
+        )
+    wanted = "b" if node.detail in (np.logical_and, np.logical_or, np.logical_not) else "f"
+    return all(s.dtype.kind == wanted for s in node.inputs)  # for a sum of bools has its own meaning
 
 
 def loop_for(one: Instruction, plan: Plan) -> tuple[str, list[Seen]] | None:

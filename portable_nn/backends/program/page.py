@@ -67,7 +67,7 @@ class Page:
         return f"d_{dtype.name}"
 
     def seen_as(self, node: Node, shape: tuple[int, ...]) -> str:
-        """The array of `node` seen in another shape."""
+        """The array of `node`, whose elements lie in one row, seen in another shape."""
         name = self.array(node)
         if shape == node.shape:
             return name
@@ -96,6 +96,9 @@ def number_dtype(node: Node, at: int) -> np.dtype[Any]:
     """The dtype in which the Python number that is source `at` of `node` enters the operation."""
     if node.detail == "where":
         return node.dtype
-    kinds = [s.dtype if isinstance(s, Node) else type(s) for s in node.sources]
+    kinds = [
+        s.dtype if isinstance(s, Node) else np.dtype(bool) if isinstance(s, bool) else type(s)
+        for s in node.sources
+    ]
     found: np.dtype[Any] = node.detail.resolve_dtypes((*kinds, None))[at]
     return found

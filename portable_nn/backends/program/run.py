@@ -20,7 +20,7 @@ from portable_nn.backends.program.kernels import installed, is_kept, loop_from
 from portable_nn.backends.program.loops import Seen, can_be_in_a_loop, loop_for
 from portable_nn.backends.program.plan import Instruction, Plan, is_elementwise, make_plan
 from portable_nn.backends.program.source import Bind, Loops, Products, Run, write
-from portable_nn.backends.program.trace import Graph, Traced, UntraceableError, trace
+from portable_nn.backends.program.trace import Graph, Traced, UntraceableError, stand_in, trace
 from portable_nn.backends.structure import (
     Skeleton,
     is_plain,
@@ -66,9 +66,12 @@ class Program:
             self.results = take_apart(found, results)
             return results
 
-        self.graph: Graph = trace(function, leaves)
-        if trace(function, leaves).record != self.graph.record:
+        self.function, self.given = function, [stand_in(x.shape, x.dtype) for x in leaves]
+        self.graph: Graph = trace(function, self.given)
+        if self.is_outdated():
             raise UntraceableError("it does not do the same each time, as where it draws numbers")
+        if places and (self.results != skeleton[1] or not keeps_its_form(self.graph)):
+            raise UntraceableError("the carry changes its form from step to step")
         self.places, self.each, self.products = places, each, products
         self.seconds = 0.0
         plan = make_plan(self.graph, is_elementwise, places)
@@ -76,6 +79,13 @@ class Program:
         self.plain = self.bind(plan, {})
         self.fast: Bind | None = None
         self.may_be_fast = installed()
+
+    def is_outdated(self) -> bool:
+        """Whether the step does something else by now, as where it reads what has changed meanwhile."""
+        try:
+            return trace(self.function, self.given).record != self.graph.record
+        except UntraceableError:
+            return True
 
     def bind(self, plan: Plan, loops: Loops) -> Bind:
         """The function that takes the inputs and gives ``run(start, stop)`` and the outputs."""
@@ -141,6 +151,7 @@ class Compiled:
         self.step, self.products = step, products
         self.programs: OrderedDict[Hashable, Program | str] = OrderedDict()
         self.lock = threading.RLock()
+        self.is_steady = is_steady(step)
 
     def __call__(self, *arguments: Any) -> Any:
         leaves: list[Any] = []
@@ -172,6 +183,8 @@ class Compiled:
             return None
         with self.lock:
             found = self.programs.get(key)
+            if isinstance(found, Program) and not self.is_steady and found.is_outdated():
+                found = None
             if found is None and seldom:
                 found = "once"
             elif found is None or found == "once":
@@ -179,7 +192,9 @@ class Compiled:
                     found = Program(self.step, skeleton, leaves, places, each, self.products)
                     if not each and found.memory < SMALL:
                         found = AS_IT_STANDS
-                except UntraceableError:
+                except (
+                    Exception
+                ):  # whatever it is: the step as it stands is right, and tells what is not
                     found = AS_IT_STANDS
             self.programs[key] = found
             self.programs.move_to_end(key)
@@ -196,8 +211,9 @@ class Scanned:
         self.compiled = Compiled(self.step, products)
 
     def __call__(self, carry: Any, fixed: Any, each: Any, owned: Sequence[bool]) -> Any:
+        taken: set[int] = set()
         carry = tuple(
-            mapped(functools.partial(own, owned=is_owned), part)
+            mapped(functools.partial(own, owned=is_owned, taken=taken), part)
             for part, is_owned in zip(carry, owned, strict=True)
         )
         if self.in_place(carry, fixed, each):
@@ -226,15 +242,29 @@ class Scanned:
             each=range(first, len(leaves)),
             seldom=steps <= FEW and not always,
         )
-        if program is None or program.results != form:
+        if program is None:
             return False
         with np.errstate(all="ignore"):
             program.many([*state, *rest, *stacked], steps)
         return True
 
 
-def own(x: Any, owned: bool) -> Any:
-    """`x`, or a copy of it, that may be written over."""
-    if not is_plain(x) or (owned and isinstance(x, np.ndarray) and x.flags.carray):
+def is_steady(step: Any) -> bool:
+    """Whether the step says of itself, by ``step.steady``, that it does the same at any time."""
+    return bool(getattr(step.func if isinstance(step, functools.partial) else step, "steady", False))
+
+
+def own(x: Any, owned: bool, taken: set[int]) -> Any:
+    """`x`, or a copy of it, that may be written over; `taken`: where those before it lie."""
+    if not is_plain(x):
         return x
-    return np.array(x, order="C")
+    if not (owned and isinstance(x, np.ndarray) and x.flags.carray and x.ctypes.data not in taken):
+        x = np.array(x, order="C")
+    taken.add(x.ctypes.data)
+    return x
+
+
+def keeps_its_form(graph: Graph) -> bool:
+    """Whether each output can take the place of the input of its number."""
+    pairs = zip(graph.outputs, graph.inputs, strict=False)
+    return all((out.shape, out.dtype) == (into.shape, into.dtype) for out, into in pairs)

@@ -15,7 +15,7 @@ from portable_nn.backends.program.blocks import write_group
 from portable_nn.backends.program.kernels import Loop
 from portable_nn.backends.program.loops import Seen
 from portable_nn.backends.program.page import Page
-from portable_nn.backends.program.plan import Instruction, Plan
+from portable_nn.backends.program.plan import Instruction, Plan, base
 from portable_nn.backends.program.trace import Graph, Node, call
 
 Run = Callable[[int, int], None]
@@ -49,9 +49,14 @@ def write(
             write_group(writer, one)
         else:
             writer.instruction(one.nodes[0])
+    last = []
     for out, into in plan.left_over.items():
-        target, result = graph.inputs[into], graph.outputs[out]
-        writer.steps.append(f"copyto({writer.array(target)}, {writer.array(result)})")
+        target, result = writer.array(graph.inputs[into]), writer.array(graph.outputs[out])
+        if base(graph.outputs[out]).kind == "input":  # another of these may write over it
+            writer.steps.append(f"kept{out} = {result}.copy()")
+            result = f"kept{out}"
+        last.append(f"copyto({target}, {result})")
+    writer.steps += last
     given = (f"{'e' if n.detail in each else 'i'}{n.detail}" for n in graph.inputs)
     results = "".join(f"{writer.array(node)}, " for node in graph.outputs)
     lines = [

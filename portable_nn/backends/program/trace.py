@@ -11,13 +11,14 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
 Values = np.ndarray[Any, Any]
 REDUCTIONS = {np.sum: np.add, np.max: np.maximum, np.min: np.minimum, np.all: np.logical_and}
+VIEWS = (np.transpose, np.matrix_transpose, np.permute_dims, np.swapaxes, np.moveaxis, np.expand_dims)
 POWERS = {2: np.square, 1: np.positive, 0.5: np.sqrt, -1: np.reciprocal}  # as ``x ** p`` is carried out
 
 
@@ -61,6 +62,11 @@ class Tape:
 
     nodes: list[Node] = field(default_factory=list)
     known: dict[Hashable, tuple[Node, Values]] = field(default_factory=dict)
+    refused: str = ""  # why it cannot be told; kept, for the function may catch the error and go on
+
+    def refuse(self, why: str) -> NoReturn:
+        self.refused = why
+        raise UntraceableError(why)
 
     def write(
         self, kind: str, sources: Sequence[Any], detail: Any, key: Hashable, compute: Callable[[], Any]
@@ -93,7 +99,7 @@ class Tape:
             return x
         if isinstance(x, (np.ndarray, np.generic)) and x.dtype.kind in "biuf":
             return self.add("constant", np.array(x), np.asarray(x)).node
-        raise UntraceableError(f"an operand of type {type(x).__name__}")
+        self.refuse(f"an operand of type {type(x).__name__}")
 
 
 def stand_in(shape: tuple[int, ...], dtype: Any) -> Values:
@@ -145,7 +151,7 @@ class Traced(NDArrayOperatorsMixin):
     def __getitem__(self, key: Any) -> Traced:
         parts = key if isinstance(key, tuple) else (key,)
         if not all(p is None or p is Ellipsis or isinstance(p, (int, slice)) for p in parts):
-            raise UntraceableError("indices that are arrays")
+            self.tape.refuse("indices that are arrays")
         if Ellipsis not in parts:  # a view in any case: an element too is an array of no axis
             parts = (*parts, Ellipsis)
         return self._view(operator.itemgetter(parts), repr(parts))
@@ -168,18 +174,18 @@ class Traced(NDArrayOperatorsMixin):
         return (self[i] for i in range(len(self)))
 
     def _unknown(self, *_: Any, **__: Any) -> Any:
-        raise UntraceableError("the values are asked for")
+        self.tape.refuse("the values are asked for")
 
     __bool__ = __float__ = __int__ = __index__ = __array__ = __complex__ = _unknown
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
         if method != "__call__" or options or ufunc.nout != 1:
-            raise UntraceableError(f"{ufunc.__name__}.{method} with {sorted(options)}")
+            self.tape.refuse(f"{ufunc.__name__}.{method} with {sorted(options)}")
         nodes, values = [self.tape.node_of(x) for x in inputs], [value_of(x) for x in inputs]
         if ufunc is np.matmul:
             return self.tape.write("matmul", nodes, None, None, lambda: product(*values))
         if ufunc.signature is not None:
-            raise UntraceableError(ufunc.__name__)
+            self.tape.refuse(ufunc.__name__)
         if ufunc is np.power and isinstance(nodes[1], (int, float)) and nodes[1] in POWERS:
             ufunc = POWERS[nodes[1]]
             del nodes[1], values[1]
@@ -220,6 +226,8 @@ class Traced(NDArrayOperatorsMixin):
         """Any other function of NumPy, as it is."""
         nodes: list[Node] = []
         values: list[Any] = []
+        if "out" in options:
+            self.tape.refuse(f"{function.__name__} with `out`")
 
         def holed(x: Any) -> Any:
             if isinstance(x, (list, tuple)):
@@ -232,13 +240,16 @@ class Traced(NDArrayOperatorsMixin):
 
         template = holed(arguments), {name: holed(x) for name, x in options.items()}
         detail = (function, *template)
-        key = (f"{function.__module__}.{function.__qualname__}", repr(template))
+        key = (function, repr(template))
 
         def compute() -> Values:
             result = call(detail, values)
             if not isinstance(result, (np.ndarray, np.generic)):
-                raise UntraceableError(f"{function.__name__}, which gives a {type(result).__name__}")
+                self.tape.refuse(f"{function.__name__}, which gives a {type(result).__name__}")
             return np.asarray(result)
+
+        if function in VIEWS and len(nodes) == 1:
+            return self.tape.write("view", nodes, lambda x: call(detail, (x,)), key, compute)
 
         return self.tape.write("call", nodes, detail, key, compute)
 
@@ -276,7 +287,10 @@ def trace(function: Callable[..., Sequence[Any]], arrays: Sequence[Values]) -> G
     tape = Tape()
     traced = [tape.add("input", i, np.asarray(array)) for i, array in enumerate(arrays)]
     outputs = []
-    for result in function(*traced):
+    results = function(*traced)
+    if tape.refused:
+        raise UntraceableError(tape.refused)
+    for result in results:
         node = tape.node_of(result)
         if not isinstance(node, Node):
             node = tape.add("constant", np.asarray(result), np.asarray(result)).node
