@@ -193,7 +193,10 @@ class Backend:
         return self.xp.all(self.xp.isfinite(x))
 
     def compile(self, step: Callable[..., Any]) -> Callable[..., Any]:
-        """The whole training step, as fast as this library can make it; here: as it is."""
+        """The step as fast as this library can make it; here: as it is.
+
+        A step that does the same at any time may say so by an attribute: ``step.steady = True``.
+        """
         return step
 
     def scan(self, step: Callable[..., Any]) -> Callable[..., Any]:

@@ -65,13 +65,11 @@ class TorchBackend(Backend):
     def all_finite(self, x: Any) -> Any:
         import torch  # noqa: PLC0415
 
-        x = x.detach()
-        total = (
-            x.sum()
-        )  # as a rule it is finite, and makes no array; but on a GPU to ask would be to wait
-        if self.device.type == "cpu" and math.isfinite(float(total)):
-            return torch.isfinite(total)
-        return super().all_finite(x)
+        if self.device.type == "cpu":  # as a rule the sum is finite; on a GPU to ask would be to wait
+            total = x.detach().sum()
+            if math.isfinite(float(total)):
+                return torch.isfinite(total)
+        return super().all_finite(x.detach())
 
     def compile(self, step: Callable[..., Any]) -> Callable[..., Any]:
         import torch  # noqa: PLC0415

@@ -27,7 +27,8 @@ class Activation:
         How it is shown.
     g, g_prime : callable
         ``g(xp, Z)`` and ``g_prime(xp, Z)``: an array (..., n_l, B) in, one of that shape and dtype out,
-        written with the functions of the namespace `xp` alone.
+        written with the functions of the namespace `xp` alone. What else they read is read anew in each
+        epoch, by JAX only when it compiles them.
     delta : callable, optional
         Only where g is not elementwise: ``delta(xp, Z, dA)`` is dL/dZ given dL/dA, through the
         Jacobian of g. `g_prime` is then None.

@@ -145,7 +145,11 @@ class Program:
 
 
 class Compiled:
-    """``compiled(*arguments)`` is ``step(*arguments)``; a step is pure, and written with `xp` alone."""
+    """``compiled(*arguments)`` is ``step(*arguments)``.
+
+    A step that does not say of itself that it is steady is run as it stands; for the many steps of
+    `Scanned` it is looked at again each time.
+    """
 
     def __init__(self, step: Step, products: Products | None = None) -> None:
         self.step, self.products = step, products
@@ -156,7 +160,7 @@ class Compiled:
     def __call__(self, *arguments: Any) -> Any:
         leaves: list[Any] = []
         skeleton = take_apart(arguments, leaves)
-        program = self.program(skeleton, leaves, {}, (), seldom=True)
+        program = self.program(skeleton, leaves, {}, (), seldom=True) if self.is_steady else None
         with np.errstate(all="ignore"):
             if program is None:
                 return self.step(*arguments)
@@ -192,9 +196,7 @@ class Compiled:
                     found = Program(self.step, skeleton, leaves, places, each, self.products)
                     if not each and found.memory < SMALL:
                         found = AS_IT_STANDS
-                except (
-                    Exception
-                ):  # whatever it is: the step as it stands is right, and tells what is not
+                except Exception:  # of whatever kind: as it stands it is right, or tells what is wrong
                     found = AS_IT_STANDS
             self.programs[key] = found
             self.programs.move_to_end(key)
