@@ -115,7 +115,8 @@ class Worker:
 
 def environment() -> dict[str, str]:
     """The user's own, without what would force OpenBLAS's kernels."""
-    forced = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
+    # the last: an installed package has its bytecode, and so must ours have it after the first import
+    forced = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "PYTHONDONTWRITEBYTECODE")
     return {name: value for name, value in os.environ.items() if name not in forced}
 
 

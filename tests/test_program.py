@@ -229,11 +229,18 @@ def assert_same_with(own, as_it_stands, random, **options):
     assert_same(pnn.fit(*given, **options), as_it_stands(*given, **options))
 
 
+def filled(xp, Z):
+    """Z, by way of an array that a function of NumPy fills."""
+    out = np.zeros(Z.shape, Z.dtype)
+    np.concatenate([Z[:20, :], Z[20:, :]], out=out)
+    return out
+
+
 @pytest.mark.parametrize(
     "g",
     [
         lambda xp, Z: xp.clip(Z, -1.0, 1.0),  # array_api_compat hands NumPy an output for it
-        lambda xp, Z: np.concatenate([Z[:20, :], Z[20:, :]], out=np.zeros(Z.shape, Z.dtype)),
+        filled,
         lambda xp, Z: (0.3 > 0) * Z,  # noqa: PLR0133  (a Python bool in the formula)
         lambda xp, Z: xp.where(Z > 0, Z, xp.zeros_like(Z)),
         lambda xp, Z: 0.3 * xp.astype((Z > 0) + (Z < 1), Z.dtype),  # of bools: or
@@ -246,6 +253,50 @@ def assert_same_with(own, as_it_stands, random, **options):
 def test_what_one_writes_oneself_gives_the_same_bits(g, way, as_it_stands, random):
     own = pnn.Activation("own", g, lambda xp, Z: xp.ones_like(Z))
     assert_same_with(own, as_it_stands, random)
+
+
+def old_values_are_read_after_the_new(xp, carry, fixed, one):
+    x, y = carry
+    new = x + one[0]
+    return new, y * new + x * 0.5  # x itself, when `new` may have taken its place
+
+
+def a_dead_array_is_read_after_another_is_ready(xp, carry, fixed, one):
+    x, y = carry
+    P = x @ y.mT
+    a = P + one[0]
+    b = a * P  # P again, when `a` may have taken its place
+    return xp.tanh((a @ b.mT) @ x), xp.tanh(y - (b @ a) @ y)
+
+
+@pytest.mark.parametrize(
+    "step", [old_values_are_read_after_the_new, a_dead_array_is_read_after_another_is_ready]
+)
+@pytest.mark.parametrize("rows", [4, 150])
+def test_nothing_is_written_over_before_it_is_read(step, rows, way, random):
+    carry = tuple(random.normal(size=(rows, 140)).astype("float32") for _ in range(2))
+    each = random.uniform(0, 0.1, size=(6, 1)).astype("float32")
+    expected = carry
+    for one in each:
+        expected = step(np, expected, (), one)
+    found = Scanned(step, np)(carry, (), each, (False, False))
+    for x, y in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(x, y)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_nan_and_infinity_pass_through_as_they_do_in_numpy(bad, way):
+    def step(xp, carry, fixed, one):
+        x, y = carry
+        return xp.maximum(x, y) * one[0], xp.minimum(x, xp.sqrt(xp.abs(y))) * one[0]
+
+    x, y = np.array([bad, 1, bad, -1, 0], "float32"), np.array([1, bad, bad, 0, -0.0], "float32")
+    expected, each = (x, y), np.ones((1, 1), "float32")
+    with np.errstate(all="ignore"):
+        for one in each:
+            expected = step(np, expected, (), one)
+    for found, wanted in zip(Scanned(step, np)((x, y), (), each, (False, False)), expected, strict=True):
+        np.testing.assert_array_equal(found, wanted)
 
 
 def test_zeros_have_the_sign_that_numpy_gives_them(way, random):

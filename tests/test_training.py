@@ -569,3 +569,23 @@ def test_what_a_callback_keeps_of_the_training_does_not_change_later(backend, ra
     for arrays, copies in zip(Keeper.kept, Keeper.copies, strict=True):
         for array, copy in zip(arrays, copies, strict=True):
             np.testing.assert_array_equal(backend.to_numpy(array), copy)
+
+
+def test_jax_compiles_for_few_numbers_of_steps_and_trains_the_same(monkeypatch, request, random):
+    jax_backend = pytest.importorskip("portable_nn.backends.jax_backend")
+    pytest.importorskip("jax", reason="jax is not installed")
+    if (request.config.getoption("--backend") or ["jax"]) != ["jax"]:
+        pytest.skip("on JAX alone: run with --backend jax")
+    known = set()
+    found = [jax_backend.lengths(steps, known, most=2) for steps in (7, 5, 7, 13, 1)]
+    assert found == [[7], [5], [7], [8, 4, 1], [1]]
+    net = pnn.Network((3, 4, 2), ("tanh", "identity"), "squared_error")
+    host = [random.normal(size=(70, n)) for n in (3, 2)]
+    expected, _ = pnn.fit(net, net.initialize(dtype="float64"), *host, epochs=3, batch_size=8)
+    monkeypatch.setattr(jax_backend, "lengths", lambda steps, known: [1] * (steps - 1) + [1])
+    jax = pnn.backends.get("jax")
+    params = net.initialize(dtype="float64", backend=jax)
+    trained, _ = pnn.fit(net, params, *map(jax.asarray, host), epochs=3, batch_size=8)
+    for layer, theirs in zip(trained, expected, strict=True):
+        for a, b in zip(layer, theirs, strict=True):
+            np.testing.assert_allclose(jax.to_numpy(a), b, rtol=1e-10, atol=1e-12)

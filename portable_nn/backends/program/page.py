@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from portable_nn.backends.program.plan import Plan, base
+from portable_nn.backends.program.plan import Plan
 from portable_nn.backends.program.trace import Node
 
 
@@ -81,15 +81,19 @@ def shaped(memory: Any, shape: tuple[int, ...], dtype: Any) -> Any:
 
 def in_one_row(node: Node) -> bool:
     """Whether the elements lie one after another, as far as that is known beforehand."""
-    root = base(node)
-    example: Any = np.empty(root.shape, root.dtype)  # its memory is never touched
-    views = []
-    while node is not root:
-        views.append(node.detail)
-        node = node.sources[0]
-    for view in reversed(views):
-        example = view(example)
-    return bool(example.flags.c_contiguous)
+    return bool(example(node).flags.c_contiguous)
+
+
+def in_rows_or_columns(node: Node) -> bool:
+    """Whether they do so row by row or column by column: both are products' own orders."""
+    return bool(example(node).flags.forc)
+
+
+def example(node: Node) -> Any:
+    """An array that lies as the one of `node` will; its memory is never touched."""
+    if node.kind != "view":
+        return np.empty(node.shape, node.dtype)
+    return node.detail(example(node.sources[0]))
 
 
 def number_dtype(node: Node, at: int) -> np.dtype[Any]:

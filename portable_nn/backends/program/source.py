@@ -14,7 +14,7 @@ import numpy as np
 from portable_nn.backends.program.blocks import write_group
 from portable_nn.backends.program.kernels import Loop
 from portable_nn.backends.program.loops import Seen
-from portable_nn.backends.program.page import Page
+from portable_nn.backends.program.page import Page, in_rows_or_columns
 from portable_nn.backends.program.plan import Instruction, Plan, base
 from portable_nn.backends.program.trace import Graph, Node, call
 
@@ -120,6 +120,7 @@ class Writer(Page):
         """A matrix product; numpy.dot, where it does the same, takes half the time to be called."""
         A, B = node.sources
         is_plain = len(A.shape) == len(B.shape) == 2 and min(*A.shape, *B.shape) > 1
+        is_plain = is_plain and in_rows_or_columns(A) and in_rows_or_columns(B)
         if not is_plain or A.dtype != B.dtype:
             return f"{self.name('product', np.matmul)}({given[0]}, {given[1]}, {out})"
         if self.products is None:
