@@ -541,7 +541,8 @@ def test_an_optimizer_keeps_its_state_whatever_the_parameters_lie_like(turned, b
     X, Y = (backend.asarray(random.normal(size=(64, n))) for n in (3, 2))
     params = net.initialize(dtype="float64", backend=backend)
     if turned:
-        params = [(xp.matrix_transpose(xp.asarray(W.mT, copy=True)), b) for W, b in params]
+        columns = [backend.asarray(np.array(backend.to_numpy(W).T, order="C")) for W, _ in params]
+        params = [(xp.matrix_transpose(W), b) for W, (_, b) in zip(columns, params, strict=True)]
     _, history = pnn.fit(net, params, X, Y, pnn.SGD(0.05, momentum=0.9), epochs=3, batch_size=8)
     for layer in history.optimizer_state.slots:
         for (velocity,) in layer:
