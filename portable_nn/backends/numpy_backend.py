@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -45,14 +44,3 @@ class NumpyBackend(Backend):
         from portable_nn.backends.program import Scanned  # noqa: PLC0415
 
         return Scanned(step, self.xp)
-
-
-def quiet(step: Callable[..., Any]) -> Callable[..., Any]:
-    """`step` without NumPy's floating-point warnings: training reports a non-finite cost itself."""
-
-    @functools.wraps(step)
-    def run(*arguments: Any) -> Any:
-        with np.errstate(all="ignore"):
-            return step(*arguments)
-
-    return run
