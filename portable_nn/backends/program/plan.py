@@ -41,6 +41,12 @@ class Instruction:
         return uses[-1] if uses else -1
 
 
+Readers = Mapping[Node, set[Instruction]]
+Before = Mapping[Instruction, set[Instruction]]
+Join = Callable[[Graph, list[Instruction]], list[Instruction]]
+Arrange = Callable[[list[Instruction], Before, Readers, set[Node]], list[Instruction]]
+
+
 @dataclass
 class Plan:
     """Instructions in order, and the buffer (of so many bytes) or the input each array lies in."""
@@ -68,14 +74,23 @@ def is_stored(node: Node) -> bool:
     return node.kind not in ("input", "constant", "view")
 
 
-def make_plan(graph: Graph, fusable: Fusable, places: Mapping[int, int]) -> Plan:
-    """A plan for the graph; output number i is to take the memory of input number ``places[i]``."""
+def make_plan(
+    graph: Graph,
+    fusable: Fusable,
+    places: Mapping[int, int],
+    join: Join | None = None,
+    arrange: Arrange | None = None,
+) -> Plan:
+    """A plan for the graph; output number i is to take the memory of input number ``places[i]``.
+
+    `join` may make fewer instructions of the groups; `arrange`, in the place of `in_order`, puts them in
+    order, and may make one of several that do not depend on one another.
+    """
     instructions = grouped(graph, fusable)
-    readers = defaultdict(set)
+    if join is not None:
+        instructions = join(graph, instructions)
+    readers = readers_of(instructions)
     maker = {node: one for one in instructions for node in one.nodes}
-    for one in instructions:
-        for source in one.sources:
-            readers[base(source)].add(one)
     before = {one: {maker[base(s)] for s in one.sources if base(s) in maker} for one in instructions}
     keep = {base(node) for node in graph.outputs}
     in_place_of: dict[Node, Node] = {}
@@ -93,9 +108,18 @@ def make_plan(graph: Graph, fusable: Fusable, places: Mapping[int, int]) -> Plan
             before[maker[node]] |= readers[target] - {maker[node]}
         else:
             left_over[out] = into
-    ordered = in_order(instructions, before, readers, keep)
-    buffers, buffer_of = placed(ordered, readers, keep, in_place_of)
+    ordered = (arrange or in_order)(instructions, before, readers, keep)
+    buffers, buffer_of = placed(ordered, readers_of(ordered), keep, in_place_of)
     return Plan(ordered, buffers, buffer_of, in_place_of, left_over)
+
+
+def readers_of(instructions: list[Instruction]) -> Readers:
+    """Which instructions read the memory of each node."""
+    readers = defaultdict(set)
+    for one in instructions:
+        for source in one.sources:
+            readers[base(source)].add(one)
+    return readers
 
 
 def grouped(graph: Graph, fusable: Fusable) -> list[Instruction]:
@@ -126,13 +150,16 @@ def grouped(graph: Graph, fusable: Fusable) -> list[Instruction]:
             theirs = {id(group_of.get(u)) for _, u in outside}
             if len(theirs) == 1 and all(may_join(n, u, fusable) for n, u in outside):
                 merge(mine, group_of[outside[0][1]], group_of)
+    return finished(graph, group_of)
+
+
+def finished(graph: Graph, group_of: Mapping[Node, Instruction]) -> list[Instruction]:
+    """The instructions, the nodes of each in their order, and what of them is needed elsewhere."""
     kept = {base(node) for node in graph.outputs}
     instructions = list(dict.fromkeys(group_of.values()))
-    used = defaultdict(set)
     for one in instructions:
         one.nodes.sort(key=lambda n: n.number)
-        for source in one.sources:
-            used[base(source)].add(one)
+    used = readers_of(instructions)
     for one in instructions:
         one.outputs = [n for n in one.nodes if n in kept or used[n]]
     return instructions
@@ -155,7 +182,7 @@ def can_take_place(
     target: Node,
     maker: Mapping[Node, Instruction],
     readers: set[Instruction],
-    before: Mapping[Instruction, set[Instruction]],
+    before: Before,
 ) -> bool:
     """Whether `node` can be written over the input `target`: no one needs the old values after it."""
     if node not in maker or not maker[node].is_group:
@@ -171,7 +198,7 @@ def can_take_place(
 
 
 def comes_before(
-    one: Instruction, others: set[Instruction], before: Mapping[Instruction, set[Instruction]]
+    one: Instruction, others: set[Instruction], before: Before
 ) -> bool:
     """Whether any of the `others` needs `one` to be done."""
     seen, stack = set(), list(others)
@@ -187,8 +214,8 @@ def comes_before(
 
 def in_order(
     instructions: list[Instruction],
-    before: Mapping[Instruction, set[Instruction]],
-    readers: Mapping[Node, set[Instruction]],
+    before: Before,
+    readers: Readers,
     keep: set[Node],
 ) -> list[Instruction]:
     """An order in which everything is there when it is needed, and what frees memory comes soon."""
@@ -230,7 +257,7 @@ def nbytes(node: Node) -> int:
 
 def placed(
     ordered: list[Instruction],
-    readers: Mapping[Node, set[Instruction]],
+    readers: Readers,
     keep: set[Node],
     in_place_of: Mapping[Node, Node],
 ) -> tuple[list[int], dict[Node, int]]:

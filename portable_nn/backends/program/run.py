@@ -11,7 +11,7 @@ import threading
 import time
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,8 +19,8 @@ import numpy as np
 from portable_nn.backends.program.kernels import installed, is_kept, loop_from
 from portable_nn.backends.program.loops import Seen, can_be_in_a_loop, loop_for
 from portable_nn.backends.program.plan import Instruction, Plan, is_elementwise, make_plan
+from portable_nn.backends.program.record import Record, Step, is_steady
 from portable_nn.backends.program.source import Bind, Loops, Products, Run, write
-from portable_nn.backends.program.trace import Graph, Traced, UntraceableError, stand_in, trace
 from portable_nn.backends.structure import (
     Skeleton,
     is_plain,
@@ -32,7 +32,6 @@ from portable_nn.backends.structure import (
     take_apart,
 )
 
-Step = Callable[..., Any]
 KEPT = 64  # programs of one step, each for arrays of certain shapes and dtypes
 PATIENCE = 0.5, 5.0  # seconds a program has run before it gets loops: those on disk, or compiled now
 STRIDE = 64  # steps between looks at the clock until then
@@ -41,12 +40,8 @@ SMALL = 2**16  # bytes of memory in all: a step with less is made once as fast a
 FEW = 4  # steps that are made faster than written down
 
 
-class Program:
-    """A step written down for arrays of certain shapes and dtypes.
-
-    Output number i takes the memory of input number ``places[i]``; the inputs `each` come as one array
-    for all steps. Raises UntraceableError where the step cannot be written down.
-    """
+class Program(Record):
+    """A record that can be carried out; the inputs `each` come as one array for all steps."""
 
     def __init__(
         self,
@@ -57,35 +52,14 @@ class Program:
         each: Sequence[int],
         products: Products | None,
     ) -> None:
-        def function(*arrays: Traced) -> list[Any]:
-            results: list[Any] = []
-            try:
-                found = step(*put_together(skeleton, iter(arrays)))
-            except Exception as error:  # what is wrong shows when the step is run as it stands
-                raise UntraceableError(str(error)) from error
-            self.results = take_apart(found, results)
-            return results
-
-        self.function, self.given = function, [stand_in(x.shape, x.dtype) for x in leaves]
-        self.graph: Graph = trace(function, self.given)
-        if self.is_outdated():
-            raise UntraceableError("it does not do the same each time, as where it draws numbers")
-        if places and (self.results != skeleton[1] or not keeps_its_form(self.graph)):
-            raise UntraceableError("the carry changes its form from step to step")
-        self.places, self.each, self.products = places, each, products
+        super().__init__(step, skeleton, leaves, places)
+        self.each, self.products = each, products
         self.seconds = 0.0
         plan = make_plan(self.graph, is_elementwise, places)
         self.memory = sum(plan.buffers)
         self.plain = self.bind(plan, {})
         self.fast: Bind | None = None
         self.may_be_fast = installed()
-
-    def is_outdated(self) -> bool:
-        """Whether the step does something else by now, as where it reads what has changed meanwhile."""
-        try:
-            return trace(self.function, self.given).record != self.graph.record
-        except UntraceableError:
-            return True
 
     def bind(self, plan: Plan, loops: Loops) -> Bind:
         """The function that takes the inputs and gives ``run(start, stop)`` and the outputs."""
@@ -251,11 +225,6 @@ class Scanned:
         return True
 
 
-def is_steady(step: Any) -> bool:
-    """Whether the step says of itself, by ``step.steady``, that it does the same at any time."""
-    return bool(getattr(step.func if isinstance(step, functools.partial) else step, "steady", False))
-
-
 def own(x: Any, owned: bool, taken: set[int]) -> Any:
     """`x`, or a copy of it, that may be written over; `taken`: where those before it lie."""
     if not is_plain(x):
@@ -264,9 +233,3 @@ def own(x: Any, owned: bool, taken: set[int]) -> Any:
         x = np.array(x, order="C")
     taken.add(x.ctypes.data)
     return x
-
-
-def keeps_its_form(graph: Graph) -> bool:
-    """Whether each output can take the place of the input of its number."""
-    pairs = zip(graph.outputs, graph.inputs, strict=False)
-    return all((out.shape, out.dtype) == (into.shape, into.dtype) for out, into in pairs)

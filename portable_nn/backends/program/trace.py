@@ -216,9 +216,9 @@ class Traced(NDArrayOperatorsMixin):
                 )
         if function is np.take and len(arguments) == 2 and set(options) == {"axis"}:
             x, rows = arguments
-            if isinstance(x, Traced) and x.ndim == 2 and options["axis"] in (0, -2):
+            if isinstance(x, Traced) and x.ndim in (1, 2) and options["axis"] in (0, -x.ndim):
                 nodes = [x.node, tape.node_of(rows)]
-                shape = (*nodes[1].shape, x.shape[1])
+                shape = (*nodes[1].shape, *x.shape[1:])
                 return tape.write("take", nodes, None, None, lambda: stand_in(shape, x.dtype))
         return self._call(function, arguments, options)
 
