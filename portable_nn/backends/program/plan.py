@@ -197,9 +197,7 @@ def can_take_place(
     return not comes_before(mine, readers - {mine}, before)
 
 
-def comes_before(
-    one: Instruction, others: set[Instruction], before: Before
-) -> bool:
+def comes_before(one: Instruction, others: set[Instruction], before: Before) -> bool:
     """Whether any of the `others` needs `one` to be done."""
     seen, stack = set(), list(others)
     while stack:

@@ -12,7 +12,7 @@ Step = Callable[..., Any]
 
 
 class Record:
-    """The graph of ``step(*arguments)``, whose arguments have the form `skeleton` and the arrays `leaves`.
+    """The graph of ``step(*arguments)``; the arguments have the form `skeleton` and the arrays `leaves`.
 
     Output number i is to take the place of input number ``places[i]``. `results` is the form of what the
     step gives. Raises UntraceableError where the step cannot be written down.

@@ -1,0 +1,149 @@
+"""Many steps on a GPU by a program, where one can be made, else as they stand.
+
+Sums and products of a program are rounded otherwise than CuPy's own; everything elementwise is rounded
+alike. Whether it is used does not depend on the time: the same work gives the same numbers again.
+"""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any
+
+import array_api_compat.numpy
+
+from portable_nn.backends.cuda.device import Device
+from portable_nn.backends.cuda.program import Bound, Program
+from portable_nn.backends.program.record import is_steady
+from portable_nn.backends.program.trace import UntraceableError
+from portable_nn.backends.structure import item, length, put_together, signature, take_apart
+
+WRITTEN = 32  # programs of one step, each for arrays of certain shapes
+BOUND = 4  # of them that keep memory on the device
+USERS = 2  # steps that keep memory on a device
+
+
+class Steps:
+    """``steps(carry, fixed, each, owned)``: see `Backend.scan`.
+
+    `as_it_stands` is the step with the library's namespace; `replay` says whether the program of a step
+    is captured once and replayed as a CUDA graph. A program works on arrays of its own: what it is
+    handed is copied there, and its results are copied out.
+    """
+
+    def __init__(
+        self, step: Callable[..., Any], as_it_stands: Callable[..., Any], device: Device, replay: bool
+    ) -> None:
+        self.as_it_stands = as_it_stands
+        self.traced = functools.partial(step, array_api_compat.numpy)
+        self.device, self.replay, self.is_steady = device, replay, is_steady(step)
+        self.programs: OrderedDict[Hashable, Program | None] = OrderedDict()
+        self.bound: OrderedDict[tuple[Hashable, Any], Bound] = OrderedDict()
+        self.carries: dict[Hashable, list[Any]] = {}
+
+    def __call__(self, carry: Any, fixed: Any, each: Any, owned: Sequence[bool]) -> Any:
+        del owned  # nothing that is handed in is written over
+        with self.device.lock:  # one stream is shared by all
+            found = self.by_program(carry, fixed, each)
+        if found is not None:
+            return found
+        for i in range(length(each)):
+            carry = self.as_it_stands(carry, fixed, item(each, i))
+        return carry
+
+    def by_program(self, carry: Any, fixed: Any, each: Any) -> Any:
+        """The last carry; None, and nothing done, where there is no program."""
+        state: list[Any] = []
+        rest: list[Any] = []
+        stacked: list[Any] = []
+        form, form_of_rest = take_apart(carry, state), take_apart(fixed, rest)
+        skeleton = (False, form, form_of_rest, take_apart(each, stacked))
+        ours = [*state, *rest, *(array[0, ...] for array in stacked)]
+        strides = tuple(tuple(s // a.dtype.itemsize for s in a.strides) for a in rest)
+        key = (signature(skeleton, ours), strides)
+        try:
+            hash(key)
+        except TypeError:  # something in it that cannot be hashed
+            return None
+        program = self.program(key, skeleton, ours, len(state), strides)
+        if program is None:
+            return None
+        results = [self.device.empty(array.shape, array.dtype) for array in state]
+        with self.device.turn():
+            try:
+                bound = self.on_arrays(program, key, state, rest, stacked)
+            except Exception as error:  # nothing has been written to yet
+                warnings.warn(f"the step runs as it stands, not as a program: {error}", stacklevel=2)
+                self.programs[key] = None
+                return None
+            bound.start([*state, *stacked])
+            bound.run(len(stacked[0]))
+            for target, source in zip(results, bound.carry, strict=True):
+                self.device.copy(target, source)
+        return put_together(form, iter(results))
+
+    def program(
+        self, key: Hashable, skeleton: Any, leaves: Sequence[Any], states: int, strides: Sequence[Any]
+    ) -> Program | None:
+        """The program for such arrays; None where the step cannot be written down."""
+        found = self.programs.get(key)
+        if key not in self.programs or (found and not self.is_steady and found.is_outdated()):
+            self.drop(key)
+            places = {i: i for i in range(states)}
+            lie = {states + i: those for i, those in enumerate(strides)}
+            try:
+                found = Program(self.traced, skeleton, leaves, places, states + len(strides), lie)
+            except UntraceableError:
+                found = None
+        self.programs[key] = found
+        self.programs.move_to_end(key)
+        if len(self.programs) > WRITTEN:
+            self.drop(next(iter(self.programs)))
+        return found
+
+    def drop(self, key: Hashable) -> None:
+        """Forget a program, and what it keeps on the device."""
+        self.programs.pop(key, None)
+        for where in [w for w in self.bound if w[0] == key]:
+            del self.bound[where]
+
+    def on_arrays(
+        self,
+        program: Program,
+        key: Hashable,
+        state: Sequence[Any],
+        rest: Sequence[Any],
+        stacked: Sequence[Any],
+    ) -> Bound:
+        """The program on its own arrays, and on those of the data as they lie."""
+        self.make_room()
+        steps = len(stacked[0])
+        where = key, tuple(self.device.address(array) for array in rest)
+        bound = self.bound.get(where)
+        if bound is None or bound.steps < steps:
+            self.bound.pop(where, None)
+            form = tuple((array.shape, array.dtype.str) for array in state)
+            if form not in self.carries:
+                self.carries[form] = [self.device.empty(a.shape, a.dtype) for a in state]
+            those = [self.device.empty(array.shape, array.dtype) for array in stacked]
+            bound = Bound(program, self.device, self.carries[form], rest, those, self.replay)
+            bound.start([*state, *stacked])
+            bound.once()  # for all to be loaded before anything is captured
+        self.bound[where] = bound
+        self.bound.move_to_end(where)
+        if len(self.bound) > BOUND:
+            self.bound.popitem(last=False)
+        return bound
+
+    def make_room(self) -> None:
+        """Let the steps that have not been used for longest free what they keep on the device."""
+        users = self.device.users
+        if self in users:
+            users.remove(self)
+        users.append(self)
+        for other in users[:-USERS]:
+            other.bound.clear()
+            other.carries.clear()
+        del users[:-USERS]

@@ -1,0 +1,651 @@
+"""Steps as programs for a GPU: their kernels, order and graphs, on a GPU that is none."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import importlib.util
+import sys
+import threading
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import array_api_compat.numpy
+import numpy as np
+import pytest
+from fake_cuda import COMPILER, FakeDevice
+
+import portable_nn as pnn
+from portable_nn.backends import cupy_backend
+from portable_nn.backends.cuda import CupyDevice, Steps
+from portable_nn.backends.cuda.device import OPTIONS
+from portable_nn.backends.cuda.geometry import Geometry, place
+from portable_nn.backends.cuda.kernels import Kernel
+from portable_nn.backends.cuda.products import mapped_library, operand
+from portable_nn.backends.cuda.program import Multiply, Program
+from portable_nn.backends.numpy_backend import NumpyBackend
+from portable_nn.backends.program import Compiled
+from portable_nn.backends.program.trace import UntraceableError
+from portable_nn.steps import training_steps
+
+needs_compiler = pytest.mark.skipif(COMPILER is None, reason="no g++ here to compile kernels with")
+pytestmark = [pytest.mark.usefixtures("host_only"), needs_compiler]
+
+HIDDEN = ["relu", "leaky_relu", "tanh", "sigmoid", "elu", "selu", "softplus", "silu", "gelu", "identity"]
+OUTPUTS = [
+    ("softmax", "categorical_cross_entropy"),
+    ("sigmoid", "binary_cross_entropy"),
+    ("identity", "squared_error"),
+    ("softmax", "squared_error"),
+    ("exp", "poisson"),
+    ("softplus", "poisson"),
+    ("identity", "huber"),
+    ("identity", "pinball"),
+    ("sigmoid", "absolute_error"),
+]
+OPTIMIZERS = [
+    pnn.Adam(0.01),
+    pnn.AdamW(0.01),
+    pnn.RMSprop(0.001),
+    pnn.SGD(0.01),
+    pnn.SGD(0.01, momentum=0.9, nesterov=True),
+]
+CLOSE = {"float64": 1e-12, "float32": 2e-5}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("kernels")
+
+
+@pytest.fixture
+def replay() -> bool:
+    """By graphs, which give the bits of their launches: see below."""
+    return True
+
+
+@pytest.fixture
+def device(folder) -> FakeDevice:
+    return FakeDevice(folder)
+
+
+def steps_on(device, replay, step) -> Steps:
+    return Steps(step, functools.partial(step, array_api_compat.numpy), device, replay)
+
+
+@pytest.fixture
+def train(device, replay, monkeypatch):
+    """`pnn.fit` with NumPy's arrays for those of the device."""
+    made: list[Steps] = []
+
+    def fit(*arguments, on=device, by_graph=replay, **options):
+        def scan(self, step):
+            made.append(steps_on(on, by_graph, step))
+            return made[-1]
+
+        training_steps.cache_clear()
+        with monkeypatch.context() as patch:
+            patch.setattr(NumpyBackend, "scan", scan)
+            found = pnn.fit(*arguments, **options)
+        training_steps.cache_clear()
+        programs = [program for steps in made for program in steps.programs.values()]
+        assert programs
+        assert None not in programs, "run as it stands"
+        return found
+
+    fit.made = made
+    return fit
+
+
+def as_it_stands(*arguments, **options):
+    training_steps.cache_clear()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Compiled, "program", lambda *_, **__: None)
+        found = pnn.fit(*arguments, **options)
+    training_steps.cache_clear()
+    return found
+
+
+def data(random, n, n_in, n_out, dtype):
+    X = random.normal(size=(n, n_in)).astype(dtype)
+    Y = random.uniform(0.1, 1.0, size=(n, n_out)).astype(dtype)
+    return X, Y / Y.sum(axis=1, keepdims=True)
+
+
+def difference(found, expected) -> float:
+    """The largest relative difference of costs and parameters."""
+    (params, history), (theirs, their_history) = found, expected
+    pairs = [(np.asarray(history.cost), np.asarray(their_history.cost))]
+    for mine, other in zip(params, theirs, strict=True):
+        pairs += list(zip(mine, other, strict=True))
+    for a, b in pairs:
+        assert (a.shape, a.dtype) == (b.shape, b.dtype)
+    return max(float(np.max(np.abs(a - b)) / max(np.max(np.abs(b)), 1e-30)) for a, b in pairs)
+
+
+# ---- the same numbers ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("hidden", HIDDEN)
+def test_every_activation_trains_as_it_does_as_it_stands(hidden, dtype, train, random, margin):
+    net = pnn.Network((12, 33, 20, 4), (hidden, hidden, "softmax"), "categorical_cross_entropy")
+    X, Y = data(random, 100, 12, 4, dtype)
+    given = (net, net.initialize(dtype=dtype), X, Y, pnn.Adam(0.01), 3, 16)
+    found = difference(train(*given), as_it_stands(*given))
+    assert margin(f"GPU program without a GPU, {dtype}", "numpy", found) < CLOSE[dtype]
+
+
+@pytest.mark.parametrize(("output", "loss"), OUTPUTS)
+def test_every_pair_of_output_and_loss_trains_as_it_stands(output, loss, dtype, train, random):
+    net = pnn.Network((7, 9, 3), ("tanh", output), loss)
+    X, Y = data(random, 60, 7, 3, dtype)
+    weight = random.uniform(size=60).astype(dtype)
+    given = (net, net.initialize(dtype=dtype), X, Y, pnn.Adam(0.01), 3, 16)
+    options = {"sample_weight": weight, "l2": 0.1, "clip_norm": 0.5, "dropout": 0.25}
+    assert difference(train(*given, **options), as_it_stands(*given, **options)) < CLOSE[dtype]
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda o: f"{type(o).__name__}-{o.slots}")
+@pytest.mark.parametrize("stack", [(), (3,)], ids=["one", "stack"])
+def test_every_optimizer_trains_as_it_stands(optimizer, stack, train, random):
+    net = pnn.Network((30, 19, 2), ("relu", "sigmoid"), "binary_cross_entropy")
+    X, Y = data(random, 90, 30, 2, "float64")
+    given = (net, net.initialize(dtype="float64", stack=stack), X, Y, optimizer, 2, 20)
+    assert difference(train(*given), as_it_stands(*given)) < CLOSE["float64"]
+
+
+@pytest.mark.parametrize("shape", [(200, 600, 300), (3, 70, 40), (3, 20, 70)], ids=str)
+def test_layers_of_any_width_and_batches_of_any_size(shape, train, random):
+    n, inputs, outputs = shape  # several blocks of threads; lines longer than a block; many outputs
+    net = pnn.Network((inputs, outputs), ("softmax",), "categorical_cross_entropy")
+    X, Y = data(random, n, inputs, outputs, "float64")
+    given = (net, net.initialize(dtype="float64"), X, Y, pnn.SGD(0.1), 1, 150)
+    options = {"l2": 0.1}
+    assert difference(train(*given, **options), as_it_stands(*given, **options)) < CLOSE["float64"]
+
+
+def test_rows_in_any_order_of_memory_give_the_same(train, random):
+    net = pnn.Network((6, 8, 2), ("relu", "identity"), "squared_error")
+    X, Y = data(random, 80, 6, 2, "float64")
+    given = {"params": net.initialize(dtype="float64"), "Y": Y, "batch_size": 8, "epochs": 2}
+    expected = train(net, X=X, **given)
+    wide = np.repeat(X, 2, axis=1)
+    for other in (np.asfortranarray(X), wide[:, ::2], X[::-1].copy()[::-1]):
+        assert difference(train(net, X=other, **given), expected) == 0.0
+
+
+def test_schedules_early_stopping_and_going_on_give_the_same(train, random):
+    net = pnn.Network((6, 8, 2), ("tanh", "identity"), "squared_error")
+    X, Y = data(random, 70, 6, 2, "float64")
+    options = {
+        "schedule": pnn.schedules.cosine(0.05, 60),
+        "validation": (X[:30], Y[:30]),
+        "early_stopping": pnn.EarlyStopping(patience=2),
+    }
+    given = (net, net.initialize(dtype="float64"), X, Y, pnn.Adam(), 30, 16)
+    found, expected = train(*given, **options), as_it_stands(*given, **options)
+    assert len(found[1].cost) == len(expected[1].cost)
+    assert difference(found, expected) < 1e-11
+    state = {"optimizer_state": found[1].optimizer_state}
+    again = (net, found[0], X, Y, pnn.Adam(), 2, 16)
+    assert difference(train(*again, **state), as_it_stands(*again, **state)) < 1e-11
+
+
+@dataclass(frozen=True)
+class Own(pnn.Optimizer):
+    """What it does with its two arrays: shift, swap, keep, or keep one of them twice."""
+
+    way: str = "shift"
+
+    @property
+    def slots(self):
+        return 2
+
+    def rule(self, xp, theta, g, a, b, alpha):
+        moved = theta - alpha * (g + 0.5 * a + 0.25 * b)
+        m = 0.9 * a + g
+        return {
+            "shift": (moved, g, a),
+            "turn": (moved, b, a),
+            "keep": (moved, a, b),
+            "twice": (theta - alpha * (m - 0.5 * b), m, m),
+        }[self.way]
+
+
+@pytest.mark.parametrize("way", ["shift", "turn", "keep", "twice"])
+def test_a_rule_may_do_what_it_likes_with_its_arrays(way, train, random):
+    net = pnn.Network((3, 4, 2), ("tanh", "identity"), "squared_error")
+    X, Y = data(random, 64, 3, 2, "float64")
+    given = (net, net.initialize(dtype="float64"), X, Y, Own(0.05, way=way), 5, 10)
+    assert difference(train(*given), as_it_stands(*given)) < CLOSE["float64"]
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_random_steps_give_the_same(seed, device, replay):
+    """Sums, products, reductions and views at random, over a carry that is written over."""
+    random = np.random.default_rng(seed)
+    rows, columns = [(5, 7), (40, 300), (33, 5), (1, 9), (9, 1)][seed % 5]
+    unary = [np.negative, np.abs, np.square, np.tanh, lambda x: np.maximum(x, 0.25), lambda x: 0.5 - x]
+    binary = [np.add, np.subtract, np.multiply, np.minimum, lambda x, y: np.where(x > y, x, 2 * y)]
+    plan = random.integers(0, 10**6, size=(14, 4))
+
+    def step(xp, carry, fixed, one):
+        square = [x for x in (*carry, *fixed) if x.shape == (rows, columns)]
+        for kind, i, j, k in plan:
+            x, y = square[i % len(square)], square[j % len(square)]
+            new = [
+                lambda x=x, y=y, k=k: binary[k % len(binary)](x, y),
+                lambda x=x, k=k: unary[k % len(unary)](x),
+                lambda x=x: x - xp.sum(x, axis=-1, keepdims=True) / columns,
+                lambda x=x: x / (1 + xp.max(xp.abs(x), axis=-2, keepdims=True)),
+                lambda x=x, y=y: (x @ y.mT) @ x / (rows * columns),
+                lambda x=x: x * one[0] + xp.astype(x > one[1], x.dtype),
+                lambda x=x, y=y: x + xp.min(y, axis=(-2, -1)) * xp.sum(x * y),
+                lambda x=x, y=y: xp.exp(-xp.abs(x[::-1, :])) * y + x[:, :1] * y[-1, :],
+            ][kind % 8]()
+            square.append(new / (1 + xp.abs(new)))
+        return tuple(square[-len(carry) :])
+
+    carry = tuple(random.normal(size=(rows, columns)) for _ in range(3))
+    fixed = (random.normal(size=(rows, columns)),)
+    each = random.normal(size=(6, 2))
+    expected = carry
+    for one in each:
+        expected = step(array_api_compat.numpy, expected, fixed, one)
+    kept = [x.copy() for x in carry]
+    steps = steps_on(device, replay, step)
+    for _ in range(2):
+        found = steps(carry, fixed, each, (False,) * 3)
+        assert None not in steps.programs.values()
+        for x, y, z, old in zip(found, expected, carry, kept, strict=True):
+            np.testing.assert_allclose(x, y, rtol=1e-9, atol=1e-12)
+            np.testing.assert_array_equal(z, old)
+
+
+def old_values_are_read_after_the_new(xp, carry, fixed, one):
+    x, y = carry
+    new = x + one[0]
+    return new, y * new + x * 0.5  # x itself, when `new` may have taken its place
+
+
+def rows_meet_columns(xp, carry, fixed, one):
+    x, y = carry
+    total = xp.sum(x, axis=-1, keepdims=True)
+    return x - total * xp.max(y, axis=-2, keepdims=True) / 99, y.mT[::-1, ::-1].mT * one[0] + total
+
+
+@pytest.mark.parametrize("step", [old_values_are_read_after_the_new, rows_meet_columns])
+@pytest.mark.parametrize("rows", [4, 60])
+def test_nothing_is_written_over_before_it_is_read(step, rows, device, replay, random):
+    carry = tuple(random.normal(size=(rows, 300)) for _ in range(2))
+    each = random.uniform(0, 0.1, size=(6, 1))
+    expected = carry
+    for one in each:
+        expected = step(np, expected, (), one)
+    steps = steps_on(device, replay, step)
+    for x, y in zip(steps(carry, (), each, (False, False)), expected, strict=True):
+        np.testing.assert_allclose(x, y, rtol=1e-12)
+    assert None not in steps.programs.values()
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_nan_and_infinity_pass_through_as_they_do_in_numpy(bad, device, replay):
+    def step(xp, carry, fixed, one):
+        x, y = carry
+        least = xp.min(y, axis=-1, keepdims=True)
+        worst = xp.where(xp.max(x, axis=-1, keepdims=True) > 2, np.inf, least)
+        return xp.maximum(x, y) * one[0] + 0 * worst, xp.minimum(x, xp.sqrt(xp.abs(y))) * one[0]
+
+    x, y = np.array([[bad, 1, bad, -1, 0]]), np.array([[1, bad, bad, 0, -0.0]])
+    each = np.ones((1, 1))
+    with np.errstate(all="ignore"):
+        expected = step(np, (x, y), (), each[0])
+    found = steps_on(device, replay, step)((x, y), (), each, (False, False))
+    for mine, wanted in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(mine, wanted)
+
+
+def test_what_is_elementwise_is_rounded_as_numpy_rounds_it(dtype, device, replay, random):
+    def step(xp, carry, fixed, one):
+        x, y = carry
+        z = xp.sqrt(xp.abs(0.9 * x + 0.1 * y)) / (1e-8 + y * y) - one[0] * x
+        return z, xp.where(z > x, 0.999 * y + z * (1 - 0.999), xp.maximum(-z, 0.5))
+
+    carry = tuple(random.normal(size=(50, 70)).astype(dtype) for _ in range(2))
+    each = random.uniform(size=(5, 1)).astype(dtype)
+    expected = carry
+    for one in each:
+        expected = step(np, expected, (), one)
+    found = steps_on(device, replay, step)(carry, (), each, (False, False))
+    for x, y in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(x, y)
+
+
+# ---- kernels, order, graphs ----------------------------------------------------------------------
+
+
+def trained(train, random, epochs=2, n=70, **options):
+    net = pnn.Network((8, 16, 12, 3), ("relu", "tanh", "softmax"), "categorical_cross_entropy")
+    X, Y = data(random, n, 8, 3, "float32")
+    options = {"l2": 0.1, "clip_norm": 1.0} | options
+    return train(net, net.initialize(), X, Y, pnn.Adam(0.01), epochs, 16, **options)
+
+
+def test_blocks_and_threads_may_come_in_any_order(train, folder):
+    found = [
+        trained(train, np.random.default_rng(3), on=FakeDevice(folder, backwards=backwards))
+        for backwards in (False, True)
+    ]
+    assert difference(*found) == 0.0
+
+
+def test_a_replayed_graph_gives_the_bits_of_its_launches(train, folder):
+    for n in (16, 70, 8 * 37 + 5):  # one step, a ragged last batch, more steps than a graph has
+        fused, replayed = (
+            trained(train, np.random.default_rng(3), n=n, on=FakeDevice(folder), by_graph=by_graph)
+            for by_graph in (False, True)
+        )
+        assert difference(replayed, fused) == 0.0
+
+
+def test_a_graph_is_captured_once(train, folder):
+    counts = []
+    for epochs in (1, 4):
+        device = FakeDevice(folder)
+        trained(train, np.random.default_rng(3), epochs=epochs, on=device, by_graph=True)
+        counts.append((device.captured, device.launches))
+    assert counts[0][0] == counts[1][0] > 0
+    assert counts[1][1] > counts[0][1]
+
+
+def test_without_a_handle_of_our_own_nothing_is_captured(train, folder):
+    device = FakeDevice(folder, can_capture=False)
+    found = trained(train, np.random.default_rng(3), on=device, by_graph=True)
+    assert device.captured == 0
+    assert difference(found, trained(train, np.random.default_rng(3), by_graph=False)) == 0.0
+
+
+def program_of(train) -> Program:
+    return next(iter(train.made[-1].programs.values()))
+
+
+def test_a_step_is_few_launches(train, random):
+    net = pnn.Network((20, 16, 12, 10), ("relu", "relu", "softmax"), "categorical_cross_entropy")
+    X, Y = data(random, 32, 20, 10, "float32")
+    train(net, net.initialize(), X, Y, pnn.Adam(), 1, 16)
+    kinds = Counter(type(one) for one in program_of(train).line)
+    assert kinds[Multiply] == 8  # three forward, three for dJ/dW, two for Delta
+    # rows gathered; three activations, the last with its cost and its Delta; two Delta; the last update
+    assert kinds[Kernel] == 7
+
+
+def test_all_parameters_are_updated_in_one_launch_where_nothing_else_is_to_do(train, random):
+    @dataclass(frozen=True)
+    class Late(pnn.Adam):
+        pass
+
+    net = pnn.Network((5, 1), ("identity",), "squared_error")
+    X, Y = data(random, 32, 5, 1, "float32")
+    train(net, net.initialize(stack=(3,)), X, Y, Late(), 1, 16)
+    last = program_of(train).line[-1]
+    assert isinstance(last, Kernel)
+    assert last.source.count("sqrt(") == 2  # W's and b's
+
+
+def test_the_step_is_counted_on_the_device_also_where_each_launch_reads_its_own(device, replay):
+    def step(xp, carry, fixed, one):
+        return (carry[0] * 0.5 + one[0],)
+
+    each = np.arange(40.0).reshape(40, 1)
+    expected = np.zeros(3)
+    for one in each:
+        expected = expected * 0.5 + one[0]
+    (found,) = steps_on(device, replay, step)((np.zeros(3),), (), each, (False,))
+    np.testing.assert_array_equal(found, expected)
+
+
+# ---- what is kept, and what is not ---------------------------------------------------------------
+
+
+def test_programs_keep_memory_for_the_latest_steps_alone(device, replay):
+    made = []
+    for i in range(4):
+        step = lambda xp, carry, fixed, one, i=i: (carry[0] + one[0] + i,)  # noqa: E731
+        made.append(steps_on(device, replay, step))
+        made[-1]((np.zeros(3),), (), np.ones((2, 1)), (False,))
+    assert [bool(steps.bound) for steps in made] == [False, False, True, True]
+    (again,) = made[0]((np.zeros(3),), (), np.ones((2, 1)), (False,))
+    np.testing.assert_array_equal(again, 2.0)
+
+
+def test_other_data_of_the_same_shape_is_read_where_it_lies(device, replay, random):
+    def step(xp, carry, fixed, one):
+        return (carry[0] + one[0] * xp.sum(fixed[0], axis=-1, keepdims=True),)
+
+    steps, each = steps_on(device, replay, step), np.ones((3, 1))
+    for _ in range(8):
+        (X,) = fixed = (random.normal(size=(4, 5)),)
+        (found,) = steps((np.zeros((4, 1)),), fixed, each, (False,))
+        np.testing.assert_allclose(found[:, 0], 3 * X.sum(axis=1), rtol=1e-12)
+    assert len(steps.programs) == 1
+    assert len(steps.bound) == 4
+
+
+def test_more_steps_than_before_find_room(device, replay):
+    steps = steps_on(device, replay, lambda xp, carry, fixed, one: (carry[0] + one[0],))
+    for n in (3, 2, 50, 7):
+        (found,) = steps((np.zeros(2),), (), np.ones((n, 1)), (False,))
+        np.testing.assert_array_equal(found, float(n))
+
+
+def test_a_function_that_reads_what_changes_is_looked_at_again(device, replay):
+    factor = [1.0]
+    steps = steps_on(device, replay, lambda xp, carry, fixed, one: (carry[0] + factor[0] * one[0],))
+    for value in (1.0, 5.0, 5.0, 0.5):
+        factor[0] = value
+        (found,) = steps((np.zeros(2),), (), np.ones((2, 1)), (False,))
+        np.testing.assert_array_equal(found, 2 * value)
+
+
+def test_threads_take_turns(device, replay):
+    def work(i):
+        step = lambda xp, carry, fixed, one: (carry[0] * 1.5 + one[0] + i,)  # noqa: E731
+        steps = steps_on(device, replay, step)
+        expected = np.zeros(50)
+        for one in each:
+            expected = expected * 1.5 + one[0] + i
+        for _ in range(5):
+            (found,) = steps((np.zeros(50),), (), each, (False,))
+            right.append(np.array_equal(found, expected))
+
+    each, right = np.linspace(0, 1, 20).reshape(20, 1), []
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert right == [True] * 20
+
+
+# ---- what cannot be a program is run as it stands ------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "g",
+    [
+        lambda xp, Z: Z if float(xp.max(Z)) > 0 else -Z,
+        lambda xp, Z: xp.flip(Z, axis=0),
+        lambda xp, Z: xp.cumulative_sum(Z, axis=0),
+        lambda xp, Z: xp.astype(xp.astype(Z, xp.float32), xp.complex64).real + 0 * Z,
+        lambda xp, Z: Z + xp.sum(Z, axis=0, keepdims=True) * xp.prod(Z),
+    ],
+    ids=["looks at a value", "no ufunc", "along an axis", "other dtypes", "other reductions"],
+)
+def test_what_no_kernel_is_written_for_is_run_as_it_stands(g, device, replay, random):
+    def step(xp, carry, fixed, one):
+        return (xp.asarray(g(xp, carry[0]) * one[0]),)
+
+    steps, x = steps_on(device, replay, step), random.normal(size=(4, 3))
+    expected = x
+    for _ in range(2):
+        expected = g(array_api_compat.numpy, expected) * 0.5
+    (found,) = steps((x,), (), np.full((2, 1), 0.5), (False,))
+    np.testing.assert_array_equal(found, expected)
+    assert list(steps.programs.values()) == [None]
+    assert device.launches == 0
+
+
+def test_where_kernels_cannot_be_compiled_it_is_said_and_nothing_is_lost(device, replay, monkeypatch):
+    def fail(self, source, names):
+        raise RuntimeError("no compiler here")
+
+    monkeypatch.setattr(FakeDevice, "kernels", fail)
+    steps = steps_on(device, replay, lambda xp, carry, fixed, one: (carry[0] + one[0],))
+    start = np.zeros(2)
+    with pytest.warns(UserWarning, match="runs as it stands, not as a program: no compiler here"):
+        (found,) = steps((start,), (), np.ones((3, 1)), (True,))
+    np.testing.assert_array_equal(found, 3.0)
+    (found,) = steps((found,), (), np.ones((3, 1)), (True,))  # and not said again
+    np.testing.assert_array_equal(found, 6.0)
+
+
+def test_products_that_cublas_does_not_take_as_they_lie_are_refused():
+    assert operand(Geometry((2, 3), (3, 1))) == operand(Geometry((2, 3), (3, 1), 7))
+    for strides in [(6, 2), (3, -1), (0, 1)]:
+        with pytest.raises(UntraceableError, match="no kernel for a product"):
+            operand(Geometry((2, 3), strides))
+    with pytest.raises(UntraceableError, match="a stack"):
+        operand(Geometry((2, 2, 2, 3), (100, 6, 3, 1)))
+
+
+@pytest.mark.parametrize("strides", [(12, 4, 1), (1, 2, 6), (0, 4, 1), (-12, 4, 2), (0, 0, 0)])
+def test_a_place_is_where_numpy_has_the_element(strides):
+    shape = (2, 3, 4)
+    where = place(Geometry(shape, strides, 50), shape, "e")
+    for e in range(24):
+        i, j, k = np.unravel_index(e, shape)
+        expected = 50 + int(i) * strides[0] + int(j) * strides[1] + int(k) * strides[2]
+        assert eval(where.replace("/", "//"), {"e": e}) == expected
+
+
+# ---- CuPy ----------------------------------------------------------------------------------------
+
+
+class Recorder:
+    """A stand-in for CuPy that writes down in which order streams and events are used."""
+
+    def __init__(self):
+        self.said: list[str] = []
+        self.current = ["the caller's"]
+        outer = self
+
+        class OurStream:
+            def __init__(self, non_blocking=False, name="ours"):
+                self.name, self.ptr = name, 1
+
+            def record(self):
+                outer.said.append(f"{self.name} is marked")
+                return self.name
+
+            def wait_event(self, event):
+                outer.said.append(f"{self.name} waits for {event}")
+
+            def __enter__(self):
+                outer.current.append(self.name)
+
+            def __exit__(self, *_):
+                outer.current.pop()
+
+        class Cuda:
+            @staticmethod
+            def Stream(non_blocking):
+                assert non_blocking
+                return OurStream()
+
+            @staticmethod
+            def get_current_stream():
+                return OurStream(name=outer.current[-1])
+
+        self.cuda = Cuda
+
+
+class NoDevice:
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+
+def test_the_programs_stream_comes_after_the_callers_and_before_what_he_does_next(monkeypatch):
+    cupy = Recorder()
+    monkeypatch.setitem(sys.modules, "cupy", cupy)
+    device = CupyDevice(NoDevice())
+
+    def work():
+        with device.turn():
+            cupy.said.append(f"work on {cupy.current[-1]}")
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        work()
+    assert cupy.said == [
+        "the caller's is marked",
+        "ours waits for the caller's",
+        "work on ours",
+        "ours is marked",
+        "the caller's waits for ours",
+    ]
+
+
+@pytest.mark.parametrize("how", ["eager", "fused", "replayed", None, "fast"])
+def test_how_steps_are_run_on_cupy_is_the_users_choice(how, monkeypatch):
+    if how is None:
+        monkeypatch.delenv(cupy_backend.HOW, raising=False)
+    else:
+        monkeypatch.setenv(cupy_backend.HOW, how)
+    backend = object.__new__(cupy_backend.CupyBackend)
+    backend.xp, backend.device, backend.__dict__["cuda"] = array_api_compat.numpy, NoDevice(), None
+    if how == "fast":
+        with pytest.raises(ValueError, match="'fast'; accepted: eager, fused, replayed"):
+            backend.scan(lambda xp, *_: None)
+        return
+    steps = backend.scan(lambda xp, *_: None)
+    assert isinstance(steps, Steps) == (how in ("fused", "replayed"))
+    assert not isinstance(steps, Steps) or steps.replay == (how == "replayed")
+
+
+def test_where_libcublas_cannot_be_told_there_is_no_handle():
+    assert mapped_library() is None  # the tests' own process has none in memory
+
+
+def nvrtc() -> ctypes.CDLL | None:
+    """NVIDIA's compiler, where its wheel is installed: it needs no GPU."""
+    found = importlib.util.find_spec("nvidia")
+    roots = [] if found is None else found.submodule_search_locations
+    paths = [path for root in roots for path in Path(root).rglob("libnvrtc.so.*")]
+    return ctypes.CDLL(str(paths[0])) if paths else None
+
+
+@pytest.mark.skipif(nvrtc() is None, reason="NVIDIA's compiler (nvidia-cuda-nvrtc) is not installed")
+@pytest.mark.parametrize("architecture", ["sm_75", "sm_90", "sm_100"])
+@pytest.mark.parametrize("stack", [(), (3,)], ids=["one", "stack"])
+def test_nvidias_compiler_takes_the_kernels_without_a_word(architecture, stack, train, random):
+    library, program = nvrtc(), ctypes.c_void_p()
+    options = [option.encode() for option in (*OPTIONS, f"--gpu-architecture={architecture}")]
+    for hidden in HIDDEN:
+        net = pnn.Network((7, 9, 3), (hidden, "softmax"), "categorical_cross_entropy")
+        X, Y = data(random, 60, 7, 3, "float32")
+        params = net.initialize(stack=stack)
+        train(net, params, X, Y, pnn.AdamW(), 1, 16, l2=0.1, clip_norm=0.5, dropout=0.25)
+        source = program_of(train).source.encode()
+        assert library.nvrtcCreateProgram(ctypes.byref(program), source, b"step", 0, None, None) == 0
+        given = (ctypes.c_char_p * len(options))(*options)
+        status = library.nvrtcCompileProgram(program, len(options), given)
+        size = ctypes.c_size_t()
+        library.nvrtcGetProgramLogSize(program, ctypes.byref(size))
+        log = ctypes.create_string_buffer(size.value)
+        library.nvrtcGetProgramLog(program, log)
+        library.nvrtcDestroyProgram(ctypes.byref(program))
+        assert (status, log.value) == (0, b"")
