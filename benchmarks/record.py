@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import platform
+import subprocess
+import sys
 import time
 from importlib import metadata
 from pathlib import Path
@@ -23,7 +25,15 @@ PACKAGES = (
     "keras",
     "cupy-cuda12x",
     "cupy-cuda13x",
+    "triton",
+    "jax-cuda12-plugin",
+    "jax-cuda13-plugin",
+    "nvidia-cuda-runtime",
+    "nvidia-cuda-runtime-cu12",
+    "nvidia-cublas",
+    "nvidia-cublas-cu12",
 )
+OF_A_CARD = ("name", "driver_version", "compute_cap", "memory.total", "power.limit", "clocks.max.sm")
 
 
 def versions() -> dict[str, str]:
@@ -64,6 +74,46 @@ def pools() -> list[dict[str, Any]]:
     return [{key: pool[key] for key in keys if pool.get(key)} for pool in threadpool_info()]
 
 
+def cards() -> list[dict[str, str]]:
+    """The NVIDIA GPUs that nvidia-smi knows of; none where it is missing or answers nothing."""
+    command = ["nvidia-smi", f"--query-gpu={','.join(OF_A_CARD)}", "--format=csv,noheader"]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True).stdout
+    except (OSError, subprocess.SubprocessError):
+        return []
+    rows = [[cell.strip() for cell in line.split(",")] for line in answer.splitlines()]
+    return [dict(zip(OF_A_CARD, row, strict=True)) for row in rows if len(row) == len(OF_A_CARD)]
+
+
+def settings() -> dict[str, Any]:
+    """The CUDA of each library that this process has imported, and how it multiplies float32."""
+    found: dict[str, Any] = {}
+    for name, ask in {"torch": torch_settings, "jax": jax_settings, "cupy": cupy_settings}.items():
+        if sys.modules.get(name) is not None:
+            try:
+                found[name] = ask(sys.modules[name])
+            except Exception as error:  # what is asked for here is worth no round
+                found[name] = f"{type(error).__name__}: {error}"
+    return found
+
+
+def torch_settings(torch: Any) -> dict[str, Any]:
+    """The runtime that torch was built with."""
+    return {"cuda": torch.version.cuda, "float32": torch.get_float32_matmul_precision()}
+
+
+def jax_settings(jax: Any) -> dict[str, Any]:
+    """The platform as its plugin calls it, with the version of CUDA."""
+    version = " ".join(jax.devices()[0].client.platform_version.split())
+    return {"cuda": version, "float32": jax.config.jax_default_matmul_precision}
+
+
+def cupy_settings(cupy: Any) -> dict[str, Any]:
+    """The runtime that CuPy has loaded."""
+    runtime = cupy.cuda.runtime.runtimeGetVersion()
+    return {"cuda": runtime, "float32": f"CUPY_TF32={os.environ.get('CUPY_TF32', '')}"}
+
+
 def machine() -> dict[str, Any]:
     """The machine in one record."""
     return {
@@ -77,12 +127,15 @@ def machine() -> dict[str, Any]:
 
 
 class Record:
-    """Writes each result as a line of JSON, with the time and the machine in short; None: nowhere."""
+    """Writes each result as a line of JSON, with the time and the machine in short; None: nowhere.
 
-    def __init__(self, path: str | None) -> None:
+    `card` is the GPU's name where one is measured; `more` goes into the machine's own line.
+    """
+
+    def __init__(self, path: str | None, card: str | None = None, **more: Any) -> None:
         self.file = open(path, "w", encoding="utf-8") if path else None  # noqa: SIM115  (closed by close)
-        self.short = f"{processor()}, {cores()} cores"
-        self.write("machine", **machine())
+        self.short = ", ".join(filter(None, (card, processor(), f"{cores()} cores")))
+        self.write("machine", **machine(), **more)
 
     def write(self, suite: str, **result: Any) -> None:
         """Add one result."""

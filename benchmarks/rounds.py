@@ -6,11 +6,14 @@ contenders take turns (A B C A B C ...), and a ratio is the median over the roun
 
 from __future__ import annotations
 
+import contextlib
 import json
+import math
 import os
 import statistics
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -25,7 +28,11 @@ PAUSE = 0.05  # seconds; OpenBLAS's and OpenMP's threads spin for a while after 
 
 @dataclass(frozen=True)
 class Contender:
-    """Who takes part: `function` is "module:name", called with the configuration and the options."""
+    """Who takes part: `function` is "module:name", called with the configuration and the options.
+
+    `is_first_at_once`: its first round is run as it is set up, perhaps while others are: not for one
+    whose compiler tries out what is fastest.
+    """
 
     label: str
     function: str
@@ -33,6 +40,8 @@ class Contender:
     needs: tuple[str, ...] = ()
     hide: tuple[str, ...] = ()
     by_default: bool = True
+    env: dict[str, str] = field(default_factory=dict)
+    is_first_at_once: bool = False
 
 
 @dataclass
@@ -59,15 +68,31 @@ class Result:
         return None if usual is None else max(0.0, self.about["first_round"] - usual)
 
 
+@dataclass(frozen=True)
+class Circumstances:
+    """How workers are run: what their environment has besides, and what is waited for.
+
+    `warm` is how many seconds of rounds each runs before any counts; one that says nothing for
+    `patience` seconds is ended; `log`: where everything that they print goes, tracebacks too.
+    """
+
+    env: Mapping[str, str] = field(default_factory=dict)
+    warm: float = 8.0
+    patience: float = 3600.0
+    log: str | None = None
+
+
 class Worker:
-    """A contender's process."""
+    """A contender's process; `result` is there when it has been set up."""
+
+    result: Result
 
     def __init__(
         self,
         contender: Contender,
         c: Configuration,
         at_least: float = 0.0,
-        env: Mapping[str, str] | None = None,
+        how: Circumstances = Circumstances(),
         **options: Any,
     ) -> None:
         spec = {
@@ -76,22 +101,33 @@ class Worker:
             "needs": contender.needs,
             "hide": contender.hide,
             "at_least": at_least,
+            "warm": how.warm,
+            "is_first_at_once": contender.is_first_at_once,
             "configuration": asdict(c),
         }
         command = [sys.executable, str(FOLDER / "worker.py"), json.dumps(spec)]
         pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-        self.process = subprocess.Popen(
-            command, env=environment() | dict(env or {}), stderr=subprocess.DEVNULL, **pipes
-        )
-        reply = self.read()
-        self.result = Result(contender.label, reply.pop("state"), reply)
+        env = environment() | dict(how.env) | contender.env
+        self.label, self.patience = contender.label, how.patience
+        with open(how.log or os.devnull, "a", encoding="utf-8") as log:
+            self.process = subprocess.Popen(command, env=env, stderr=log, **pipes)
+
+    def set_up(self) -> None:
+        """Wait until it could start with its rounds."""
+        self.result = Result(self.label, self.read()["state"])
 
     def read(self) -> dict[str, Any]:
-        """The worker's next reply; one that has died has failed."""
+        """The worker's next reply; one that has died has failed, and one that is silent is ended."""
         assert self.process.stdout is not None
+        guard, asked = threading.Timer(self.patience, self.process.kill), time.monotonic()
+        guard.daemon = True
+        guard.start()
         line = self.process.stdout.readline()
+        guard.cancel()
         if line:
             return dict(json.loads(line))
+        if time.monotonic() - asked >= self.patience:
+            return {"state": f"failed: no answer for {self.patience:g} s"}
         return {"state": f"failed: its process ended with code {self.process.wait()}"}
 
     def go(self, keep: bool) -> None:
@@ -100,23 +136,36 @@ class Worker:
             return
         assert self.process.stdin is not None
         time.sleep(PAUSE)
-        self.process.stdin.write("go\n")
-        self.process.stdin.flush()
+        with contextlib.suppress(BrokenPipeError):  # it has ended: the reply will tell
+            self.process.stdin.write("go\n")
+            self.process.stdin.flush()
         reply = self.read()
+        self.result.about |= reply.pop("about", {})
         if "state" in reply:
             self.result.state, self.result.rounds = reply["state"], []
         elif keep:
             self.result.rounds.append(reply)
 
+    def dismiss(self) -> None:
+        """Have the process end: it leaves when its stdin does."""
+        assert self.process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.close()
+
     def close(self) -> None:
-        """End the process: it leaves when its stdin does."""
-        self.process.communicate()
+        """Dismiss it, and wait until it is gone."""
+        assert self.process.stdout is not None
+        self.dismiss()
+        self.process.stdout.read()
+        self.process.stdout.close()
+        self.process.wait()
 
 
 def environment() -> dict[str, str]:
-    """The user's own, without what would force OpenBLAS's kernels."""
+    """The user's own, without what would force OpenBLAS's kernels or cuBLAS's precision."""
     # the last: an installed package has its bytecode, and so must ours have it after the first import
-    forced = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "PYTHONDONTWRITEBYTECODE")
+    blas = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "NVIDIA_TF32_OVERRIDE")
+    forced = (*blas, "PYTHONDONTWRITEBYTECODE")
     return {name: value for name, value in os.environ.items() if name not in forced}
 
 
@@ -126,20 +175,33 @@ def interleave(
     rounds: int,
     warm_up: int = 1,
     at_least: float = 0.0,
+    how: Circumstances = Circumstances(),
+    at_once: bool = False,
+    until: float = math.inf,
     **options: Any,
 ) -> dict[str, Result]:
     """Each contender's result, of `rounds` rounds after the first call and `warm_up` more.
 
-    What takes less than `at_least` seconds is repeated within a round, and its mean taken.
+    What takes less than `at_least` seconds is repeated within a round, and its mean taken. `at_once`:
+    all are set up at the same time; their rounds take turns as ever. Once `time.monotonic()` is past
+    `until`, no turn begins but the first that counts.
     """
     workers: dict[str, Worker] = {}
     try:
         for key, contender in contenders.items():
-            workers[key] = Worker(contender, c, at_least, **options)
+            workers[key] = Worker(contender, c, at_least, how, **options)
+            if not at_once:
+                workers[key].set_up()
+        for worker in workers.values() if at_once else ():
+            worker.set_up()
         for turn in range(warm_up + rounds):
+            if turn > warm_up and time.monotonic() > until:
+                break
             for worker in workers.values():
                 worker.go(keep=turn >= warm_up)
     finally:
+        for worker in workers.values():
+            worker.dismiss()
         for worker in workers.values():
             worker.close()
     return {key: worker.result for key, worker in workers.items()}

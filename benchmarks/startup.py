@@ -13,7 +13,7 @@ from dataclasses import replace
 from configurations import MNIST_SHAPED
 from goals import Goal
 from record import Record
-from rounds import Worker, environment, notes
+from rounds import Circumstances, Worker, environment, notes
 from tables import table
 from training import CONTENDERS
 
@@ -49,7 +49,9 @@ def first_calls(names: Iterable[str], record: Record) -> None:
         with tempfile.TemporaryDirectory() as folder:
             found: list[float | None] = []
             for _ in ("empty", "filled"):
-                worker = Worker(CONTENDERS[key], c, env=dict.fromkeys(CACHES, folder))
+                caches = Circumstances(env=dict.fromkeys(CACHES, folder))
+                worker = Worker(CONTENDERS[key], c, how=caches)
+                worker.set_up()
                 worker.go(keep=False)
                 worker.go(keep=True)
                 worker.close()

@@ -16,11 +16,13 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
-WARM = 8.0  # seconds of rounds before any counts, for every contender alike
-
 
 def main() -> None:
-    """Set up, run one round to warm up, then one for each line of stdin; blocked, asleep, between."""
+    """Set up; then a round for each line of stdin, blocked, asleep, between.
+
+    Before the first of them comes another, and the warming up: several workers may be set up at once,
+    but only one at a time runs.
+    """
     replies = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what a library prints must not come between the replies
 
@@ -36,17 +38,17 @@ def main() -> None:
         return
     try:
         run = prepare(spec)
-        first, _ = timed(run)
-        repeats = 1
-        if spec["at_least"]:  # a round too short for the clock, and for what else the machine does
-            warm = time.perf_counter()
-            while time.perf_counter() - warm < WARM:  # compilers that wait for work, caches, pages
-                run()
-            repeats = max(1, math.ceil(spec["at_least"] / timed(run)[0]))
-        tell(state="ok", first_round=first, pools=pools(), repeats=repeats)
+        first = timed(run)[0] if spec["is_first_at_once"] else None
+        tell(state="ok")
+        repeats, about = 0, {}
         for _ in sys.stdin:
+            if not repeats:
+                first = timed(run)[0] if first is None else first
+                repeats = warmed(run, spec["warm"], spec["at_least"])
+                about = {"about": {"first_round": first, **surroundings()}}
             seconds, found = timed(run, repeats)
-            tell(**({"seconds": seconds} | found))
+            tell(**({"seconds": seconds} | found | about))
+            about = {}
     except Exception as error:  # whatever it is, the others' rounds go on and the table shows it
         tell(state=f"failed: {type(error).__name__}: {' '.join(str(error).split())[:200]}")
         raise
@@ -70,9 +72,21 @@ def timed(run: Any, repeats: int = 1) -> tuple[float, dict[str, Any]]:
     return (time.perf_counter() - start) / repeats, found or {}
 
 
-def pools() -> Any:
-    """The thread pools that this process ended up with."""
-    return import_module("record").pools()
+def warmed(run: Any, seconds: float, at_least: float) -> int:
+    """How often a round repeats its run, after `seconds` of them; once where nothing is to be warm."""
+    if not at_least:
+        return 1
+    start = time.perf_counter()
+    while time.perf_counter() - start < seconds:  # compilers that wait for work, caches, pages
+        run()
+    # a round too short for the clock, and for what else the machine does
+    return max(1, math.ceil(at_least / timed(run)[0]))
+
+
+def surroundings() -> dict[str, Any]:
+    """The thread pools that this process ended up with, and what its libraries say of CUDA."""
+    record = import_module("record")
+    return {"pools": record.pools(), "settings": record.settings()}
 
 
 if __name__ == "__main__":
