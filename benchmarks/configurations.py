@@ -67,6 +67,14 @@ TINY = Configuration((20, 32, 3), batch=32, batches=2000)
 WIDE = Configuration((1024, 2048, 2048, 100), batch=256, batches=10)
 CONFIGURATIONS = (MNIST_SHAPED, TINY, WIDE)
 
+HUGE = Configuration((4096, 8192, 8192, 1000), batch=8192, batches=4)
+ON_A_GPU = (  # more epochs where a round by replayed steps would else be over in milliseconds
+    replace(MNIST_SHAPED, epochs=10),
+    replace(TINY, epochs=2),
+    HUGE,
+    replace(WIDE, epochs=10),
+)
+
 
 def quick(configurations: tuple[Configuration, ...]) -> tuple[Configuration, ...]:
     """The same with a tenth of the batches: to see that everything runs, not how fast."""

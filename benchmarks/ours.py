@@ -30,17 +30,17 @@ def network(c: Configuration) -> pnn.Network:
     return pnn.Network(c.sizes, [*hidden, "softmax"], "categorical_cross_entropy")
 
 
-def training(c: Configuration, backend: str) -> Callable[[], None]:
+def training(c: Configuration, backend: str, device: str | None = None) -> Callable[[], dict[str, Any]]:
     """`pnn.fit` on a backend, each round from the same parameters with permutations of its own."""
-    library = pnn.backends.get(backend)
+    library = pnn.backends.get(backend, device)
     net = network(c)
-    params = net.initialize(seed=0, backend=backend, dtype="float32")
+    params = net.initialize(seed=0, backend=library, dtype="float32")
     X, labels = c.data()
     X, Y = library.asarray(X), library.asarray(one_hot(labels, c.sizes[-1]))
     seeds = count()
 
-    def run() -> None:
-        trained, _ = pnn.fit(
+    def run() -> dict[str, Any]:
+        trained, history = pnn.fit(
             net,
             params,
             X,
@@ -51,6 +51,7 @@ def training(c: Configuration, backend: str) -> Callable[[], None]:
             seed=next(seeds),
         )
         library.ready(*(array for layer in trained for array in layer))
+        return {"cost": float(history.cost[-1])}
 
     return run
 

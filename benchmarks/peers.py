@@ -1,7 +1,8 @@
 """The peers in training, each in its best honest form: what its documentation would have one write.
 
 The data is where the library wants it before the clock starts; each epoch has a fresh permutation; the
-host reads the loss once an epoch; and no round ends before its results are there.
+host reads the loss once an epoch; and no round ends before its results are there. A round gives its
+last epoch's mean loss, to see that what is fast does train.
 """
 
 # ruff: noqa: PLC0415  (a library is imported in the process that measures it, and in no other)
@@ -32,41 +33,105 @@ def torch_module(sizes: tuple[int, ...]) -> Any:
     return nn.Sequential(*[module for layer in layers for module in layer][:-1])
 
 
-def torch_training(c: Configuration, compiled: bool = False) -> Callable[[], None]:
-    """nn.Module and Adam(fused=True); `compiled`: network and loss by torch.compile's default mode."""
+def torch_parts(c: Configuration, device: str) -> Any:
+    """The module, its loss of a batch, X and labels, on a device."""
     import torch
     from torch.nn import functional
 
     torch.manual_seed(0)
-    net = torch_module(c.sizes)
-    optimizer = torch.optim.Adam(net.parameters(), lr=1e-3, fused=True)
-    X, labels = map(torch.from_numpy, c.data())
+    net = torch_module(c.sizes).to(device)
+    X, labels = (torch.from_numpy(array).to(device) for array in c.data())
 
     def cost(x: Any, y: Any) -> Any:
         return functional.cross_entropy(net(x), y)
 
-    loss_of = torch.compile(cost) if compiled else cost
+    return net, cost, X, labels
 
-    def run() -> None:
+
+def torch_training(
+    c: Configuration,
+    compiled: bool = False,
+    device: str = "cpu",
+    mode: str | None = None,
+    compiled_step: bool = False,
+) -> Callable[[], dict[str, Any]]:
+    """nn.Module and Adam(fused=True); `compiled`: network and loss by torch.compile, in that mode.
+
+    `compiled_step`: the optimizer's step too, as torch's recipe has it: with the Adam that is not
+    fused, as the compiler leaves the fused one as it is and makes one kernel of the other.
+    """
+    import torch
+    from torch_graph import finished
+
+    net, cost, X, labels = torch_parts(c, device)
+    # the compiler makes the step capturable on a GPU; said here, it is not found out at the first one
+    kind = {"capturable": device != "cpu"} if compiled_step else {"fused": True}
+    optimizer = torch.optim.Adam(net.parameters(), lr=1e-3, **kind)
+    loss_of = torch.compile(cost, mode=mode) if compiled else cost
+    step = torch.compile(optimizer.step) if compiled_step else optimizer.step
+
+    def run() -> dict[str, Any]:
         for _ in range(c.epochs):
-            order, total = torch.randperm(c.n), torch.zeros(())
-            for rows in order.split(c.batch):
+            parts = torch.randperm(c.n, device=device).split(c.batch)
+            total = torch.zeros((), device=device)
+            for rows in parts:
                 optimizer.zero_grad(set_to_none=True)
                 loss = loss_of(X.index_select(0, rows), labels.index_select(0, rows))
                 loss.backward()
-                optimizer.step()
+                step()
                 total += loss.detach()
-            total.item()
+            mean = total.item() / len(parts)
+        finished(device)
+        return {"cost": mean}
 
     return run
 
 
-def jax_training(c: Configuration, scan: bool) -> Callable[[], None]:
+def torch_graph_training(c: Configuration, device: str) -> Callable[[], dict[str, Any]]:
+    """The whole step in one CUDA graph: gather, forward, backward, Adam(capturable=True, fused=True).
+
+    It reads the rows of its batch from a buffer, into which each step of an epoch copies its own.
+    """
+    import torch
+    from torch_graph import captured, finished
+
+    net, cost, X, labels = torch_parts(c, device)
+    optimizer = torch.optim.Adam(net.parameters(), lr=1e-3, fused=True, capturable=device != "cpu")
+    rows, total = torch.arange(c.batch, device=device), torch.zeros((), device=device)
+
+    def step() -> None:
+        optimizer.zero_grad(set_to_none=True)  # so that the graph writes gradients and adds to none
+        loss = cost(X.index_select(0, rows), labels.index_select(0, rows))
+        loss.backward()
+        optimizer.step()
+        total.add_(loss.detach())
+
+    one = captured(step, device)
+
+    def run() -> dict[str, Any]:
+        for _ in range(c.epochs):
+            parts = torch.randperm(c.n, device=device).split(c.batch)
+            total.zero_()
+            for part in parts:
+                rows.copy_(part)
+                one()
+            mean = total.item() / len(parts)
+        finished(device)
+        return {"cost": mean}
+
+    return run
+
+
+def jax_training(
+    c: Configuration, scan: bool, device: str | None = None
+) -> Callable[[], dict[str, Any]]:
     """jax and optax: a jitted step in a Python loop, or the epoch under `lax.scan`; buffers donated."""
     import jax
     import jax.numpy as jnp
     import optax
 
+    if device is not None:
+        jax.config.update("jax_default_device", jax.devices(device)[0])
     random, optimizer = np.random.default_rng(0), optax.adam(1e-3)
     params = [
         (
@@ -98,7 +163,7 @@ def jax_training(c: Configuration, scan: bool) -> Callable[[], None]:
     one = jax.jit(epoch if scan else one_step, donate_argnums=0)
     state = [params, optimizer.init(params), None]
 
-    def run() -> None:
+    def run() -> dict[str, Any]:
         for _ in range(c.epochs):
             order = jnp.asarray(random.permutation(c.n).reshape(-1, c.batch), jnp.int32)
             now = (state[0], state[1], jnp.zeros((), jnp.float32))
@@ -107,8 +172,9 @@ def jax_training(c: Configuration, scan: bool) -> Callable[[], None]:
             else:
                 for i in range(len(order)):
                     now = one(now, X, labels, order, i)
-            float(now[2])
+            mean = float(now[2]) / len(order)
             state[:] = jax.block_until_ready(now)
+        return {"cost": mean}
 
     return run
 
