@@ -129,6 +129,18 @@ def bench(session: nox.Session) -> None:
     session.run("python", "benchmarks/run.py", *session.posargs)
 
 
+@nox.session(tags=["gpu"])
+def gpu_bench(session: nox.Session) -> None:
+    """Training on a GPU: nox -s gpu_bench -- --out FILE.jsonl; --no-venv: with what is installed."""
+    here = {}
+    if session.venv_backend == "none":  # what is there is measured, with the project from this folder
+        here = {"PYTHONPATH": os.pathsep.join(filter(None, (os.getcwd(), os.environ.get("PYTHONPATH"))))}
+    else:
+        session.install(*CONSTRAINTS, "-e", package("torch", "jax", BACKENDS["cupy"][1]))
+        session.install(*CONSTRAINTS, *group("bench"))
+    session.run("python", "benchmarks/gpu.py", *session.posargs, env=here)
+
+
 @nox.session
 def build(session: nox.Session) -> None:
     """The sdist and the wheel; installs the wheel alone and imports it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from configurations import CONFIGURATIONS
+from configurations import CONFIGURATIONS, Configuration
 from record import Record
 from tables import show, table
 
@@ -37,9 +37,11 @@ class Goal:
         return f"{show(self.value)} ({sign} {self.bound:g}, {words[self.is_reached]})"
 
 
-def report(goals: Iterable[Goal], record: Record) -> None:
+def report(
+    goals: Iterable[Goal], record: Record, configurations: Iterable[Configuration] = CONFIGURATIONS
+) -> None:
     """Print all goals, one column for each configuration and one for what has none; record them."""
-    columns: list[tuple[int, ...] | None] = [*(c.sizes for c in CONFIGURATIONS), None]
+    columns: list[tuple[int, ...] | None] = [*(c.sizes for c in configurations), None]
     rows: dict[str, dict[tuple[int, ...] | None, str]] = {}
     for goal in goals:
         key = None if goal.sizes is None else tuple(goal.sizes)

@@ -58,19 +58,26 @@ def measure(
     return found
 
 
-def report(c: Configuration, results: Mapping[str, Result], record: Record) -> None:
-    """The table of a configuration, and a line for each contender."""
+def report(
+    c: Configuration,
+    results: Mapping[str, Result],
+    record: Record,
+    suite: str = "training",
+    floor: str = FLOOR,
+    those: Iterable[str] = OURS,
+) -> None:
+    """The table of a configuration, and a line for each contender; `those` are set over all others."""
     rows = []
     for key, result in results.items():
-        floor = speed_ratio(results, key, FLOOR)
-        ratios = {ours: speed_ratio(results, ours, key) for ours in OURS}
+        share = speed_ratio(results, key, floor)
+        ratios = {ours: speed_ratio(results, ours, key) for ours in those}
         seconds = result.median()
         speed = None if seconds is None else c.samples / seconds
         state = result.state.split(":")[0]
-        says = (speed if state == "ok" else state, floor, *ratios.values(), result.first_call)
+        says = (speed if state == "ok" else state, share, *ratios.values(), result.first_call)
         rows.append((result.label, *says))
         record.write(
-            "training",
+            suite,
             configuration=c.name,
             sizes=c.sizes,
             batch=c.batch,
@@ -79,15 +86,18 @@ def report(c: Configuration, results: Mapping[str, Result], record: Record) -> N
             label=result.label,
             state=result.state,
             samples_per_second=None if speed is None else round(speed),
-            of_the_floor=floor,
+            of_the_floor=share,
             ours_over_it=ratios,
             first_call_seconds=result.first_call,
             seconds=result.all(),
+            cost=result.rounds[-1].get("cost") if result.rounds else None,
             pools=result.about.get("pools", []),
+            settings=result.about.get("settings", {}),
         )
-    head = ["training", "samples/s", "of the floor", *(f"{o} over it" for o in OURS), "first call, s"]
+    rounds = max(len(result.rounds) for result in results.values())
+    head = ["training", "samples/s", "of the floor", *(f"{o} over it" for o in those), "first call, s"]
     table(
-        f"{c.name}: medians of {len(results[FLOOR].rounds)} rounds of {c.samples:,} samples",
+        f"{c.name}: medians of {rounds} rounds of {c.samples:,} samples",
         head,
         rows,
         notes(results),
