@@ -156,9 +156,8 @@ class Worker:
         """Dismiss it, and wait until it is gone."""
         assert self.process.stdout is not None
         self.dismiss()
-        self.process.stdout.read()
-        self.process.stdout.close()
         self.process.wait()
+        self.process.stdout.close()
 
 
 def environment() -> dict[str, str]:
