@@ -59,8 +59,10 @@ def tests(session: nox.Session, library: str) -> None:
     session.install(*CONSTRAINTS, "-e", package(extra, "sklearn", "fast" if on_host else ""))
     session.install(*CONSTRAINTS, *group("test"), *(group("frames") if on_host else []))
     if library == "cupy" and not has_cuda_device():
+        session.install(*group("cuda"))
         session.run("pytest", "--collect-only", "-qq", "--backend", backend)
-        session.run("pytest", "tests/test_backends.py", "-k", "cupy")
+        session.run("pytest", "tests/test_backends.py", "tests/test_cuda.py", "-k", "cupy or nvidia")
+        session.run("pytest", "tests/test_gpu.py", "-q", "--no-header")
         session.warn(NO_DEVICE)
         session.skip(NO_DEVICE)
     session.run("pytest", "--backend", backend, *session.posargs)
@@ -130,6 +132,26 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session(tags=["gpu"])
+def gpu(session: nox.Session) -> None:
+    """The tests on a GPU: CuPy in each of its ways; with --no-venv torch and JAX too, as installed."""
+    if session.venv_backend != "none":
+        extras = package("sklearn", BACKENDS["cupy"][1])
+        session.install(*CONSTRAINTS, "-e", extras, *group("test"))
+    if not has_cuda_device():
+        session.run("pytest", "--collect-only", "-qq", "--gpu")
+        session.skip(NO_DEVICE)
+    session.run("pytest", "--backend", "cupy", *session.posargs)
+    for way in ("fused", "replayed"):
+        chosen = [f"tests/test_{room}.py" for room in ("training", "parity", "estimators_arrays")]
+        here = {"PORTABLE_NN_CUDA_STEPS": way}
+        session.run("pytest", "--backend", "cupy", *chosen, *session.posargs, env=here)
+    for library in ("torch", "jax"):
+        there = f"import importlib.util as u; print(u.find_spec('{library}') is not None)"
+        if "True" in str(session.run("python", "-c", there, silent=True)):
+            session.run("pytest", "--gpu", "--backend", library, *session.posargs)
+
+
+@nox.session
 def gpu_bench(session: nox.Session) -> None:
     """Training on a GPU: nox -s gpu_bench -- --out FILE.jsonl; --no-venv: with what is installed."""
     here = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import importlib.util
+import re
 import sys
 import threading
 from collections import Counter
@@ -616,6 +617,35 @@ def test_how_steps_are_run_on_cupy_is_the_users_choice(how, monkeypatch):
     assert not isinstance(steps, Steps) or steps.replay == (how == "replayed")
 
 
+def test_cupy_takes_what_is_asked_of_it():
+    """As far as it can be told without a GPU: memory is looked at, and never touched."""
+    cupy = pytest.importorskip("cupy", reason="cupy is not installed")
+    memory = cupy.cuda.MemoryPointer(cupy.cuda.UnownedMemory(4096, 8 * 600, None, 0), 0)
+    device = object.__new__(CupyDevice)
+    device.cupy, device.device = cupy, NoDevice()
+    whole = cupy.ndarray((8 * 600,), "uint8", memory)
+    seen = device.seen(whole, np.dtype("float32"), Geometry((2, 3), (1, 10), 7))
+    assert (seen.shape, seen.strides, seen.dtype) == ((2, 3), (4, 40), np.dtype("float32"))
+    assert device.address(seen) == 4096 + 7 * 4
+    assert device.seen(whole, np.dtype("float64"), Geometry((), ())).shape == ()
+    module = cupy.RawModule(code="", options=OPTIONS)
+    assert callable(module.get_function)
+    for name in ("begin_capture", "end_capture", "wait_event", "record"):
+        assert hasattr(cupy.cuda.Stream, name)
+    assert callable(cupy.cuda.Graph.launch)
+
+
+def test_the_namespace_of_cupy_has_all_that_the_package_takes_from_one():
+    pytest.importorskip("cupy", reason="cupy is not installed")
+    import array_api_compat.cupy as xp
+
+    folder = Path(pnn.__file__).parent
+    rooms = [path for path in folder.rglob("*.py") if "backends" not in path.parts]
+    names = {name for path in rooms for name in re.findall(r"\bxp\.(\w+)", path.read_text())}
+    assert {"take", "maximum", "sum"} <= names
+    assert [name for name in sorted(names) if not hasattr(xp, name)] == []
+
+
 def test_where_libcublas_cannot_be_told_there_is_no_handle():
     assert mapped_library() is None  # the tests' own process has none in memory
 
@@ -634,8 +664,9 @@ def nvrtc() -> ctypes.CDLL | None:
 def test_nvidias_compiler_takes_the_kernels_without_a_word(architecture, stack, train, random):
     library, program = nvrtc(), ctypes.c_void_p()
     options = [option.encode() for option in (*OPTIONS, f"--gpu-architecture={architecture}")]
-    for hidden in HIDDEN:
-        net = pnn.Network((7, 9, 3), (hidden, "softmax"), "categorical_cross_entropy")
+    for hidden in (HIDDEN[:5], HIDDEN[5:]):
+        sizes = (7, *[9] * len(hidden), 3)
+        net = pnn.Network(sizes, (*hidden, "softmax"), "categorical_cross_entropy")
         X, Y = data(random, 60, 7, 3, "float32")
         params = net.initialize(stack=stack)
         train(net, params, X, Y, pnn.AdamW(), 1, 16, l2=0.1, clip_norm=0.5, dropout=0.25)
