@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from portable_nn.backends.sending import Sender
 from portable_nn.backends.structure import item, length
 from portable_nn.errors import BackendUnavailableError
 
@@ -221,6 +222,10 @@ class Backend:
 
     def ready(self, *arrays: Any) -> None:
         """Wait until `arrays` are computed; here they are when they are returned."""
+
+    def sender(self) -> Sender:
+        """What sends rows of host arrays to this device, one chunk after the other: see `Sender`."""
+        return Sender(self)
 
 
 def dtype_name(dtype: Any) -> str:

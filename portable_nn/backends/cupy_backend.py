@@ -11,6 +11,7 @@ import array_api_compat
 import numpy as np
 
 from portable_nn.backends.base import Backend
+from portable_nn.backends.sending import Relay, Sender
 
 HOW = "PORTABLE_NN_CUDA_STEPS"
 MODES = ("eager", "fused", "replayed")
@@ -104,3 +105,8 @@ class CupyBackend(Backend):
 
         with self.device:
             cupy.cuda.get_current_stream().synchronize()
+
+    def sender(self) -> Sender:
+        from portable_nn.backends.lanes import CupyLanes  # noqa: PLC0415
+
+        return Relay(CupyLanes(self.device))

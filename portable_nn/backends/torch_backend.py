@@ -13,6 +13,7 @@ import array_api_compat.numpy
 import numpy as np
 
 from portable_nn.backends.base import Backend
+from portable_nn.backends.sending import Relay, Sender
 from portable_nn.backends.structure import mapped
 from portable_nn.errors import BackendUnavailableError
 
@@ -113,6 +114,11 @@ class TorchBackend(Backend):
         if self.device.type != "cpu":
             where = (self.device,) if self.device.type == "cuda" else ()
             getattr(torch, self.device.type).synchronize(*where)
+
+    def sender(self) -> Sender:
+        from portable_nn.backends.lanes import TorchLanes  # noqa: PLC0415
+
+        return Relay(TorchLanes(self.device)) if self.device.type == "cuda" else super().sender()
 
 
 def own(x: Any, owned: bool, taken: set[int]) -> Any:
