@@ -49,38 +49,46 @@ def admit(
     Y: Array | None = None,
     sample_weight: Array | None = None,
     prefix: str = "",
+    otherwise: str = "",
 ) -> Backend:
-    """The backend of all these arrays, once everything about them has been checked."""
-    x, y, w = (prefix + name for name in ("X", "Y", "sample_weight"))
-    given = {x: X} | ({} if Y is None else {y: Y})
-    given |= {} if sample_weight is None else {w: sample_weight}
-    arrays = parameter_arrays(params, sizes) | given
-    backend = same_place(arrays)
-    stack = parameter_shapes(arrays, sizes)
-    n = rows(x, X, sizes[0], stack)
-    if Y is not None:
-        rows(y, Y, sizes[-1], stack, n)
-    if sample_weight is not None:
-        weights(w, sample_weight, n, stack)
-    targets = None if Y is None else y
-    values(backend, arrays, loss, targets, None if sample_weight is None else w)
+    """The backend of all these arrays, once everything about them has been checked.
+
+    `otherwise` says what can be done with data on the host, but for moving it to the parameters.
+    """
+    arrays = parameter_arrays(params, sizes) | named(prefix, X, Y, sample_weight)
+    backend = same_place(arrays, otherwise)
+    shapes(arrays, sizes, prefix)
+    values(backend, arrays, loss, prefix + "Y", prefix + "sample_weight")
     return backend
 
 
-def same_place(arrays: Mapping[str, Array]) -> Backend:
+def named(prefix: str, X: Array, Y: Array | None, sample_weight: Array | None) -> dict[str, Array]:
+    """The arrays of data that are given, by the names that messages have for them."""
+    others = {prefix + "Y": Y, prefix + "sample_weight": sample_weight}
+    return {prefix + "X": X} | {name: array for name, array in others.items() if array is not None}
+
+
+def same_place(arrays: Mapping[str, Array], otherwise: str = "") -> Backend:
     """The one backend that owns all `arrays`, given by name; all have one floating dtype too."""
     (first, reference), *others = arrays.items()
-    backend = _of(first, reference)
+    backend = owner(first, reference)
     for name, array in others:
-        other = _of(name, array)
+        other = owner(name, array)
         traced = not other.values_known(array) or not backend.values_known(reference)
         if other is not backend and not (traced and type(other) is type(backend)):
             raise ValueError(
                 f"`{first}` is on {backend!r}, `{name}` on {other!r}; accepted: one library and one "
                 f"device; move one of them, as portable_nn.backends.get({backend.name!r}, "
-                f"{backend.device_name()!r}).asarray(...) does"
+                f"{backend.device_name()!r}).asarray(...) does" + (otherwise if other.host else "")
             )
+    same_dtype(arrays)
+    return backend
+
+
+def same_dtype(arrays: Mapping[str, Array]) -> None:
+    """Raise TypeError unless all `arrays` have one floating dtype."""
     dtypes = {name: dtype_name(array.dtype) for name, array in arrays.items()}
+    first = next(iter(dtypes))
     for name, dtype in dtypes.items():
         if dtype not in FLOATS:
             accepted = dtypes[first] if dtypes[first] in FLOATS else " or ".join(FLOATS)
@@ -91,14 +99,25 @@ def same_place(arrays: Mapping[str, Array]) -> Backend:
                 f"`{first}` has dtype {dtypes[first]}, `{name}` {dtype}; accepted: one dtype; cast one "
                 "of them"
             )
-    return backend
 
 
-def _of(name: str, array: Array) -> Backend:
+def owner(name: str, array: Array) -> Backend:
+    """The backend that owns `array`; TypeError naming it if there is none."""
     try:
         return of(array)
     except TypeError as error:
         raise TypeError(f"`{name}`: {error}") from None
+
+
+def shapes(arrays: Mapping[str, Array], sizes: Sequence[int], prefix: str) -> None:
+    """Raise ValueError unless parameters and data have the shapes that belong together."""
+    x, y, w = (prefix + name for name in ("X", "Y", "sample_weight"))
+    stack = parameter_shapes(arrays, sizes)
+    n = rows(x, arrays[x], sizes[0], stack)
+    if y in arrays:
+        rows(y, arrays[y], sizes[-1], stack, n)
+    if w in arrays:
+        weights(w, arrays[w], n, stack)
 
 
 def parameter_arrays(params: Any, sizes: Sequence[int]) -> dict[str, Array]:

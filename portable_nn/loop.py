@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from portable_nn.backends import Backend, of
+from portable_nn.data import Data, HostData
 from portable_nn.equations import Array, Parameters
 from portable_nn.network import Network
 from portable_nn.optimizers import Optimizer, OptimizerState
@@ -16,23 +17,6 @@ from portable_nn.steps import evaluation_step, summary, training_steps
 
 Masks = list[Array | None]
 MASKED_BATCHES = 8  # whose masks are drawn and kept at a time
-
-
-def mean_of(backend: Backend, weight: Array | None) -> Array | None:
-    """The mean weight of all the data, for every part of it to be relative to."""
-    return None if weight is None else backend.xp.mean(weight, axis=-1)
-
-
-class Data(NamedTuple):
-    """X (n, n_0) and Y (n, n_L), in rows, and their weights (n,), if they have any.
-
-    `mean_weight` is what the weights of a batch are relative to; None stands for the batch's own mean.
-    """
-
-    X: Any
-    Y: Array
-    weight: Array | None = None
-    mean_weight: Array | None = None
 
 
 class Epoch(NamedTuple):
@@ -61,14 +45,14 @@ def epochs(
     optimizer: Optimizer,
     params: Parameters,
     optimizer_state: OptimizerState,
-    data: Data,
+    data: Data | HostData,
     orders: Iterator[Any],
     rates: Iterator[float],
     batch_size: int,
     l2: float = 0.0,
     clip_norm: float | None = None,
     draw_masks: Callable[[int, int], Masks] | None = None,
-    validation: Data | None = None,
+    validation: Data | HostData | None = None,
     owns_state: bool = False,
     states_are_kept: bool = True,
 ) -> Iterator[Epoch]:
@@ -88,13 +72,14 @@ def epochs(
     for drawn in orders:
         n = len(drawn)
         carry, owned = (params, slots, zero), (False, owns_state, False)
-        for part, size in parts(n, batch_size, MASKED_BATCHES if draw_masks else n):
-            rows = backend.asarray(drawn[part].reshape(-1, size), dtype=backend.index_dtype())
+        for chunk, batches in data.chunks(drawn, batch_size, MASKED_BATCHES if draw_masks else n):
+            rows = backend.asarray(batches, dtype=backend.index_dtype())
             alphas = [next(rates) for _ in range(rows.shape[0])]
             numbers = [optimizer.coefficients(t + i, alpha) for i, alpha in enumerate(alphas, start=1)]
-            masks = None if draw_masks is None else draw_masks(len(alphas), size)
+            masks = None if draw_masks is None else draw_masks(*rows.shape)
             each = (rows, masks, backend.asarray(np.asarray(numbers), dtype=dtype))
-            carry, owned = run(carry, data, each, owned), (True, True, True)
+            carry, owned = run(carry, chunk, each, owned), (True, True, True)
+            data.used(carry)
             t += len(alphas)
         (params, slots, total), owns_state = carry, not states_are_kept
         sums = [(total, n)]
@@ -108,26 +93,18 @@ def epochs(
         started = time.perf_counter()
 
 
-def parts(n: int, batch_size: int, most: int) -> Iterator[tuple[slice, int]]:
-    """The rows 0..n-1 in parts of equal batches, at most `most` of them; with the size of a batch."""
-    size, start = min(batch_size, n), 0
-    while start < n:
-        size = min(size, n - start)
-        stop = start + min((n - start) // size, most) * size
-        yield slice(start, stop), size
-        start = stop
-
-
 def evaluate_in_parts(
-    evaluate: Callable[..., Any], params: Parameters, zero: Array, data: Data, size: int = 1024
+    evaluate: Callable[..., Any],
+    params: Parameters,
+    zero: Array,
+    data: Data | HostData,
+    size: int = 1024,
 ) -> Array:
     """The sum of `evaluation_step` over all rows, `size` rows at a time: memory stays bounded."""
-    X, Y, weight, mean_weight = data
-    total, n = zero, X.shape[-2]
-    for start in range(0, n, size):
-        part = slice(start, min(start + size, n))
-        w = None if weight is None else weight[..., part]
-        total = evaluate(params, total, X[..., part, :], Y[..., part, :], w, mean_weight)
+    total = zero
+    for part in data.slices(size):
+        total = evaluate(params, total, *part)
+        data.used(total)
     return total
 
 

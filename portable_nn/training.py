@@ -17,6 +17,7 @@ from portable_nn.callbacks import (
     check_callbacks,
     progress_bar,
 )
+from portable_nn.data import admit, admit_validation
 from portable_nn.equations import Array, Parameters
 from portable_nn.errors import NonFiniteCostError
 from portable_nn.history import History
@@ -47,6 +48,7 @@ def fit(
     optimizer_state: OptimizerState | None = None,
     dropout: float | Sequence[float] = 0.0,
     clip_norm: float | None = None,
+    stream: bool = False,
 ) -> tuple[Parameters, History]:
     """Train by mini-batches; changes none of the arrays that it is given.
 
@@ -91,11 +93,19 @@ def fit(
         divided by 1 - rate. Predictions and the validation cost use all units.
     clip_norm : float, optional
         A gradient whose norm, over all parameters together, is larger is shortened to this norm, > 0.
+    stream : bool
+        Whether X, Y and the weights stay on the host, as NumPy arrays or memory maps: batches are sent
+        to where `params` are, some 32 MB (or one batch) at a time, the next while the device is busy
+        with those before. The results are those of data that lies there; JAX, which compiles each number
+        of steps for itself, may round otherwise. Data may be larger than the device's memory and, in
+        memory maps, than the host's: all of it is read once before, to be checked; an order of the rows
+        takes 8 bytes a row; the weights are moved whole, once, for their mean. Validation data may be
+        on the host too.
 
     Returns
     -------
     params : list of (W, b)
-        The trained ones, of the library, device and dtype of X.
+        The trained ones, of the library, device and dtype of those given.
     history : History
 
     Raises
@@ -106,16 +116,15 @@ def fit(
         When an epoch ends with a cost or parameters that are not finite; it keeps the last finite ones.
     """
     optimizer = Adam() if optimizer is None else optimizer
-    check_kinds(net, optimizer, early_stopping, epoch_order)
+    check_kinds(net, optimizer, early_stopping, epoch_order, stream)
     epochs, l2 = checks.whole("epochs", epochs, 1), checks.number("l2", l2, 0.0)
     schedule = constant(optimizer.learning_rate) if schedule is None else schedule
     hooks = check_callbacks(callbacks)
     rates_of_dropout = check_dropout(dropout, len(net.g) - 1)
     if clip_norm is not None:
         clip_norm = checks.number("clip_norm", clip_norm, 0.0, open_low=True)
-    backend = checks.admit(net.sizes, net.loss, params, X, Y, sample_weight)
-    held_out = check_validation(net, params, validation)
-    data = loop.Data(X, Y, sample_weight, loop.mean_of(backend, sample_weight))
+    backend, data = admit(net, params, (X, Y, sample_weight), stream)
+    held_out = admit_validation(net, params, validation, stream)
     n, stack = X.shape[-2], tuple(params[0][0].shape[:-2])
     size = n if batch_size is None else checks.whole("batch_size", batch_size, 1)
     if early_stopping is not None and stack:
@@ -195,7 +204,7 @@ NOT_FINITE = (
 )
 
 
-def check_kinds(net: Any, optimizer: Any, early_stopping: Any, epoch_order: Any) -> None:
+def check_kinds(net: Any, optimizer: Any, early_stopping: Any, epoch_order: Any, stream: Any) -> None:
     """Raise TypeError for what is no network, no optimizer, no rule of early stopping, no function."""
     if not isinstance(net, Network):
         raise TypeError(f"`net` is {net!r}; accepted: a portable_nn.Network")
@@ -210,19 +219,8 @@ def check_kinds(net: Any, optimizer: Any, early_stopping: Any, epoch_order: Any)
         raise TypeError(f"`early_stopping` is {early_stopping!r}; accepted: a portable_nn.EarlyStopping")
     if epoch_order is not None and not callable(epoch_order):
         raise TypeError(f"`epoch_order` is {epoch_order!r}; accepted: a function of (epoch, n)")
-
-
-def check_validation(net: Network, params: Parameters, validation: Any) -> loop.Data | None:
-    """The validation data, checked as training data is; None if there is none."""
-    if validation is None:
-        return None
-    if not isinstance(validation, (tuple, list)) or len(validation) not in (2, 3):
-        many = f" of {len(validation)}" if isinstance(validation, (tuple, list)) else ""
-        given = f"{type(validation).__name__}{many}"
-        raise TypeError(f"`validation` is a {given}; accepted: (X, Y) or (X, Y, sample_weight)")
-    X, Y, weight = (*validation, None)[:3]
-    backend = checks.admit(net.sizes, net.loss, params, X, Y, weight, prefix="validation ")
-    return loop.Data(X, Y, weight, loop.mean_of(backend, weight))
+    if not isinstance(stream, bool):
+        raise TypeError(f"`stream` is {stream!r}; accepted: True or False")
 
 
 def check_dropout(rates: Any, hidden: int) -> list[float]:

@@ -9,8 +9,10 @@ from collections import deque
 
 import numpy as np
 import pytest
+from helpers import flat, network, problem
 
 import portable_nn as pnn
+from portable_nn.backends import sending
 from portable_nn.backends.sending import Piece, Relay, Sender
 
 
@@ -182,6 +184,20 @@ def test_a_chunk_is_copied_while_that_before_is_computed_with_and_memory_stays_i
             assert results == []  # the device has not begun with the first
     assert places[:2] == places[2:]
     assert device.memory == 2
+
+
+def test_fit_gives_the_same_by_way_of_such_a_device(host_only, monkeypatch, random):
+    net = network("tanh")
+    params, X, Y = problem(net, random, n=45)
+    options = {"epochs": 3, "batch_size": 6, "dropout": 0.3, "sample_weight": np.linspace(1, 2, 45)}
+    expected, history = pnn.fit(net, params, X, Y, validation=(X, Y), **options)
+    monkeypatch.setattr(sending, "CHUNK", 4 * 6 * 7 * 8)  # four batches, without their weights
+    numpy = type(pnn.backends.get("numpy"))
+    monkeypatch.setattr(numpy, "sender", lambda self: Relay(Pretended(EAGER[-1])))
+    found, ours = pnn.fit(net, params, X, Y, validation=(X, Y), stream=True, **options)
+    for a, b in zip(flat(found), flat(expected), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert (ours.cost, ours.validation_cost) == (history.cost, history.validation_cost)
 
 
 class Stream:

@@ -13,6 +13,7 @@ from sklearn.utils import check_random_state
 
 from portable_nn.backends import Backend, get
 from portable_nn.checks import floating_name, values
+from portable_nn.data import Data
 from portable_nn.equations import Activation, Array, Loss, Parameters
 from portable_nn.estimators import docs, inputs, lbfgs, stochastic
 from portable_nn.estimators.docs import documented
@@ -27,7 +28,6 @@ from portable_nn.estimators.hooks import Hooks
 from portable_nn.estimators.parameters import CONSTRAINTS, check_combination, hidden_sizes
 from portable_nn.estimators.problem import Problem
 from portable_nn.estimators.validation import given_validation, split
-from portable_nn.loop import Data
 from portable_nn.network import Network
 
 RECORD = (

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from portable_nn.backends import Backend
+from portable_nn.data import Data, mean_of
 from portable_nn.equations import Parameters
-from portable_nn.loop import Data, mean_of
 from portable_nn.network import Network
 
 NOT_FINITE = (
