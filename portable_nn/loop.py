@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from itertools import count
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -55,42 +56,55 @@ def epochs(
     validation: Data | HostData | None = None,
     owns_state: bool = False,
     states_are_kept: bool = True,
+    ahead: bool = False,
 ) -> Iterator[Epoch]:
     """An epoch for every order of the rows in `orders`, an update for every batch of them.
 
     `rates` gives the learning rate of each update, `draw_masks` the dropout masks for so many
     batches of a given size. The host reads from the device once an epoch; nothing handed in is changed,
     but for `optimizer_state` where `owns_state`; unless `states_are_kept`, that of an epoch is written
-    over in the next.
+    over in the next. `ahead`: what the next epoch needs is sent before the read, while the device is at
+    work; for data that is there already, and where no result of an epoch decides on the next.
     """
     run = training_steps(backend, net, optimizer, l2, clip_norm)
     evaluate, summarize = evaluation_step(backend, net), summary(backend)
     stack, dtype = tuple(params[0][0].shape[:-2]), params[0][0].dtype
     zero = backend.xp.zeros(stack, dtype=backend.widest_float(), device=backend.device)
     t, slots = optimizer_state
-    started = time.perf_counter()
-    for drawn in orders:
-        n = len(drawn)
-        carry, owned = (params, slots, zero), (False, owns_state, False)
-        for chunk, batches in data.chunks(drawn, batch_size, MASKED_BATCHES if draw_masks else n):
+    updates = count(t + 1)
+
+    def sent(drawn: Any) -> Iterator[tuple[Any, Array, Array, float]]:
+        """Data, and for its batches the rows and the coefficients, on the device; the last rate."""
+        most = MASKED_BATCHES if draw_masks else len(drawn)
+        for chunk, batches in data.chunks(drawn, batch_size, most):
+            alphas = [next(rates) for _ in batches]
+            numbers = [optimizer.coefficients(next(updates), alpha) for alpha in alphas]
             rows = backend.asarray(batches, dtype=backend.index_dtype())
-            alphas = [next(rates) for _ in range(rows.shape[0])]
-            numbers = [optimizer.coefficients(t + i, alpha) for i, alpha in enumerate(alphas, start=1)]
+            yield chunk, rows, backend.asarray(np.asarray(numbers), dtype=dtype), alphas[-1]
+
+    to_come = ((len(drawn), list(sent(drawn)) if ahead else sent(drawn)) for drawn in orders)
+    started, epoch = time.perf_counter(), next(to_come, None)
+    while epoch is not None:
+        n, portions = epoch
+        carry, owned = (params, slots, zero), (False, owns_state, False)
+        for chunk, rows, numbers, alpha in portions:
             masks = None if draw_masks is None else draw_masks(*rows.shape)
-            each = (rows, masks, backend.asarray(np.asarray(numbers), dtype=dtype))
-            carry, owned = run(carry, chunk, each, owned), (True, True, True)
+            carry, owned = run(carry, chunk, (rows, masks, numbers), owned), (True, True, True)
             data.used(carry)
-            t += len(alphas)
+            t, rate = t + rows.shape[0], alpha
         (params, slots, total), owns_state = carry, not states_are_kept
         sums = [(total, n)]
         if validation is not None:
             total = evaluate_in_parts(evaluate, params, zero, validation)
             sums.append((total, validation.X.shape[-2]))
-        report = backend.to_numpy(summarize(params, *sums))  # the one read of the epoch
+        summed = summarize(params, *sums)
+        epoch = next(to_come, None) if ahead else None
+        report = backend.to_numpy(summed)  # the one read of the epoch
         costs, finite = report[:-1], report[-1].astype(bool)
         seconds = time.perf_counter() - started
-        yield Epoch(params, OptimizerState(t, slots), costs, finite, alphas[-1], seconds)
+        yield Epoch(params, OptimizerState(t, slots), costs, finite, rate, seconds)
         started = time.perf_counter()
+        epoch = epoch or next(to_come, None)
 
 
 def evaluate_in_parts(

@@ -159,6 +159,7 @@ def fit(
         held_out,
         owns_state=is_fresh and not hooks,
         states_are_kept=bool(hooks),
+        ahead=not (stream or hooks or epoch_order or early_stopping or seed is random),
     )
     with progress_bar(progress, state) as bar:
         call(hooks, "on_train_begin", state)

@@ -461,6 +461,35 @@ def test_the_host_reads_once_an_epoch(case, backend, monkeypatch):
     assert counts[1] - counts[0] == 5
 
 
+def test_what_the_next_epoch_needs_is_sent_before_the_host_waits(case, backend, monkeypatch):
+    net, params, X, Y = case
+    ours, x, y = to(backend, params), backend.asarray(X), backend.asarray(Y)
+    said = []
+    for name in ("to_numpy", "from_host"):
+        original = getattr(type(backend), name)
+
+        def noted(self, a, *rest, name=name, original=original):
+            said.append(name if name == "to_numpy" or a.dtype.kind == "f" else "rows")
+            return original(self, a, *rest)
+
+        monkeypatch.setattr(type(backend), name, noted)
+
+    def order_of(**options):
+        said.clear()
+        pnn.fit(net, ours, x, y, epochs=3, batch_size=len(X), **options)
+        return [word for word in said if word in ("to_numpy", "rows")][-6:]
+
+    if backend.host:
+        return  # there it is all the same
+    read, sent = "to_numpy", "rows"
+    assert order_of() == [sent, sent, read, sent, read, read]
+    in_turn = [sent, read, sent, read, sent, read]  # where an epoch may decide on the next
+    assert order_of(callbacks=[pnn.Callback()]) == in_turn
+    assert order_of(early_stopping=pnn.EarlyStopping()) == in_turn
+    assert order_of(epoch_order=lambda epoch, n: np.arange(n)) == in_turn
+    assert order_of(seed=np.random.default_rng(0)) == in_turn
+
+
 # ---- bad input -----------------------------------------------------------------------------------
 
 
