@@ -149,6 +149,9 @@ def gpu(session: nox.Session) -> None:
         there = f"import importlib.util as u; print(u.find_spec('{library}') is not None)"
         if "True" in str(session.run("python", "-c", there, silent=True)):
             session.run("pytest", "--gpu", "--backend", library, *session.posargs)
+            for way in ("fused", "replayed") if library == "torch" else ():
+                here = {"PORTABLE_NN_CUDA_STEPS": way}
+                session.run("pytest", "--gpu", "--backend", library, *chosen, *session.posargs, env=here)
 
 
 @nox.session

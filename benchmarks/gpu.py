@@ -54,7 +54,8 @@ CONTENDERS = {  # from those that matter most to those that are left out first w
     "torch-module": one_of("torch", "torch nn.Module, fused Adam", TRAINING),
     "cupy-fused": ours("CuPy, fused", "cupy", "fused"),
     "cupy-eager": ours("CuPy, as it stands", "cupy", "eager"),
-    "torch": ours("torch", "torch"),
+    "torch-replayed": ours("torch, replayed", "torch", "replayed"),
+    "torch": ours("torch, as it stands", "torch", "eager"),
     "jax": ours("JAX", "jax"),
     "optax-scan": one_of("jax", "jax + optax, lax.scan", "peers:jax_training", scan=True),
     "floor-torch": one_of("torch", "products, torch, one by one", PRODUCTS),
@@ -62,7 +63,7 @@ CONTENDERS = {  # from those that matter most to those that are left out first w
 }
 COMPILED = ("torch-compile", "torch-compile-step")
 CAPTURED = ("floor", "torch-graph")  # on a CPU their steps are run, but no graph is: no result
-OURS = ("cupy-replayed", "torch", "jax")
+OURS = ("cupy-replayed", "torch-replayed", "jax")
 NETS = dict(zip(("mnist", "tiny", "huge", "wide"), ON_A_GPU, strict=True))
 
 PRECISION = {  # of float32 products, TF32 or not: the same for every library, by its name for it

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import count
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
@@ -82,10 +83,9 @@ def epochs(
             rows = backend.asarray(batches, dtype=backend.index_dtype())
             yield chunk, rows, backend.asarray(np.asarray(numbers), dtype=dtype), alphas[-1]
 
-    to_come = ((len(drawn), list(sent(drawn)) if ahead else sent(drawn)) for drawn in orders)
-    started, epoch = time.perf_counter(), next(to_come, None)
-    while epoch is not None:
-        n, portions = epoch
+    to_come = Ahead((len(drawn), list(sent(drawn)) if ahead else sent(drawn)) for drawn in orders)
+    started = time.perf_counter()
+    for n, portions in to_come:
         carry, owned = (params, slots, zero), (False, owns_state, False)
         for chunk, rows, numbers, alpha in portions:
             masks = None if draw_masks is None else draw_masks(*rows.shape)
@@ -98,13 +98,41 @@ def epochs(
             total = evaluate_in_parts(evaluate, params, zero, validation)
             sums.append((total, validation.X.shape[-2]))
         summed = summarize(params, *sums)
-        epoch = next(to_come, None) if ahead else None
+        if ahead:
+            to_come.prepare()
         report = backend.to_numpy(summed)  # the one read of the epoch
         costs, finite = report[:-1], report[-1].astype(bool)
         seconds = time.perf_counter() - started
         yield Epoch(params, OptimizerState(t, slots), costs, finite, rate, seconds)
         started = time.perf_counter()
-        epoch = epoch or next(to_come, None)
+
+
+class Ahead:
+    """An iterator whose next item can be made before it is asked for; an error shows when it is."""
+
+    def __init__(self, items: Iterable[Any]) -> None:
+        self.items = iter(items)
+        self.made: list[Callable[[], Any]] = []
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        return self.made.pop()() if self.made else next(self.items)
+
+    def prepare(self) -> None:
+        """Make the next item, if there is one."""
+        try:
+            item = next(self.items)
+        except Exception as error:
+            self.made = [functools.partial(throw, error)]
+        else:
+            self.made = [lambda: item]
+
+
+def throw(error: Exception) -> NoReturn:
+    """Raise an error that has been kept."""
+    raise error
 
 
 def evaluate_in_parts(

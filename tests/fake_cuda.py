@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from portable_nn.backends.cuda.device import look
 from portable_nn.backends.cuda.products import Cublas
 
 COMPILER = shutil.which("g++")
@@ -152,6 +153,9 @@ class FakeDevice:
         assert self.is_at_turn, "work outside of the program's turn"
         self.launches += 1
         self.queue.append(work)
+
+    def look(self, array: Any) -> Any:
+        return look(array)
 
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
         array = np.empty(shape, dtype)

@@ -19,8 +19,9 @@ from fake_cuda import COMPILER, FakeDevice
 
 import portable_nn as pnn
 from portable_nn.backends import cupy_backend
-from portable_nn.backends.cuda import CupyDevice, Steps
-from portable_nn.backends.cuda.device import OPTIONS
+from portable_nn.backends.cuda import Steps
+from portable_nn.backends.cuda.cupy_device import CupyDevice
+from portable_nn.backends.cuda.device import HOW, OPTIONS
 from portable_nn.backends.cuda.geometry import Geometry, place
 from portable_nn.backends.cuda.kernels import Kernel
 from portable_nn.backends.cuda.products import mapped_library, operand
@@ -603,9 +604,9 @@ def test_the_programs_stream_comes_after_the_callers_and_before_what_he_does_nex
 @pytest.mark.parametrize("how", ["eager", "fused", "replayed", None, "fast"])
 def test_how_steps_are_run_on_cupy_is_the_users_choice(how, monkeypatch):
     if how is None:
-        monkeypatch.delenv(cupy_backend.HOW, raising=False)
+        monkeypatch.delenv(HOW, raising=False)
     else:
-        monkeypatch.setenv(cupy_backend.HOW, how)
+        monkeypatch.setenv(HOW, how)
     backend = object.__new__(cupy_backend.CupyBackend)
     backend.xp, backend.device, backend.__dict__["cuda"] = array_api_compat.numpy, NoDevice(), None
     if how == "fast":

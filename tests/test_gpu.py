@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import portable_nn as pnn
-from portable_nn.backends.cupy_backend import HOW
+from portable_nn.backends.cuda.device import HOW
 from portable_nn.steps import training_steps
 
 HIDDEN = ["relu", "leaky_relu", "tanh", "sigmoid", "elu", "selu", "softplus", "silu", "gelu", "identity"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -12,9 +11,6 @@ import numpy as np
 
 from portable_nn.backends.base import Backend
 from portable_nn.backends.sending import Relay, Sender
-
-HOW = "PORTABLE_NN_CUDA_STEPS"
-MODES = ("eager", "fused", "replayed")
 
 
 class CupyBackend(Backend):
@@ -80,23 +76,16 @@ class CupyBackend(Backend):
     @functools.cached_property
     def cuda(self) -> Any:
         """The device, as the programs of steps see it."""
-        from portable_nn.backends.cuda import CupyDevice  # noqa: PLC0415
+        from portable_nn.backends.cuda.cupy_device import CupyDevice  # noqa: PLC0415
 
         return CupyDevice(self.device)
 
     def scan(self, step: Callable[..., Any]) -> Callable[..., Any]:
-        """See `Backend.scan`; the environment variable PORTABLE_NN_CUDA_STEPS says how.
+        from portable_nn.backends.cuda import Steps, way  # noqa: PLC0415
 
-        "eager", the default: each step as it stands; "fused": its program, a kernel for all that can be
-        done at once; "replayed": the program, captured once and replayed as a CUDA graph.
-        """
-        how = os.environ.get(HOW, MODES[0])
-        if how not in MODES:
-            raise ValueError(f"{HOW} is {how!r}; accepted: {', '.join(MODES)}")
+        how = way()
         if how == "eager":
             return super().scan(step)
-        from portable_nn.backends.cuda import Steps  # noqa: PLC0415
-
         as_it_stands = self.compile(functools.partial(step, self.xp))
         return Steps(step, as_it_stands, self.cuda, replay=how == "replayed")
 

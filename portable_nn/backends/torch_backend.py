@@ -88,6 +88,8 @@ class TorchBackend(Backend):
         from portable_nn.backends.program import Products, Scanned  # noqa: PLC0415
 
         steps = super().scan(step)
+        if self.device.type == "cuda":
+            return self.on_cuda(step, steps)
         if self.device.type != "cpu":
             return steps
         products = Products(torch.from_numpy, torch.mm)
@@ -107,6 +109,31 @@ class TorchBackend(Backend):
             return steps(carry, fixed, each, owned)
 
         return run
+
+    def on_cuda(self, step: Callable[..., Any], steps: Callable[..., Any]) -> Callable[..., Any]:
+        """The steps by a program if the user asks for one; `steps` makes them as they stand."""
+        import torch  # noqa: PLC0415
+
+        from portable_nn.backends.cuda import Steps, way  # noqa: PLC0415
+
+        how = way()
+        if how == "eager":
+            return steps
+        as_it_stands = self.compile(functools.partial(step, self.xp))
+        made = Steps(step, as_it_stands, self.cuda, replay=how == "replayed")
+
+        def run(carry: Any, fixed: Any, each: Any, owned: Sequence[bool]) -> Any:
+            with torch.no_grad():
+                return made(carry, fixed, each, owned)
+
+        return run
+
+    @functools.cached_property
+    def cuda(self) -> Any:
+        """The device, as the programs of steps see it."""
+        from portable_nn.backends.cuda.torch_device import TorchDevice  # noqa: PLC0415
+
+        return TorchDevice(self.device)
 
     def ready(self, *arrays: Any) -> None:
         import torch  # noqa: PLC0415

@@ -3,19 +3,45 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import os
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from portable_nn.backends.cuda.geometry import Geometry
-from portable_nn.backends.cuda.products import WORKSPACE, Cublas, Product, mapped_library
+from portable_nn.backends.cuda.products import Product
 
+HOW = "PORTABLE_NN_CUDA_STEPS"  # the environment variable that says how steps are made
+WAYS = ("eager", "fused", "replayed")
 OPTIONS = ("--std=c++17", "--fmad=false")  # a product and a sum are rounded one after the other
 Work = Callable[[], None]
+
+
+def way() -> str:
+    """How the user wants the steps of training made on a CUDA device.
+
+    "eager", the default: each as it stands; "fused": by its program, a kernel for all that can be done
+    at once; "replayed": by the program, captured once and replayed as a CUDA graph.
+    """
+    asked = os.environ.get(HOW, WAYS[0])
+    if asked not in WAYS:
+        raise ValueError(f"{HOW} is {asked!r}; accepted: {', '.join(WAYS)}")
+    return asked
+
+
+class Look(NamedTuple):
+    """What is to be known of an array before it is used; the strides are counted in elements."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    strides: tuple[int, ...]
+
+
+def look(array: Any) -> Look:
+    """The look of an array of NumPy, or of a library that names these things alike."""
+    size = array.dtype.itemsize
+    return Look(array.shape, array.dtype, tuple(stride // size for stride in array.strides))
 
 
 class Device(Protocol):
@@ -35,6 +61,9 @@ class Device(Protocol):
         """Within it work goes to the device's own stream, after what the caller has put in line; what
         the caller puts in line afterwards comes after it.
         """
+
+    def look(self, array: Any) -> Look:
+        """What is to be known of an array; raises TypeError for a dtype that NumPy lacks."""
 
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
         """An array whose elements lie in one row."""
@@ -59,87 +88,3 @@ class Device(Protocol):
 
     def capture(self, work: Work) -> Work:
         """A function that puts all that `work` puts in line there at once."""
-
-
-class CupyDevice:
-    """A device of CuPy."""
-
-    def __init__(self, device: Any) -> None:
-        import cupy  # noqa: PLC0415
-
-        self.cupy, self.device = cupy, device
-        self.lock = threading.RLock()
-        self.users: list[Any] = []
-        with device:
-            self.stream = cupy.cuda.Stream(non_blocking=True)
-
-    @contextlib.contextmanager
-    def turn(self) -> Iterator[None]:
-        with self.device:
-            callers = self.cupy.cuda.get_current_stream()
-            self.stream.wait_event(callers.record())
-            try:
-                with self.stream:
-                    yield
-            finally:
-                callers.wait_event(self.stream.record())
-
-    def empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
-        with self.device:
-            return self.cupy.empty(shape, dtype)
-
-    def array(self, host: np.ndarray[Any, Any]) -> Any:
-        with self.device:
-            return self.cupy.array(host, order="C")
-
-    def address(self, array: Any) -> int:
-        return int(array.data.ptr)
-
-    def seen(self, array: Any, dtype: np.dtype[Any], geometry: Geometry) -> Any:
-        start = array.data + geometry.offset * dtype.itemsize
-        strides = [s * dtype.itemsize for s in geometry.strides]
-        return self.cupy.ndarray(geometry.shape, dtype, start, strides)
-
-    def copy(self, target: Any, source: Any) -> None:
-        self.cupy.copyto(target, source)
-
-    def kernels(self, source: str, names: Sequence[str]) -> list[Any]:
-        with self.device:
-            module = self.cupy.RawModule(code=source, options=OPTIONS)
-            functions = [module.get_function(name) for name in names]
-        return [functools.partial(launch, function) for function in functions]
-
-    @functools.cached_property
-    def cublas(self) -> Cublas | None:
-        """Our own handle; None where the library that CuPy uses cannot be told."""
-        small = self.cupy.ones((2, 2), "float32")
-        small @ small  # CuPy loads the library when it first needs it
-        library = mapped_library()
-        if library is None:
-            return None
-        self.workspace = self.cupy.empty(WORKSPACE, "uint8")
-        tf32 = os.environ.get("CUPY_TF32", "0") not in ("", "0")  # as CuPy's own products have it
-        return Cublas(library, self.stream.ptr, self.address(self.workspace), tf32)
-
-    @property
-    def can_capture(self) -> bool:
-        return self.cublas is not None
-
-    def product(self, product: Product, left: Any, right: Any, out: Any) -> Work:
-        if self.cublas is None:
-            return functools.partial(self.cupy.matmul, left, right, out=out)
-        where = (self.address(array) for array in (left, right, out))
-        return self.cublas.prepared(product, *where)
-
-    def capture(self, work: Work) -> Work:
-        self.stream.begin_capture()
-        try:
-            work()
-        finally:
-            graph = self.stream.end_capture()
-        return functools.partial(graph.launch, self.stream)
-
-
-def launch(function: Any, blocks: int, threads: int, arrays: Sequence[Any]) -> None:
-    """Put a kernel of CuPy in line."""
-    function((blocks,), (threads,), tuple(arrays))

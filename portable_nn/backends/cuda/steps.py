@@ -14,7 +14,7 @@ from typing import Any
 
 import array_api_compat.numpy
 
-from portable_nn.backends.cuda.device import Device
+from portable_nn.backends.cuda.device import Device, Look
 from portable_nn.backends.cuda.program import Bound, Program
 from portable_nn.backends.program.record import is_steady
 from portable_nn.backends.program.trace import UntraceableError
@@ -60,20 +60,22 @@ class Steps:
         stacked: list[Any] = []
         form, form_of_rest = take_apart(carry, state), take_apart(fixed, rest)
         skeleton = (False, form, form_of_rest, take_apart(each, stacked))
-        ours = [*state, *rest, *(array[0, ...] for array in stacked)]
-        strides = tuple(tuple(s // a.dtype.itemsize for s in a.strides) for a in rest)
-        key = (signature(skeleton, ours), strides)
         try:
+            looks = [self.device.look(array) for array in (*state, *rest, *stacked)]
+            first, many = looks[: len(state) + len(rest)], looks[len(state) + len(rest) :]
+            leaves = [*first, *(Look(one.shape[1:], one.dtype, ()) for one in many)]
+            strides = tuple(one.strides for one in first[len(state) :])
+            key = (signature(skeleton, leaves), strides)
             hash(key)
-        except TypeError:  # something in it that cannot be hashed
+        except TypeError:  # a dtype that is not NumPy's, something that cannot be hashed
             return None
-        program = self.program(key, skeleton, ours, len(state), strides)
+        program = self.program(key, skeleton, leaves, len(state), strides)
         if program is None:
             return None
-        results = [self.device.empty(array.shape, array.dtype) for array in state]
+        results = [self.device.empty(one.shape, one.dtype) for one in looks[: len(state)]]
         with self.device.turn():
             try:
-                bound = self.on_arrays(program, key, state, rest, stacked)
+                bound = self.on_arrays(program, key, state, rest, stacked, looks)
             except Exception as error:  # nothing has been written to yet
                 warnings.warn(f"the step runs as it stands, not as a program: {error}", stacklevel=2)
                 self.programs[key] = None
@@ -116,6 +118,7 @@ class Steps:
         state: Sequence[Any],
         rest: Sequence[Any],
         stacked: Sequence[Any],
+        looks: Sequence[Look],
     ) -> Bound:
         """The program on its own arrays, and on those of the data as they lie."""
         self.make_room()
@@ -124,10 +127,10 @@ class Steps:
         bound = self.bound.get(where)
         if bound is None or bound.steps < steps:
             self.bound.pop(where, None)
-            form = tuple((array.shape, array.dtype.str) for array in state)
+            form = tuple((one.shape, one.dtype.str) for one in looks[: len(state)])
             if form not in self.carries:
-                self.carries[form] = [self.device.empty(a.shape, a.dtype) for a in state]
-            those = [self.device.empty(array.shape, array.dtype) for array in stacked]
+                self.carries[form] = [self.device.empty(*one) for one in form]
+            those = [self.device.empty(one.shape, one.dtype) for one in looks[-len(stacked) :]]
             bound = Bound(program, self.device, self.carries[form], rest, those, self.replay)
             bound.start([*state, *stacked])
             bound.once()  # for all to be loaded before anything is captured

@@ -1,0 +1,170 @@
+"""Steps as programs on torch's CUDA devices: torch's tensors, on a GPU that is none."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+
+import array_api_compat.numpy
+import numpy as np
+import pytest
+from fake_cuda import COMPILER, FakeDevice
+
+import portable_nn as pnn
+from portable_nn.backends.cuda import Steps
+from portable_nn.backends.cuda.device import HOW
+from portable_nn.backends.cuda.geometry import Geometry
+from portable_nn.backends.cuda.torch_device import TorchDevice
+from portable_nn.backends.torch_backend import TorchBackend
+from portable_nn.steps import training_steps
+
+pytestmark = pytest.mark.skipif(COMPILER is None, reason="no g++ here to compile kernels with")
+
+
+@pytest.fixture
+def torch(request):
+    asked = request.config.getoption("--backend")
+    if (asked and "torch" not in asked) or request.config.getoption("--gpu"):
+        pytest.skip("on torch alone: run with --backend torch")
+    return pytest.importorskip("torch", reason="torch is not installed")
+
+
+class Pretended(FakeDevice):
+    """Memory as `TorchDevice` has it, on the CPU; kernels, products and graphs as `FakeDevice` does."""
+
+    def __init__(self, torch, folder):
+        self.memory = object.__new__(TorchDevice)
+        self.memory.torch, self.memory.device = torch, "cpu"
+        super().__init__(folder)
+        for name in ("look", "array", "address", "seen"):
+            setattr(self, name, getattr(self.memory, name))
+
+    def empty(self, shape, dtype):
+        array = self.memory.empty(shape, dtype)
+        if array.is_floating_point():
+            array.fill_(float("nan"))
+        return array
+
+    def address(self, array):
+        return int(array.__array_interface__["data"][0])
+
+    def copy(self, target, source):
+        assert (target.shape, target.dtype) == (source.shape, source.dtype)
+        self.put(functools.partial(self.memory.copy, target, source))
+
+
+@pytest.fixture
+def train(torch, tmp_path, monkeypatch):
+    """`pnn.fit` on torch's CPU, its steps made by programs as on a CUDA device."""
+    made = []
+
+    def scan(self, step):
+        as_it_stands = self.compile(functools.partial(step, self.xp))
+        made.append(Steps(step, as_it_stands, Pretended(torch, tmp_path), True))
+        return made[-1]
+
+    def fit(*arguments, **options):
+        training_steps.cache_clear()
+        with monkeypatch.context() as patch:
+            patch.setattr(TorchBackend, "scan", scan)
+            found = pnn.fit(*arguments, **options)
+        training_steps.cache_clear()
+        return found
+
+    fit.made = made
+    return fit
+
+
+def case(torch, random, dtype):
+    X = random.normal(size=(90, 12)).astype(dtype)
+    Y = np.eye(3, dtype=dtype)[random.integers(0, 3, 90)]
+    return torch.from_numpy(X), torch.from_numpy(Y)
+
+
+def test_tensors_train_as_they_do_as_they_stand(torch, train, dtype, random):
+    net = pnn.Network((12, 16, 9, 3), ("relu", "tanh", "softmax"), "categorical_cross_entropy")
+    X, Y = case(torch, random, dtype)
+    params = net.initialize(backend="torch", dtype=dtype)
+    options = {"l2": 0.1, "dropout": 0.2, "sample_weight": torch.rand(90).to(X.dtype)}
+    given = (net, params, X, Y, pnn.Adam(0.01), 3, 16)
+    kept = [theta.clone() for layer in params for theta in layer]
+    found, history = train(*given, **options)
+    expected, theirs = pnn.fit(*given, **options)
+    assert None not in train.made[-1].programs.values()
+    assert history.cost == pytest.approx(theirs.cost, rel=1e-5 if dtype == "float32" else 1e-12)
+    for layer, other in zip(found, expected, strict=True):
+        for a, b in zip(layer, other, strict=True):
+            assert (type(a), a.dtype, a.device) == (type(b), b.dtype, b.device)
+            np.testing.assert_allclose(a, b, atol=2e-6 if dtype == "float32" else 1e-13)
+    for old, theta in zip(kept, [theta for layer in params for theta in layer], strict=True):
+        assert torch.equal(old, theta)
+
+
+def test_tensors_that_lie_otherwise_are_read_where_they_lie(torch, train, random):
+    net = pnn.Network((12, 3), ("softmax",), "categorical_cross_entropy")
+    X, Y = case(torch, random, "float64")
+    given = {"params": net.initialize(backend="torch", dtype="float64"), "Y": Y, "batch_size": 16}
+    (expected,), _ = train(net, X=X, **given)
+    apart = torch.zeros(90, 24, dtype=torch.float64)[:, ::2].copy_(X)
+    in_columns = X.T.contiguous().T
+    further = torch.cat([X[:7], X])[7:]
+    for other in (apart, in_columns, further, X.clone().requires_grad_()):
+        (found,), _ = train(net, X=other, **given)
+        for a, b in zip(found, expected, strict=True):
+            assert torch.equal(a, b)
+            assert not a.requires_grad
+
+
+def test_a_dtype_that_numpy_lacks_is_run_as_it_stands(torch, tmp_path):
+    device = Pretended(torch, tmp_path)
+    step = lambda xp, carry, fixed, one: (carry[0] + one[0],)  # noqa: E731
+    steps = Steps(step, functools.partial(step, None), device, True)
+    start, each = torch.zeros(3, dtype=torch.bfloat16), torch.ones(2, 1, dtype=torch.bfloat16)
+    (found,) = steps((start,), (), each, (False,))
+    assert found.tolist() == [2.0] * 3
+    assert device.launches == 0
+
+
+def test_memory_is_seen_with_another_geometry(torch):
+    device = object.__new__(TorchDevice)
+    device.torch, device.device = torch, "cpu"
+    whole = torch.arange(400, dtype=torch.uint8)
+    seen = device.seen(whole, np.dtype("int32"), Geometry((2, 3), (1, 10), 7))
+    expected = np.arange(400).astype("uint8").view("int32")[7 + np.array([[0, 10, 20], [1, 11, 21]])]
+    np.testing.assert_array_equal(seen, expected)
+    other = torch.arange(10.0)[2:]
+    assert device.seen(other, np.dtype("float32"), Geometry((2,), (3,), 1)).tolist() == [3.0, 6.0]
+
+
+@pytest.mark.parametrize(("how", "kind"), [("eager", None), ("fused", False), ("replayed", True)])
+def test_how_steps_are_run_on_torchs_cuda_is_the_users_choice(how, kind, torch, monkeypatch):
+    monkeypatch.setenv(HOW, how)
+    made = []
+    monkeypatch.setattr("portable_nn.backends.cuda.Steps", lambda *_, replay: made.append(replay))
+    backend = object.__new__(TorchBackend)
+    backend.xp, backend.device = array_api_compat.numpy, torch.device("cuda:0")
+    backend.__dict__["cuda"] = None
+    backend.scan(lambda xp, *_: None)
+    assert made == ([] if kind is None else [kind])
+
+
+def test_the_programs_stream_comes_after_the_callers_and_before_what_he_does_next(torch):
+    said = []
+
+    class Stream:
+        def __init__(self, name):
+            self.name = name
+
+        def wait_stream(self, other):
+            said.append(f"{self.name} waits for {other.name}")
+
+    class Library:
+        class cuda:  # noqa: N801
+            current_stream = staticmethod(lambda device: Stream("the caller's"))
+            stream = staticmethod(lambda stream: contextlib.nullcontext())
+
+    device = object.__new__(TorchDevice)
+    device.torch, device.device, device.stream = Library, "cuda:0", Stream("ours")
+    with device.turn():
+        said.append("work")
+    assert said == ["ours waits for the caller's", "work", "the caller's waits for ours"]
