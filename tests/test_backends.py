@@ -6,6 +6,7 @@ import runpy
 import subprocess
 import sys
 import textwrap
+import types
 
 import numpy as np
 import pytest
@@ -82,6 +83,38 @@ def test_cupy_without_a_cuda_device_says_so(monkeypatch):
         pnn.BackendUnavailableError, match=r"'cupy' is unavailable: no CUDA device; .*GPU"
     ):
         backends.get("cupy")
+
+
+@pytest.mark.parametrize("missing", ["cublas", "nvrtc", None])
+def test_cupy_without_a_library_of_the_toolkit_says_which(missing, monkeypatch):
+    class Nvrtc:
+        @staticmethod
+        def getVersion():
+            if missing == "nvrtc":
+                raise RuntimeError("no libnvrtc.so.13\nand more lines")
+
+    library, cuda = types.ModuleType("cupy"), types.ModuleType("cupy.cuda")
+    library.is_available, library.cuda, cuda.nvrtc = lambda: True, cuda, Nvrtc
+    if missing != "cublas":
+        cuda.cublas = object()
+    monkeypatch.setitem(sys.modules, "cupy", library)
+    monkeypatch.setitem(sys.modules, "cupy.cuda", cuda)
+    found = CupyBackend.problem()
+    if missing is None:
+        assert found is None
+    else:
+        assert found.startswith("a library of the CUDA toolkit is missing: ")
+        assert missing in found
+        assert "\n" not in found
+
+
+def test_cupy_names_the_real_library_that_it_lacks(monkeypatch):
+    cupy = pytest.importorskip("cupy", reason="cupy is not installed")
+    try:
+        from cupy.cuda import cublas  # noqa: F401
+    except ImportError:
+        monkeypatch.setattr(cupy, "is_available", lambda: True)
+        assert "libcublas" in CupyBackend.problem()
 
 
 def test_cupy_finds_its_devices_by_number_by_name_and_by_object(monkeypatch):

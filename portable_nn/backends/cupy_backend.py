@@ -30,7 +30,7 @@ class CupyBackend(Backend):
             return missing
         import cupy  # noqa: PLC0415
 
-        return None if cupy.is_available() else "no CUDA device"
+        return missing_library() if cupy.is_available() else "no CUDA device"
 
     @classmethod
     def namespace(cls) -> Any:
@@ -99,3 +99,14 @@ class CupyBackend(Backend):
         from portable_nn.backends.lanes import CupyLanes  # noqa: PLC0415
 
         return Relay(CupyLanes(self.device))
+
+
+def missing_library() -> str | None:
+    """What of the CUDA toolkit CuPy needs and does not find; else it would show at the first product."""
+    try:
+        from cupy.cuda import cublas, nvrtc  # noqa: F401, PLC0415
+
+        nvrtc.getVersion()
+    except Exception as error:  # ImportError, or one of CuPy's own, as the library may be
+        return f"a library of the CUDA toolkit is missing: {str(error).partition(chr(10))[0]}"
+    return None
