@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import gc
 import importlib.util
+import itertools
 import re
 import sys
 import threading
+import weakref
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -426,12 +429,49 @@ def test_other_data_of_the_same_shape_is_read_where_it_lies(device, replay, rand
         return (carry[0] + one[0] * xp.sum(fixed[0], axis=-1, keepdims=True),)
 
     steps, each = steps_on(device, replay, step), np.ones((3, 1))
-    for _ in range(8):
-        (X,) = fixed = (random.normal(size=(4, 5)),)
+    datasets = [(random.normal(size=(4, 5)),) for _ in range(12)]  # all there at once: no address twice
+    for fixed in datasets:
+        (X,) = fixed
         (found,) = steps((np.zeros((4, 1)),), fixed, each, (False,))
         np.testing.assert_allclose(found[:, 0], 3 * X.sum(axis=1), rtol=1e-12)
     assert len(steps.programs) == 1
-    assert len(steps.bound) == 4
+    assert len(steps.bound) == 8
+
+
+def test_the_data_is_not_kept(device, replay, random):
+    step = lambda xp, carry, fixed, one: (carry[0] + one[0] * fixed[0],)  # noqa: E731
+    steps, X = steps_on(device, replay, step), random.normal(size=(4, 5))
+    for _ in range(2):
+        steps((np.zeros((4, 5)),), (X, None), np.ones((3, 1)), (False,))
+    seen = weakref.ref(X)
+    del X
+    gc.collect()
+    assert seen() is None
+
+
+def test_programs_of_other_batch_sizes_share_their_memory(train, random):
+    net = pnn.Network((5, 40, 2), ("relu", "softmax"), "categorical_cross_entropy")
+    X, Y = data(random, 50, 5, 2, "float32")
+    train(net, net.initialize(), X, Y, pnn.Adam(), 2, 16)
+    (steps,) = train.made
+    full, last = steps.bound.values()
+    assert len(steps.programs) == 2
+    for bound in (full, last):
+        pieces = [array for key, array in bound.memory.items() if key[0] == "buffer"]
+        assert len(pieces) > 5
+        assert all(np.shares_memory(piece, steps.memory) for piece in pieces)
+        assert not any(np.shares_memory(a, b) for a, b in itertools.combinations(pieces, 2))
+
+
+def test_what_comes_for_a_step_may_be_its_result(device, replay):
+    def step(xp, carry, fixed, one):
+        return one[:2], carry[0] + 0.0, one[2:] * 2
+
+    each = np.arange(21.0).reshape(7, 3)
+    carry = (np.zeros(2), np.zeros(2), np.zeros(1))
+    found = steps_on(device, replay, step)(carry, (), each, (False,) * 3)
+    for x, y in zip(found, ([18, 19], [15, 16], [40]), strict=True):
+        np.testing.assert_array_equal(x, y)
 
 
 def test_more_steps_than_before_find_room(device, replay):

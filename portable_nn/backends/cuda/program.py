@@ -65,7 +65,19 @@ class Program(Record):
         each = frozenset(node for node in graph.inputs if node.detail >= first)
         self.lie = Lie(self.plan, each, {graph.inputs[i]: s for i, s in strides.items()})
         self.line = self.in_line(self.plan.instructions)
-        self.source = HEAD + "\n".join(one.source for one in self.line if isinstance(one, Kernel))
+        if any(self.lie.is_of_each(self.outputs[out]) for out in self.plan.left_over):
+            raise refuse("an output that is what comes once for all steps, as it is")
+        kernels = [one for one in self.line if isinstance(one, Kernel)]
+        self.names = [one.name for one in kernels]
+        self.source = HEAD + "\n".join(one.source for one in kernels)
+        self.functions: dict[str, Any] = {}
+
+    def compiled(self, device: Device) -> dict[str, Any]:
+        """The kernels by their names, as functions that put them in line."""
+        if not self.functions:
+            kernels = device.kernels(self.source, self.names)
+            self.functions = dict(zip(self.names, kernels, strict=True))
+        return self.functions
 
     def in_line(self, instructions: Sequence[Instruction]) -> list[Kernel | Multiply]:
         """Kernels and products in their order.
@@ -102,10 +114,11 @@ class Program(Record):
 
 
 class Bound:
-    """A program on certain arrays of a device, with the memory that it needs besides.
+    """A program on certain arrays of a device: `run` makes steps.
 
-    `carry` and `each` are its own: `start` fills them, `run` makes steps; `fixed` are the data's, which
-    are only read. `replay`: as graphs, where the device can capture.
+    `carry` and `each` are its own, and `start` fills them; `buffers` hold what is worked out on the way,
+    and nothing between two runs. `fixed`, the data, is read where it lies and not kept: `lend` gives it
+    for a run, `give_back` lets go of it. `replay`: as graphs, where the device can capture.
     """
 
     def __init__(
@@ -115,28 +128,49 @@ class Bound:
         carry: Sequence[Any],
         fixed: Sequence[Any],
         each: Sequence[Any],
+        buffers: Sequence[Any],
         replay: bool,
     ) -> None:
         self.program, self.device, self.carry, self.each = program, device, carry, each
         self.steps = len(each[0])
         self.replay = replay and device.can_capture
         self.counter, self.zero = (device.array(np.zeros(1, "int64")) for _ in range(2))
+        self.data = range(len(carry), len(carry) + len(fixed))  # the numbers of these inputs
+        self.borrowed: list[tuple[list[Any], int, int]] = []  # a kernel's arguments, where, which input
         inputs = enumerate((*carry, *fixed, *each))
         self.memory: dict[Memory, Any] = {("input", i): array for i, array in inputs}
-        for i, size in enumerate(program.plan.buffers):
-            self.memory["buffer", i] = device.empty((max(size, 1),), np.dtype("uint8"))
-        kernels = [one for one in program.line if isinstance(one, Kernel)]
-        names = [one.name for one in kernels]
-        compiled = dict(zip(names, device.kernels(program.source, names), strict=True))
+        self.memory |= {("buffer", i): array for i, array in enumerate(buffers)}
+        functions = program.compiled(device)
         self.works: list[Work] = []
         for one in program.line:
             if isinstance(one, Kernel):
-                arrays = [self.counter, *(self.piece(memory) for memory in one.arguments)]
-                self.works.append(functools.partial(compiled[one.name], one.blocks, THREADS, arrays))
+                arguments = self.arguments(one)
+                self.works.append(functools.partial(functions[one.name], one.blocks, THREADS, arguments))
             else:
                 self.works.append(device.product(one.product, *map(self.array, one.nodes)))
         self.works += self.late()
         self.graphs: dict[int, Work] = {}
+
+    def arguments(self, kernel: Kernel) -> list[Any]:
+        """What a kernel is handed."""
+        found = [self.counter]
+        for kind, which in kernel.arguments:
+            if kind == "input" and which in self.data:
+                self.borrowed.append((found, len(found), int(which)))  # type: ignore[call-overload]
+            found.append(self.piece((kind, which)))
+        return found
+
+    def lend(self, fixed: Sequence[Any]) -> None:
+        """Give it the data, where it lay when this was made."""
+        for arguments, place, which in self.borrowed:
+            arguments[place] = fixed[which - self.data.start]
+
+    def give_back(self) -> None:
+        """Let go of the data: whoever owns it may free it."""
+        for arguments, place, _ in self.borrowed:
+            arguments[place] = None
+        for which in self.data:
+            self.memory.pop(("input", which), None)
 
     def piece(self, memory: Memory) -> Any:
         """A piece of memory as an array."""

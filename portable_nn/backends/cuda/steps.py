@@ -13,6 +13,7 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import array_api_compat.numpy
+import numpy as np
 
 from portable_nn.backends.cuda.device import Device, Look
 from portable_nn.backends.cuda.program import Bound, Program
@@ -21,7 +22,8 @@ from portable_nn.backends.program.trace import UntraceableError
 from portable_nn.backends.structure import item, length, put_together, signature, take_apart
 
 WRITTEN = 32  # programs of one step, each for arrays of certain shapes
-BOUND = 4  # of them that keep memory on the device
+BOUND = 8  # of them that keep memory on the device
+ALIGNED = 512  # bytes: where a piece of memory may begin
 USERS = 2  # steps that keep memory on a device
 
 
@@ -42,6 +44,7 @@ class Steps:
         self.programs: OrderedDict[Hashable, Program | None] = OrderedDict()
         self.bound: OrderedDict[tuple[Hashable, Any], Bound] = OrderedDict()
         self.carries: dict[Hashable, list[Any]] = {}
+        self.memory: Any = None
 
     def __call__(self, carry: Any, fixed: Any, each: Any, owned: Sequence[bool]) -> Any:
         del owned  # nothing that is handed in is written over
@@ -80,8 +83,10 @@ class Steps:
                 warnings.warn(f"the step runs as it stands, not as a program: {error}", stacklevel=2)
                 self.programs[key] = None
                 return None
+            bound.lend(rest)
             bound.start([*state, *stacked])
             bound.run(len(stacked[0]))
+            bound.give_back()
             for target, source in zip(results, bound.carry, strict=True):
                 self.device.copy(target, source)
         return put_together(form, iter(results))
@@ -131,7 +136,9 @@ class Steps:
             if form not in self.carries:
                 self.carries[form] = [self.device.empty(*one) for one in form]
             those = [self.device.empty(one.shape, one.dtype) for one in looks[-len(stacked) :]]
-            bound = Bound(program, self.device, self.carries[form], rest, those, self.replay)
+            room = self.room(program.plan.buffers)
+            own = self.carries[form]
+            bound = Bound(program, self.device, own, rest, those, room, self.replay)
             bound.start([*state, *stacked])
             bound.once()  # for all to be loaded before anything is captured
         self.bound[where] = bound
@@ -139,6 +146,15 @@ class Steps:
         if len(self.bound) > BOUND:
             self.bound.popitem(last=False)
         return bound
+
+    def room(self, sizes: Sequence[int]) -> list[Any]:
+        """Memory of so many bytes each: programs share it, for one runs at a time."""
+        places = [0]
+        for size in sizes:
+            places.append(places[-1] + -(-max(size, 1) // ALIGNED) * ALIGNED)
+        if self.memory is None or len(self.memory) < places[-1]:
+            self.memory = self.device.empty((max(places[-1], 1),), np.dtype("uint8"))
+        return [self.memory[place : place + size] for place, size in zip(places, sizes, strict=False)]
 
     def make_room(self) -> None:
         """Let the steps that have not been used for longest free what they keep on the device."""
@@ -149,4 +165,5 @@ class Steps:
         for other in users[:-USERS]:
             other.bound.clear()
             other.carries.clear()
+            other.memory = None
         del users[:-USERS]
