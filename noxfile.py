@@ -157,6 +157,8 @@ def gpu(session: nox.Session) -> None:
 @nox.session
 def gpu_bench(session: nox.Session) -> None:
     """Training on a GPU: nox -s gpu_bench -- --out FILE.jsonl; --no-venv: with what is installed."""
+    if not has_cuda_device() and "cpu" not in session.posargs:
+        session.skip(NO_DEVICE)
     here = {}
     if session.venv_backend == "none":  # what is there is measured, with the project from this folder
         here = {"PYTHONPATH": os.pathsep.join(filter(None, (os.getcwd(), os.environ.get("PYTHONPATH"))))}

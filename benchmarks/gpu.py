@@ -7,6 +7,7 @@ python benchmarks/gpu.py --device cpu --quick        # whether it runs; nothing 
 from __future__ import annotations
 
 import argparse
+import ctypes.util
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -111,7 +112,12 @@ def arguments() -> argparse.Namespace:
         metavar="NAME",
         help=f"some of: {', '.join(CONTENDERS)}",
     )
-    return parser.parse_args()
+    given = parser.parse_args()
+    if given.rounds < 1:
+        parser.error(f"--rounds is {given.rounds}; accepted: a whole number >= 1")
+    if given.device == "cuda" and not (record.cards() or ctypes.util.find_library("cuda")):
+        parser.error("no CUDA device here, nor a driver; accepted: --device cpu, to see whether it runs")
+    return given
 
 
 def nets(given: argparse.Namespace) -> list[Configuration]:
@@ -136,10 +142,15 @@ def memory(card: Mapping[str, str] | None) -> float:
 def unavailable(wanted: Sequence[str], c: Configuration, room: float, device: str) -> dict[str, str]:
     """Whom this device has no place for, and why."""
     if device == "cpu":
-        return {key: "no CUDA device" for key in wanted if "cupy" in CONTENDERS[key].needs}
+        return {key: "no CUDA device" for key in wanted if is_of_cuda_alone(CONTENDERS[key])}
     at_most = int(min(len(wanted), room / on_the_card(c)))
     why = f"the card has room for {at_most} at a time, at {on_the_card(c) / 1e9:.1f} GB each"
     return dict.fromkeys(wanted[at_most:], why)
+
+
+def is_of_cuda_alone(one: Contender) -> bool:
+    """Whether nothing of it is there on a CPU: CuPy, and steps that are replayed."""
+    return "cupy" in one.needs or one.env.get(STEPS) == "replayed"
 
 
 def without(results: dict[str, Result], missing: Mapping[str, str]) -> dict[str, Result]:

@@ -96,11 +96,11 @@ def fit(
     stream : bool
         Whether X, Y and the weights stay on the host, as NumPy arrays or memory maps: batches are sent
         to where `params` are, some 32 MB (or one batch) at a time, the next while the device is busy
-        with those before. The results are those of data that lies there; JAX, which compiles each number
-        of steps for itself, may round otherwise. Data may be larger than the device's memory and, in
-        memory maps, than the host's: all of it is read once before, to be checked; an order of the rows
-        takes 8 bytes a row; the weights are moved whole, once, for their mean. Validation data may be
-        on the host too.
+        with those before; the host needs memory for about four such parts. The results are those of
+        data that lies there; JAX, which compiles each number of steps for itself, may round otherwise.
+        Data may be larger than the device's memory and, in memory maps, than the host's: all of it is
+        read once before, to be checked; an order of the rows takes 8 bytes a row; the weights are moved
+        whole, once, for their mean. Validation data may be all on the host too.
 
     Returns
     -------
@@ -111,7 +111,8 @@ def fit(
     Raises
     ------
     TypeError, ValueError
-        For arguments that are not of this form, before anything is trained.
+        For arguments that are not of this form, before anything is trained; for a schedule, or an order,
+        that goes wrong later, when it is asked.
     NonFiniteCostError
         When an epoch ends with a cost or parameters that are not finite; it keeps the last finite ones.
     """
@@ -238,6 +239,9 @@ def check_dropout(rates: Any, hidden: int) -> list[float]:
 
 def generator(seed: Any) -> np.random.Generator:
     """The generator of the host that orders and dropout masks are drawn from."""
+    if not isinstance(seed, (int, np.integer, np.random.Generator)):
+        given = f"`seed` is {seed!r}; accepted: a whole number >= 0, or a numpy.random.Generator"
+        raise TypeError(given)
     if not isinstance(seed, np.random.Generator):
         checks.whole("seed", seed, 0)
     return np.random.default_rng(seed)

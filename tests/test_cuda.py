@@ -297,16 +297,16 @@ def test_nothing_is_written_over_before_it_is_read(step, rows, device, replay, r
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_nan_and_infinity_pass_through_as_they_do_in_numpy(bad, device, replay):
     def step(xp, carry, fixed, one):
-        x, y = carry
+        x, y, m = carry
         least = xp.min(y, axis=-1, keepdims=True)
-        worst = xp.where(xp.max(x, axis=-1, keepdims=True) > 2, np.inf, least)
-        return xp.maximum(x, y) * one[0] + 0 * worst, xp.minimum(x, xp.sqrt(xp.abs(y))) * one[0]
+        m = xp.where(xp.max(x, axis=-1, keepdims=True) > 2, np.inf, least) + m
+        return xp.maximum(x, y) * one[0], xp.minimum(x, xp.sqrt(xp.abs(y))) * one[0], m
 
     x, y = np.array([[bad, 1, bad, -1, 0]]), np.array([[1, bad, bad, 0, -0.0]])
-    each = np.ones((1, 1))
+    carry, each = (x, y, np.zeros((1, 1))), np.ones((1, 1))
     with np.errstate(all="ignore"):
-        expected = step(np, (x, y), (), each[0])
-    found = steps_on(device, replay, step)((x, y), (), each, (False, False))
+        expected = step(np, carry, (), each[0])
+    found = steps_on(device, replay, step)(carry, (), each, (False,) * 3)
     for mine, wanted in zip(found, expected, strict=True):
         np.testing.assert_array_equal(mine, wanted)
 

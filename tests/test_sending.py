@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tracemalloc
 import types
 import weakref
 from collections import deque
@@ -33,6 +34,32 @@ def test_a_chunk_waits_until_that_before_is_done_with(host_only):
         sender.send([Piece(X, slice(i, i + 1), -2)])
         sender.used([(np.asarray(1.0 * i), None)])
     assert calls == ["sent", [], "sent", [0.0], "sent", [1.0]]
+
+
+def lying_otherwise():
+    """An array of 20,000 rows, as it may lie in memory or in a file."""
+    X = np.random.default_rng(0).normal(size=(20_000, 50))
+    unaligned = np.frombuffer(b"x" + X.tobytes(), dtype="f8", offset=1).reshape(X.shape)
+    apart = np.repeat(X, 2, axis=0)[::2]
+    fixed = X.copy()
+    fixed.flags.writeable = False
+    ways = {"in rows": X, "read-only": fixed, "in columns": np.asfortranarray(X), "apart": apart}
+    ways |= {"a part": np.hstack([X, X[:, :1]])[:, :-1], "backwards": X[::-1].copy()[::-1]}
+    return ways | {"unaligned": unaligned, "big-endian": X.astype(">f8")}
+
+
+@pytest.mark.parametrize("way", list(lying_otherwise()))
+@pytest.mark.parametrize("has_out", [True, False])
+def test_rows_are_gathered_from_where_they_lie_and_no_other_is_copied(way, has_out, host_only):
+    array, rows = lying_otherwise()[way], np.array([7, 3, 3, 19_999])
+    out = np.empty((4, 50)) if has_out else None
+    tracemalloc.start()
+    found = Piece(array, rows, -2).gather(out)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    np.testing.assert_array_equal(found, lying_otherwise()["in rows"][rows])
+    assert found is out or not has_out
+    assert peak < array.nbytes / 50
 
 
 class Pretended:

@@ -12,6 +12,9 @@ import numpy as np
 
 from portable_nn.backends.base import Backend
 from portable_nn.backends.structure import length, mapped
+from portable_nn.errors import BackendUnavailableError
+
+ACCELERATORS = ("cuda", "gpu", "rocm", "tpu")  # known to JAX, whether they are here or not
 
 
 class JaxBackend(Backend):
@@ -48,6 +51,12 @@ class JaxBackend(Backend):
         try:
             return jax.devices(platform)[int(index or 0)]
         except (RuntimeError, IndexError, ValueError):
+            if platform in ACCELERATORS:
+                raise BackendUnavailableError(
+                    f"backend 'jax' cannot use the device {device!r} here; accepted: "
+                    f"{', '.join(map(str, jax.devices()))}; for a GPU JAX needs its driver and a build "
+                    "for it, for NVIDIA's: pip install 'jax[cuda13]' (or [cuda12])"
+                ) from None
             raise self.unknown_device(device, jax.devices()) from None
 
     @classmethod

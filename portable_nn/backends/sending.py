@@ -37,18 +37,20 @@ class Piece(NamedTuple):
         """Their dtype, in the order of bytes that this machine has."""
         return self.array.dtype.newbyteorder("=")
 
-    def sliced(self) -> Host:
-        """A view of the rows of the slice."""
+    def picked(self) -> Host:
+        """The rows: a view where they are a slice."""
         return self.array[(..., self.rows, *(slice(None),) * (-1 - self.axis))]
 
     def gather(self, out: Host | None = None) -> Host:
         """The rows: into `out`, or as an array that may be a view."""
-        if isinstance(self.rows, slice):
+        flags = self.array.flags
+        if isinstance(self.rows, slice) or not (flags.c_contiguous and flags.aligned):
             if out is None:
-                return self.sliced()
-            np.copyto(out, self.sliced())
+                return self.picked()
+            np.copyto(out, self.picked())
             return out
-        # the numbers have been checked; with the mode "raise" NumPy would fill `out` by way of a copy
+        # (what lies otherwise, or not aligned, `take` would copy whole before.) The numbers have been
+        # checked; with the mode "raise" NumPy would fill `out` by way of a copy
         return np.take(self.array, self.rows, axis=self.axis, out=out, mode="clip")
 
 

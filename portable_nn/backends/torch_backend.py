@@ -41,13 +41,13 @@ class TorchBackend(Backend):
         try:
             named = torch.device(device)
         except (RuntimeError, TypeError) as error:
-            raise ValueError(f"backend 'torch' has no device {device!r}: {error}") from None
+            raise ValueError(f"backend 'torch' has no device {device!r}: {first_line(error)}") from None
         try:
             return torch.empty(0, device=named).device  # with its index: "cuda" becomes "cuda:0"
         except (RuntimeError, AssertionError, NotImplementedError) as error:
             raise BackendUnavailableError(
-                f"backend 'torch' cannot use the device {device!r} here: {error}; accepted: 'cpu', or a "
-                "device that this build of torch and this machine have"
+                f"backend 'torch' cannot use the device {device!r} here: {first_line(error)}; accepted: "
+                "'cpu', or a device that this build of torch and this machine have"
             ) from None
 
     def from_host(self, host: np.ndarray[Any, Any], dtype: Any) -> Any:
@@ -146,6 +146,11 @@ class TorchBackend(Backend):
         from portable_nn.backends.lanes import TorchLanes  # noqa: PLC0415
 
         return Relay(TorchLanes(self.device)) if self.device.type == "cuda" else super().sender()
+
+
+def first_line(error: Exception) -> str:
+    """What torch says, without its stack."""
+    return str(error).partition("\n")[0]
 
 
 def own(x: Any, owned: bool, taken: set[int]) -> Any:

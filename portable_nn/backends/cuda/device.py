@@ -24,7 +24,7 @@ def way() -> str:
     "eager", the default: each as it stands; "fused": by its program, a kernel for all that can be done
     at once; "replayed": by the program, captured once and replayed as a CUDA graph.
     """
-    asked = os.environ.get(HOW, WAYS[0])
+    asked = os.environ.get(HOW) or WAYS[0]
     if asked not in WAYS:
         raise ValueError(f"{HOW} is {asked!r}; accepted: {', '.join(WAYS)}")
     return asked
