@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 
 from portable_nn.backends.cuda.device import look
 from portable_nn.backends.cuda.products import Cublas
@@ -131,8 +132,10 @@ class FakeDevice:
         self.folder, self.backwards, self.can_capture = folder, backwards, can_capture
         self.lock = threading.RLock()
         self.users: list[Any] = []
+        self.seen_arrays: list[Any] = []
         self.queue: list[Any] = []  # what has been put in line
-        self.is_at_turn = False
+        self.is_at_turn = self.is_capturing = False
+        self.loaded: set[Any] = set()  # kernels and products that have been put in line
         self.captured = 0  # steps and more that were put in line while something was being captured
         self.launches = 0
         self.workspace = np.zeros(1, "uint8")
@@ -149,8 +152,10 @@ class FakeDevice:
         finally:
             self.queue, self.is_at_turn = [], False
 
-    def put(self, work: Any) -> None:
+    def put(self, work: Any, what: Any = None) -> None:
         assert self.is_at_turn, "work outside of the program's turn"
+        assert not self.is_capturing or what is None or what in self.loaded, "captured, and never run"
+        self.loaded.add(what)
         self.launches += 1
         self.queue.append(work)
 
@@ -170,9 +175,10 @@ class FakeDevice:
 
     def seen(self, array: Any, dtype: Any, geometry: Any) -> Any:
         size = np.dtype(dtype).itemsize
-        flat = array.reshape(-1).view("uint8")
-        strides = [s * size for s in geometry.strides]
-        return np.ndarray(geometry.shape, dtype, flat.data, geometry.offset * size, strides)
+        at = self.address(array) + geometry.offset * size
+        one = np.frombuffer((ctypes.c_char * size).from_address(at), dtype)
+        self.seen_arrays.append(array)  # who looks at memory keeps it
+        return as_strided(one, geometry.shape, [s * size for s in geometry.strides])
 
     def copy(self, target: Any, source: Any) -> None:
         assert target.shape == source.shape
@@ -185,15 +191,16 @@ class FakeDevice:
 
     def launch(self, function: Any, blocks: int, threads: int, arrays: Any) -> None:
         given = (ctypes.c_void_p * len(arrays))(*(self.address(array) for array in arrays))
-        self.put(lambda: function(given, blocks, threads, int(self.backwards)))
+        self.put(lambda: function(given, blocks, threads, int(self.backwards)), id(function))
 
     def product(self, product: Any, left: Any, right: Any, out: Any) -> Any:
         run = self.cublas.prepared(product, *map(self.address, (left, right, out)))
-        return lambda alive=(left, right, out): self.put(run)
+        return lambda alive=(left, right, out): self.put(run, product)
 
     def capture(self, work: Any) -> Any:
-        before, self.queue = self.queue, []
+        before, self.queue, self.is_capturing = self.queue, [], True
         work()
+        self.is_capturing = False
         inside, self.queue = self.queue, before
         self.captured += len(inside)
 

@@ -10,6 +10,7 @@ import itertools
 import re
 import sys
 import threading
+import types
 import weakref
 from collections import Counter
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from pathlib import Path
 import array_api_compat.numpy
 import numpy as np
 import pytest
-from fake_cuda import COMPILER, FakeDevice
+from fake_cuda import COMPILER, CUBLAS, FakeDevice, compiled
 
 import portable_nn as pnn
 from portable_nn.backends import cupy_backend
@@ -26,8 +27,8 @@ from portable_nn.backends.cuda import Steps
 from portable_nn.backends.cuda.cupy_device import CupyDevice
 from portable_nn.backends.cuda.device import HOW, OPTIONS
 from portable_nn.backends.cuda.geometry import Geometry, place
-from portable_nn.backends.cuda.kernels import Kernel
-from portable_nn.backends.cuda.products import mapped_library, operand
+from portable_nn.backends.cuda.kernels import Kernel, whole_number
+from portable_nn.backends.cuda.products import Cublas, mapped_library, operand, product_of
 from portable_nn.backends.cuda.program import Multiply, Program
 from portable_nn.backends.numpy_backend import NumpyBackend
 from portable_nn.backends.program import Compiled
@@ -327,6 +328,131 @@ def test_what_is_elementwise_is_rounded_as_numpy_rounds_it(dtype, device, replay
         np.testing.assert_array_equal(x, y)
 
 
+F64 = np.random.default_rng(7).normal
+CASES = {  # (step, carry, fixed): small steps that are easily got wrong
+    "all of three axes": (
+        lambda xp, c, f, o: (c[0] * 0.5 + xp.sum(c[0] * xp.exp(f[0])) * o[0],),
+        [(2, 3, 4)],
+        [F64(size=(2, 3, 1))],
+    ),
+    "three axes kept": (
+        lambda xp, c, f, o: (c[0] + xp.sum(c[0] * f[0], axis=(-3, -2, -1), keepdims=True) * o[0],),
+        [(5, 2, 3, 4)],
+        [F64(size=(5, 2, 3, 1))],
+    ),
+    "a line's value stored while others need the old": (
+        lambda xp, c, f, o: (c[0] + o[0], c[1] * 0.5 + xp.sum(c[1], axis=-1, keepdims=True) * c[0]),
+        [(4, 3), (4, 3)],
+        [],
+    ),
+    "a dead product is read by a region": (
+        lambda xp, c, f, o: (through_a_product(xp, c[0], f[0], o[0]),),
+        [(6, 6)],
+        [F64(size=(6, 6))],
+    ),
+    "sums that do not keep their axis": (
+        lambda xp, c, f, o: (crossed(xp, c[0]) * o[0],),
+        [(5, 5)],
+        [],
+    ),
+    "rows of a view": (
+        lambda xp, c, f, o: (c[0] * o[0] + xp.take(f[0].mT[:, 1:], f[1], axis=0),),
+        [(2, 3)],
+        [F64(size=(4, 6)), np.array([5, -1])],
+    ),
+    "rows of a stack": (
+        lambda xp, c, f, o: (c[0] * o[0] + xp.take(f[0], f[1], axis=-2),),
+        [(2, 3, 4)],
+        [F64(size=(2, 5, 4)), np.array([2, 1, 4])],
+    ),
+    "one row times a matrix": (
+        lambda xp, c, f, o: (c[0] * 0.5 + (f[0][None, :] @ f[1]) * o[0],),
+        [(1, 4)],
+        [F64(size=5), F64(size=(5, 4))],
+    ),
+    "a stack of one": (
+        lambda xp, c, f, o: (c[0] * 0.5 + f[0] @ c[0] * o[0],),
+        [(1, 3, 4)],
+        [F64(size=(1, 3, 3))],
+    ),
+    "quotients of integers": (
+        lambda xp, c, f, o: (c[0] * 0.5 + f[0] / f[1] * o[0],),
+        [(3,)],
+        [np.array([1, 2, 3]), np.array([2, 3, 7])],
+    ),
+    "numbers that are not finite": (
+        lambda xp, c, f, o: (xp.minimum(xp.maximum(c[0], -np.inf), np.inf) * o[0],),
+        [(3, 2)],
+        [],
+    ),
+    "signs and sums of logarithms": (
+        lambda xp, c, f, o: (xp.logaddexp(c[0], f[0]) * o[0], xp.sign(f[0]) + 0.0 * c[0]),
+        [(3,), (3,)],
+        [np.array([np.inf, np.nan, 0.5])],
+    ),
+    "whether all, and the least": (
+        lambda xp, c, f, o: (
+            xp.where(xp.all(f[0] > 0.25, axis=-1, keepdims=True), c[0], -c[0]) + xp.min(f[0]) * o[0],
+        ),
+        [(2, 3)],
+        [np.array([[0.5, 1.0, 2.0], [0.5, 0.1, 3.0]])],
+    ),
+}
+
+
+def through_a_product(xp, x, f, number):
+    t = x @ f
+    r = xp.sum(xp.exp(-xp.abs(t)), axis=-1, keepdims=True)
+    return x * 0.5 + (t * number) @ f + r
+
+
+def crossed(xp, x):
+    y = xp.exp(-xp.abs(x)) * xp.sum(x, axis=-1)
+    return y + xp.sum(y, axis=-1, keepdims=True)
+
+
+@pytest.mark.parametrize("case", list(CASES))
+@pytest.mark.parametrize("backwards", [False, True], ids=["forwards", "backwards"])
+def test_small_steps_that_are_easily_got_wrong(case, backwards, folder, random):
+    step, shapes, fixed = CASES[case]
+    carry = tuple(random.normal(size=shape) for shape in shapes)
+    each = random.uniform(0.5, 1.0, size=(5, 2))
+    expected = carry
+    with np.errstate(all="ignore"):
+        for one in each:
+            expected = step(array_api_compat.numpy, expected, tuple(fixed), one)
+    steps = steps_on(FakeDevice(folder, backwards=backwards), True, step)
+    found = steps(carry, tuple(fixed), each, (False,) * len(carry))
+    assert None not in steps.programs.values()
+    for x, y in zip(found, expected, strict=True):
+        np.testing.assert_allclose(x, y, rtol=1e-11, atol=1e-13)
+
+
+@pytest.mark.parametrize("n", [2**18 - 1, 2**18, 2**18 + 255])
+def test_where_a_thread_takes_several_elements_none_is_left_out(n, device, replay, random):
+    x, each = random.normal(size=n), np.array([[0.5], [0.25]])
+    step = lambda xp, carry, fixed, one: (carry[0] * one[0] - 1.0,)  # noqa: E731
+    (found,) = steps_on(device, replay, step)((x,), (), each, (False,))
+    np.testing.assert_array_equal(found, (x * 0.5 - 1.0) * 0.25 - 1.0)
+
+
+def test_indices_count_as_far_as_they_have_to():
+    assert whole_number(2**31 - 2000) == "int"
+    assert whole_number(2**31) == "long long"
+    assert place(Geometry((2, 3), (2**30, 1)), (2, 3), "e") == f"(e % 3) + (e / 3) * {2**30}LL"
+    assert "LL" not in place(Geometry((2, 3), (2**28, 1)), (2, 3), "e")
+
+
+def test_a_launch_takes_no_more_than_it_can_be_handed(device, replay):
+    step = lambda xp, carry, fixed, one: tuple(x * one[0] for x in carry)  # noqa: E731
+    carry = tuple(np.full(2, float(i)) for i in range(60))
+    steps = steps_on(device, replay, step)
+    for i, x in enumerate(steps(carry, (), np.full((3, 1), 0.5), (False,) * 60)):
+        np.testing.assert_array_equal(x, i / 8)
+    (program,) = steps.programs.values()
+    assert [len(one.arguments) for one in program.line][:3] == [25, 25, 13]
+
+
 # ---- kernels, order, graphs ----------------------------------------------------------------------
 
 
@@ -521,8 +647,28 @@ def test_threads_take_turns(device, replay):
         lambda xp, Z: xp.cumulative_sum(Z, axis=0),
         lambda xp, Z: xp.astype(xp.astype(Z, xp.float32), xp.complex64).real + 0 * Z,
         lambda xp, Z: Z + xp.sum(Z, axis=0, keepdims=True) * xp.prod(Z),
+        lambda xp, Z: Z @ xp.ones((3, 3), dtype=xp.float32),
+        lambda xp, Z: Z + xp.max(Z > 0, axis=-1, keepdims=True),
+        lambda xp, Z: Z + xp.sum(Z[:0, :], axis=-2, keepdims=True),
+        lambda xp, Z: Z + xp.sum(Z[:, :0], axis=-1, keepdims=True),
+        lambda xp, Z: Z + np.take(Z, np.array([0, 1, 2]), axis=None),
+        lambda xp, Z: xp.astype(xp.asarray([1, 2, 3]) + 4, Z.dtype) * Z,
+        lambda xp, Z: Z + xp.sum(Z[None, :, None, :] * xp.ones((2, 1, 4, 1)), axis=(0, 2)),
     ],
-    ids=["looks at a value", "no ufunc", "along an axis", "other dtypes", "other reductions"],
+    ids=[
+        "looks at a value",
+        "no ufunc",
+        "along an axis",
+        "other dtypes",
+        "other reductions",
+        "dtypes multiplied",
+        "bools compared",
+        "no rows",
+        "no columns",
+        "rows of no axis",
+        "integers added",
+        "axes apart",
+    ],
 )
 def test_what_no_kernel_is_written_for_is_run_as_it_stands(g, device, replay, random):
     def step(xp, carry, fixed, one):
@@ -550,6 +696,65 @@ def test_where_kernels_cannot_be_compiled_it_is_said_and_nothing_is_lost(device,
     np.testing.assert_array_equal(found, 3.0)
     (found,) = steps((found,), (), np.ones((3, 1)), (True,))  # and not said again
     np.testing.assert_array_equal(found, 6.0)
+
+
+def test_where_nothing_can_be_captured_it_is_said_and_nothing_is_lost(device, monkeypatch):
+    def fail(self, work):
+        work()
+        raise RuntimeError("cannot be captured")
+
+    monkeypatch.setattr(FakeDevice, "capture", fail)
+    steps = steps_on(device, True, lambda xp, carry, fixed, one: (carry[0] + one[0],))
+    with pytest.warns(UserWarning, match="as it stands, not as a program: cannot be captured"):
+        (found,) = steps((np.zeros(2),), (), np.ones((3, 1)), (True,))
+    np.testing.assert_array_equal(found, 3.0)
+
+
+def test_without_steps_or_arrays_there_is_nothing_to_do(device, replay):
+    step = lambda xp, carry, fixed, one: carry  # noqa: E731
+    x = np.ones(3)
+    for carry, each in (((x,), np.zeros((0, 2))), ((x,), ()), ((x,), None), ((None,), np.ones((2, 1)))):
+        assert steps_on(device, replay, step)(carry, (), each, (False,)) is carry
+    assert device.launches == 0
+
+
+def test_what_cannot_be_a_key_is_run_as_it_stands(device, replay):
+    steps = steps_on(device, replay, lambda xp, carry, fixed, one: (carry[0] + fixed[0]["a"],))
+    (found,) = steps((np.zeros(2),), ({"a": 1.0},), np.ones((3, 1)), (True,))
+    np.testing.assert_array_equal(found, 3.0)
+    assert device.launches == 0
+
+
+def test_a_step_that_changes_all_the_time_is_not_compiled_all_the_time(device, replay):
+    factor = [0.0]
+    steps = steps_on(device, replay, lambda xp, carry, fixed, one: (carry[0] + factor[0] * one[0],))
+    for i in range(15):
+        factor[0] = float(i)
+        (found,) = steps((np.zeros(2),), (), np.ones((2, 1)), (False,))
+        np.testing.assert_array_equal(found, 2.0 * i)
+    assert list(steps.programs.values()) == [None]
+
+
+@pytest.mark.parametrize("change", ["order", "dtype"])
+def test_arrays_that_lie_or_count_otherwise_have_a_program_of_their_own(change, device, replay, random):
+    step = lambda xp, carry, fixed, one: (carry[0] * one[0] + fixed[0],)  # noqa: E731
+    steps, X = steps_on(device, replay, step), random.normal(size=(3, 3))
+    other = np.asfortranarray(X) if change == "order" else X.astype("float32")
+    for fixed in (X, other, X):
+        carry, each = (np.ones((3, 3), fixed.dtype),), np.full((2, 1), 0.5, fixed.dtype)
+        (found,) = steps(carry, (fixed,), each, (False,))
+        assert found.dtype == fixed.dtype
+        np.testing.assert_allclose(found, 0.25 + 1.5 * fixed, rtol=1e-6)
+    assert len(steps.programs) == 2
+
+
+def test_the_programs_used_longest_ago_are_forgotten(device, replay):
+    steps = steps_on(device, replay, lambda xp, carry, fixed, one: (carry[0] + one[0],))
+    for n in [*range(1, 33), 1, 33]:  # one more than are kept; 1 has been used again
+        steps((np.zeros(n),), (), np.ones((1, 1)), (False,))
+    lengths = [key[0][1][0][0] for key in steps.programs]
+    assert lengths == [(n,) for n in [*range(3, 33), 1, 33]]
+    assert [where[0][0][1][0][0] for where in steps.bound] == [(n,) for n in [*range(27, 33), 1, 33]]
 
 
 def test_products_that_cublas_does_not_take_as_they_lie_are_refused():
@@ -687,8 +892,68 @@ def test_the_namespace_of_cupy_has_all_that_the_package_takes_from_one():
     assert [name for name in sorted(names) if not hasattr(xp, name)] == []
 
 
-def test_where_libcublas_cannot_be_told_there_is_no_handle():
-    assert mapped_library() is None  # the tests' own process has none in memory
+@pytest.mark.parametrize(
+    "maps", ["", "7f r-xp 0 0 1 /a/libcublas.so.13\n7f r-xp 0 0 2 /b/libcublas.so.12\n", None]
+)
+def test_where_libcublas_cannot_be_told_there_is_no_handle_and_no_capture(maps, monkeypatch):
+    def read(path, encoding):
+        assert str(path) == "/proc/self/maps"
+        if maps is None:
+            raise FileNotFoundError(path)
+        return maps
+
+    monkeypatch.setattr(Path, "read_text", read)
+    assert mapped_library() is None
+    device = object.__new__(CupyDevice)
+    device.cupy = types.SimpleNamespace(ones=lambda *_: np.ones((2, 2)), matmul=np.matmul)
+    assert not device.can_capture
+    left, right, out = np.ones((2, 3)), np.ones((3, 2)), np.zeros((2, 2))
+    device.product(None, left, right, out)()
+    assert (out == 3).all()
+
+
+def test_the_one_libcublas_in_memory_is_found(folder, monkeypatch):
+    path = folder / "libcublas.so.13"
+    path.write_bytes(Path(compiled(CUBLAS, folder)._name).read_bytes())
+    maps = f"7f r-xp 0 0 1 {path}\n8f r--p 0 0 1 {path}\n"
+    monkeypatch.setattr(Path, "read_text", lambda *_, **__: maps)
+    assert mapped_library()._name == str(path)
+
+
+def test_a_call_of_cublas_that_fails_is_no_product(folder):
+    cublas = Cublas(compiled(CUBLAS, folder), 0, 1)  # no stream: the fake refuses
+    geometry = Geometry((2, 2), (2, 1))
+    product = product_of(geometry, geometry, geometry, np.dtype("float64"))
+    with pytest.raises(RuntimeError, match="cuBLAS gave status 1; accepted: 0, success"):
+        cublas.prepared(product, 1, 1, 1)()
+
+
+@pytest.mark.parametrize("goes_well", [True, False])
+def test_a_capture_is_ended_in_any_case(goes_well):
+    said = []
+
+    class OurStream:
+        def begin_capture(self):
+            said.append("begin")
+
+        def end_capture(self):
+            said.append("end")
+            return types.SimpleNamespace(launch=said.append)
+
+    def work():
+        said.append("work")
+        if not goes_well:
+            raise KeyError
+
+    device = object.__new__(CupyDevice)
+    device.stream = OurStream()
+    if goes_well:
+        device.capture(work)()
+        assert said == ["begin", "work", "end", device.stream]
+    else:
+        with pytest.raises(KeyError):
+            device.capture(work)
+        assert said == ["begin", "work", "end"]
 
 
 def nvrtc() -> ctypes.CDLL | None:

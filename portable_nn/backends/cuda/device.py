@@ -41,6 +41,8 @@ class Look(NamedTuple):
 def look(array: Any) -> Look:
     """The look of an array of NumPy, or of a library that names these things alike."""
     size = array.dtype.itemsize
+    if any(stride % size for stride in array.strides):
+        raise TypeError(f"an array of strides {array.strides} and dtype {array.dtype}")
     return Look(array.shape, array.dtype, tuple(stride // size for stride in array.strides))
 
 

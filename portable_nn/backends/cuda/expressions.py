@@ -91,9 +91,11 @@ def number(x: float, dtype: np.dtype[Any]) -> str:
     """A Python number as it counts among arrays of this dtype, exactly."""
     if dtype.kind in "bi":
         return repr(int(x))
-    x = float(dtype.type(x))
+    with np.errstate(over="ignore"):  # it is infinite then
+        x = float(dtype.type(x))
     if not math.isfinite(x):
-        return "NAN" if math.isnan(x) else "-INFINITY" if x < 0 else "INFINITY"
+        word = "NAN" if math.isnan(x) else "-INFINITY" if x < 0 else "INFINITY"
+        return f"({type_of(dtype)}){word}"
     return f"({type_of(dtype)}){x.hex()}"
 
 

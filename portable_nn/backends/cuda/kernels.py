@@ -27,11 +27,12 @@ HEAD = """
 #define INFINITY __int_as_float(0x7f800000)
 #define NAN __int_as_float(0x7fffffff)
 #endif
+__device__ long long row(long long i, long long n) { return i < 0 ? i + n : i; }
 template <typename T> __device__ T larger(T x, T y) { return x > y || x != x ? x : y; }
 template <typename T> __device__ T smaller(T x, T y) { return x < y || x != x ? x : y; }
 template <typename T> __device__ T sign(T x) { return x != x ? x : T((x > 0) - (x < 0)); }
 template <typename T> __device__ T log_add_exp(T x, T y) {
-  if (x == y) return x + log(T(2));
+  if (x == y) return x + log(2.0);  // a double's, as CuPy has it
   const T d = x - y;
   return d > 0 ? x + log1p(exp(-d)) : d <= 0 ? y + log1p(exp(d)) : d;
 }
@@ -193,8 +194,9 @@ class Part:
         axis = axis_taken(node)
         inner = math.prod(source.shape[axis + 1 :])
         before, after = f"{index} / {inner * math.prod(rows.shape)}", f"{index} % {inner}"
-        row = self.element(rows, rows.shape, f"({index} / {inner} % {math.prod(rows.shape)})")
         n = source.shape[axis]
+        row = self.element(rows, rows.shape, f"({index} / {inner} % {math.prod(rows.shape)})")
+        row = f"row({row}, {n})"
         where = f"(({before}) * {n} + {row}) * {inner} + {after}"
         geometry = self.lie.geometry(source)
         if axis == 0 and len(source.shape) == 2:  # by its strides, for nothing to be divided twice
@@ -335,4 +337,6 @@ def axis_taken(node: Node) -> int:
     function, _, options = node.detail
     if getattr(function, "__name__", "") != "take" or set(options) != {"axis"}:
         raise refuse(f"a call of {getattr(function, '__name__', function)}")
+    if not isinstance(options["axis"], int):
+        raise refuse("rows taken along no axis")
     return int(options["axis"]) % len(node.sources[0].shape)

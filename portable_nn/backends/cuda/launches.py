@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 
+from portable_nn.backends.cuda.expressions import refuse
 from portable_nn.backends.program.plan import Before, Instruction, Readers
 from portable_nn.backends.program.trace import Node
 
@@ -53,4 +54,6 @@ def in_launches(
                 waiting[one] -= 1
                 if not waiting[one]:
                     ready.append(one)
+    if any(waiting.values()):
+        raise refuse("operations that wait for one another")
     return ordered

@@ -54,7 +54,7 @@ def batch_stride(shape: Shape, strides: Shape) -> int:
     if math.prod(shape) == 1:
         return 0
     apart = min(s for s, n in zip(strides, shape, strict=True) if n > 1)
-    if not same_places(strides, tuple(s * apart for s in in_one_row(shape)), shape):
+    if apart < 0 or not same_places(strides, tuple(s * apart for s in in_one_row(shape)), shape):
         raise refuse(f"a product of a stack of shape {shape}, strides {strides}")
     return apart
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -105,6 +105,8 @@ class Program(Record):
     def multiply(self, node: Node) -> Multiply:
         """The product of a node."""
         nodes = (*node.sources, node)
+        if any(n.dtype != node.dtype for n in nodes):
+            raise refuse("a product of arrays of different dtypes")
         left, right, out = (self.lie.geometry(n) for n in nodes)
         if any(self.lie.is_of_each(n) for n in nodes):
             raise refuse("a product with what comes once for all steps")
@@ -200,32 +202,31 @@ class Bound:
             self.device.copy(own[: len(array)] if own.shape != array.shape else own, array)
         self.device.copy(self.counter, self.zero)
 
-    def once(self) -> None:
-        """Put one step in line."""
-        for work in self.works:
-            work()
+    def put(self, steps: int) -> None:
+        """Put so many steps in line, one launch after the other."""
+        for _ in range(steps):
+            for work in self.works:
+                work()
 
     def run(self, steps: int) -> None:
         """Put so many steps in line, the first of them number 0."""
         if not self.replay:
-            for _ in range(steps):
-                self.once()
+            self.put(steps)
             return
+        for at_once, times in self.portions(steps):
+            for _ in range(times):
+                self.graphs[at_once]()
+
+    def portions(self, steps: int) -> Iterator[tuple[int, int]]:
+        """(steps of a graph, how often it is replayed) for so many steps, the largest graph first."""
+        most = min(UNROLLED, max(1, NODES // len(self.works)))
         while steps:
-            at_once = min(UNROLLED, max(1, NODES // len(self.works)), 1 << (steps.bit_length() - 1))
-            at_once = 1 << (at_once.bit_length() - 1)
-            graph = self.graph(at_once)
-            for _ in range(steps // at_once):
-                graph()
+            at_once = 1 << (min(most, steps).bit_length() - 1)
+            yield at_once, steps // at_once
             steps %= at_once
 
-    def graph(self, steps: int) -> Work:
-        """So many steps as one graph."""
-        if steps not in self.graphs:
-
-            def work() -> None:
-                for _ in range(steps):
-                    self.once()
-
-            self.graphs[steps] = self.device.capture(work)
-        return self.graphs[steps]
+    def capture(self, steps: int) -> None:
+        """Capture the graphs that so many steps need; nothing is carried out."""
+        for at_once, _ in self.portions(steps) if self.replay else ():
+            if at_once not in self.graphs:
+                self.graphs[at_once] = self.device.capture(functools.partial(self.put, at_once))

@@ -12,6 +12,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from portable_nn.backends.cuda.expressions import refuse
 from portable_nn.backends.program.plan import Instruction, finished
 from portable_nn.backends.program.trace import Graph, Node
@@ -32,11 +34,12 @@ class Lines:
     count: int
     length: int
     stride: int = 1
+    axes: int = 1  # how many are gone through, where the lines are rows
 
     @property
     def kept(self) -> Shape:
-        at = -2 if self.stride > 1 else -1
-        return tuple(1 if d == len(self.shape) + at else n for d, n in enumerate(self.shape))
+        at = {-2} if self.stride > 1 else set(range(-self.axes, 0))
+        return tuple(1 if d - len(self.shape) in at else n for d, n in enumerate(self.shape))
 
 
 def axes_of(node: Node) -> tuple[int, ...]:
@@ -49,15 +52,19 @@ def axes_of(node: Node) -> tuple[int, ...]:
 
 def lines_of(node: Node) -> Lines:
     """How the source of a reduction is gone through; raises UntraceableError for other axes."""
+    if node.sources[0].dtype.kind != "f" and node.detail[0] is not np.logical_and:
+        raise refuse("a reduction of no floats")
     shape, axes = node.sources[0].shape, axes_of(node)
     long = [a for a in axes if shape[a] > 1]
+    if not math.prod(shape):
+        raise refuse(f"a reduction of no elements, of {shape}")
     if axes == (-2,) and shape[-1] > 1:
         return Lines(shape, math.prod(shape) // shape[-2], shape[-2], shape[-1])
     if axes == tuple(range(-1, -len(axes) - 1, -1)) and long in ([], [-1], list(axes), [-2]):
         length = math.prod(shape[a] for a in axes)
-        return Lines(shape, math.prod(shape) // max(length, 1), length)
+        return Lines(shape, math.prod(shape) // length, length, 1, max((-a for a in long), default=1))
     if axes == (-2,):
-        return Lines(shape, math.prod(shape) // max(shape[-2], 1), shape[-2])
+        return Lines(shape, math.prod(shape) // shape[-2], shape[-2])
     raise refuse(f"a reduction of {shape} over the axes {axes}")
 
 

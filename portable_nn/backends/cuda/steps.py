@@ -18,11 +18,11 @@ import numpy as np
 from portable_nn.backends.cuda.device import Device, Look
 from portable_nn.backends.cuda.program import Bound, Program
 from portable_nn.backends.program.record import is_steady
-from portable_nn.backends.program.trace import UntraceableError
 from portable_nn.backends.structure import item, length, put_together, signature, take_apart
 
 WRITTEN = 32  # programs of one step, each for arrays of certain shapes
 BOUND = 8  # of them that keep memory on the device
+CHANGES = 8  # of what a step does: from then on it runs as it stands
 ALIGNED = 512  # bytes: where a piece of memory may begin
 USERS = 2  # steps that keep memory on a device
 
@@ -45,6 +45,7 @@ class Steps:
         self.bound: OrderedDict[tuple[Hashable, Any], Bound] = OrderedDict()
         self.carries: dict[Hashable, list[Any]] = {}
         self.memory: Any = None
+        self.changes = 0
 
     def __call__(self, carry: Any, fixed: Any, each: Any, owned: Sequence[bool]) -> Any:
         del owned  # nothing that is handed in is written over
@@ -63,6 +64,8 @@ class Steps:
         stacked: list[Any] = []
         form, form_of_rest = take_apart(carry, state), take_apart(fixed, rest)
         skeleton = (False, form, form_of_rest, take_apart(each, stacked))
+        if not state or not length(each):
+            return None
         try:
             looks = [self.device.look(array) for array in (*state, *rest, *stacked)]
             first, many = looks[: len(state) + len(rest)], looks[len(state) + len(rest) :]
@@ -79,11 +82,10 @@ class Steps:
         with self.device.turn():
             try:
                 bound = self.on_arrays(program, key, state, rest, stacked, looks)
-            except Exception as error:  # nothing has been written to yet
-                warnings.warn(f"the step runs as it stands, not as a program: {error}", stacklevel=2)
+            except Exception as error:  # nothing but its own memory has been written to
                 self.programs[key] = None
+                warnings.warn(f"the step runs as it stands, not as a program: {error}", stacklevel=2)
                 return None
-            bound.lend(rest)
             bound.start([*state, *stacked])
             bound.run(len(stacked[0]))
             bound.give_back()
@@ -96,13 +98,18 @@ class Steps:
     ) -> Program | None:
         """The program for such arrays; None where the step cannot be written down."""
         found = self.programs.get(key)
-        if key not in self.programs or (found and not self.is_steady and found.is_outdated()):
+        if found and not self.is_steady and found.is_outdated():
+            self.changes += 1
             self.drop(key)
+            found = None
+            if self.changes > CHANGES:  # each change would be compiled
+                self.programs[key] = None
+        if key not in self.programs:
             places = {i: i for i in range(states)}
             lie = {states + i: those for i, those in enumerate(strides)}
             try:
                 found = Program(self.traced, skeleton, leaves, places, states + len(strides), lie)
-            except UntraceableError:
+            except Exception:  # of whatever kind: as it stands it is right, or tells what is wrong
                 found = None
         self.programs[key] = found
         self.programs.move_to_end(key)
@@ -134,13 +141,16 @@ class Steps:
             self.bound.pop(where, None)
             form = tuple((one.shape, one.dtype.str) for one in looks[: len(state)])
             if form not in self.carries:
+                self.carries.clear()  # one form at a time, as a rule; who uses another still has it
                 self.carries[form] = [self.device.empty(*one) for one in form]
             those = [self.device.empty(one.shape, one.dtype) for one in looks[-len(stacked) :]]
             room = self.room(program.plan.buffers)
             own = self.carries[form]
             bound = Bound(program, self.device, own, rest, those, room, self.replay)
             bound.start([*state, *stacked])
-            bound.once()  # for all to be loaded before anything is captured
+            bound.put(1)  # for all to be loaded before anything is captured
+        bound.lend(rest)
+        bound.capture(steps)
         self.bound[where] = bound
         self.bound.move_to_end(where)
         if len(self.bound) > BOUND:
