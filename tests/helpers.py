@@ -97,3 +97,35 @@ def numeric_gradients(J: Callable[[Params], Any], params: Params, epsilon: float
                 numeric[index] = (sides[0] - sides[1]) / (2 * epsilon)
             found.append(numeric)
     return found
+
+
+# what programs of steps are tried on
+HIDDEN = ["relu", "leaky_relu", "tanh", "sigmoid", "elu", "selu", "softplus", "silu", "gelu", "identity"]
+OUTPUTS = [
+    ("softmax", "categorical_cross_entropy"),
+    ("sigmoid", "binary_cross_entropy"),
+    ("identity", "squared_error"),
+    ("softmax", "squared_error"),
+    ("exp", "poisson"),
+    ("softplus", "poisson"),
+    ("identity", "huber"),
+    ("identity", "pinball"),
+    ("sigmoid", "absolute_error"),
+]
+
+
+def samples(random: np.random.Generator, n: int, n_in: int, n_out: int, dtype: str) -> tuple[Any, Any]:
+    """X, and targets between 0 and 1 that sum to 1, in rows."""
+    X = random.normal(size=(n, n_in)).astype(dtype)
+    Y = random.uniform(0.1, 1.0, size=(n, n_out)).astype(dtype)
+    return X, Y / Y.sum(axis=1, keepdims=True)
+
+
+def training_difference(found: Any, expected: Any) -> float:
+    """The largest relative difference of the costs and the parameters of two trainings."""
+    (params, history), (theirs, their_history) = found, expected
+    pairs = [(np.asarray(history.cost), np.asarray(their_history.cost))]
+    pairs += list(zip(flat(params), flat(theirs), strict=True))
+    for a, b in pairs:
+        assert (a.shape, a.dtype) == (b.shape, b.dtype)
+    return max(float(np.max(np.abs(a - b)) / max(np.max(np.abs(b)), 1e-30)) for a, b in pairs)

@@ -20,6 +20,7 @@ import array_api_compat.numpy
 import numpy as np
 import pytest
 from fake_cuda import COMPILER, CUBLAS, FakeDevice, compiled
+from helpers import HIDDEN, OUTPUTS, samples, training_difference
 
 import portable_nn as pnn
 from portable_nn.backends import cupy_backend
@@ -38,18 +39,6 @@ from portable_nn.steps import training_steps
 needs_compiler = pytest.mark.skipif(COMPILER is None, reason="no g++ here to compile kernels with")
 pytestmark = [pytest.mark.usefixtures("host_only"), needs_compiler]
 
-HIDDEN = ["relu", "leaky_relu", "tanh", "sigmoid", "elu", "selu", "softplus", "silu", "gelu", "identity"]
-OUTPUTS = [
-    ("softmax", "categorical_cross_entropy"),
-    ("sigmoid", "binary_cross_entropy"),
-    ("identity", "squared_error"),
-    ("softmax", "squared_error"),
-    ("exp", "poisson"),
-    ("softplus", "poisson"),
-    ("identity", "huber"),
-    ("identity", "pinball"),
-    ("sigmoid", "absolute_error"),
-]
 OPTIMIZERS = [
     pnn.Adam(0.01),
     pnn.AdamW(0.01),
@@ -113,77 +102,62 @@ def as_it_stands(*arguments, **options):
     return found
 
 
-def data(random, n, n_in, n_out, dtype):
-    X = random.normal(size=(n, n_in)).astype(dtype)
-    Y = random.uniform(0.1, 1.0, size=(n, n_out)).astype(dtype)
-    return X, Y / Y.sum(axis=1, keepdims=True)
-
-
-def difference(found, expected) -> float:
-    """The largest relative difference of costs and parameters."""
-    (params, history), (theirs, their_history) = found, expected
-    pairs = [(np.asarray(history.cost), np.asarray(their_history.cost))]
-    for mine, other in zip(params, theirs, strict=True):
-        pairs += list(zip(mine, other, strict=True))
-    for a, b in pairs:
-        assert (a.shape, a.dtype) == (b.shape, b.dtype)
-    return max(float(np.max(np.abs(a - b)) / max(np.max(np.abs(b)), 1e-30)) for a, b in pairs)
-
-
 # ---- the same numbers ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("hidden", HIDDEN)
 def test_every_activation_trains_as_it_does_as_it_stands(hidden, dtype, train, random, margin):
     net = pnn.Network((12, 33, 20, 4), (hidden, hidden, "softmax"), "categorical_cross_entropy")
-    X, Y = data(random, 100, 12, 4, dtype)
+    X, Y = samples(random, 100, 12, 4, dtype)
     given = (net, net.initialize(dtype=dtype), X, Y, pnn.Adam(0.01), 3, 16)
-    found = difference(train(*given), as_it_stands(*given))
+    found = training_difference(train(*given), as_it_stands(*given))
     assert margin(f"GPU program without a GPU, {dtype}", "numpy", found) < CLOSE[dtype]
 
 
 @pytest.mark.parametrize(("output", "loss"), OUTPUTS)
 def test_every_pair_of_output_and_loss_trains_as_it_stands(output, loss, dtype, train, random):
     net = pnn.Network((7, 9, 3), ("tanh", output), loss)
-    X, Y = data(random, 60, 7, 3, dtype)
+    X, Y = samples(random, 60, 7, 3, dtype)
     weight = random.uniform(size=60).astype(dtype)
     given = (net, net.initialize(dtype=dtype), X, Y, pnn.Adam(0.01), 3, 16)
     options = {"sample_weight": weight, "l2": 0.1, "clip_norm": 0.5, "dropout": 0.25}
-    assert difference(train(*given, **options), as_it_stands(*given, **options)) < CLOSE[dtype]
+    assert training_difference(train(*given, **options), as_it_stands(*given, **options)) < CLOSE[dtype]
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda o: f"{type(o).__name__}-{o.slots}")
 @pytest.mark.parametrize("stack", [(), (3,)], ids=["one", "stack"])
 def test_every_optimizer_trains_as_it_stands(optimizer, stack, train, random):
     net = pnn.Network((30, 19, 2), ("relu", "sigmoid"), "binary_cross_entropy")
-    X, Y = data(random, 90, 30, 2, "float64")
+    X, Y = samples(random, 90, 30, 2, "float64")
     given = (net, net.initialize(dtype="float64", stack=stack), X, Y, optimizer, 2, 20)
-    assert difference(train(*given), as_it_stands(*given)) < CLOSE["float64"]
+    assert training_difference(train(*given), as_it_stands(*given)) < CLOSE["float64"]
 
 
 @pytest.mark.parametrize("shape", [(200, 600, 300), (3, 70, 40), (3, 20, 70)], ids=str)
 def test_layers_of_any_width_and_batches_of_any_size(shape, train, random):
     n, inputs, outputs = shape  # several blocks of threads; lines longer than a block; many outputs
     net = pnn.Network((inputs, outputs), ("softmax",), "categorical_cross_entropy")
-    X, Y = data(random, n, inputs, outputs, "float64")
+    X, Y = samples(random, n, inputs, outputs, "float64")
     given = (net, net.initialize(dtype="float64"), X, Y, pnn.SGD(0.1), 1, 150)
     options = {"l2": 0.1}
-    assert difference(train(*given, **options), as_it_stands(*given, **options)) < CLOSE["float64"]
+    assert (
+        training_difference(train(*given, **options), as_it_stands(*given, **options)) < CLOSE["float64"]
+    )
 
 
 def test_rows_in_any_order_of_memory_give_the_same(train, random):
     net = pnn.Network((6, 8, 2), ("relu", "identity"), "squared_error")
-    X, Y = data(random, 80, 6, 2, "float64")
+    X, Y = samples(random, 80, 6, 2, "float64")
     given = {"params": net.initialize(dtype="float64"), "Y": Y, "batch_size": 8, "epochs": 2}
     expected = train(net, X=X, **given)
     wide = np.repeat(X, 2, axis=1)
     for other in (np.asfortranarray(X), wide[:, ::2], X[::-1].copy()[::-1]):
-        assert difference(train(net, X=other, **given), expected) == 0.0
+        assert training_difference(train(net, X=other, **given), expected) == 0.0
 
 
 def test_schedules_early_stopping_and_going_on_give_the_same(train, random):
     net = pnn.Network((6, 8, 2), ("tanh", "identity"), "squared_error")
-    X, Y = data(random, 70, 6, 2, "float64")
+    X, Y = samples(random, 70, 6, 2, "float64")
     options = {
         "schedule": pnn.schedules.cosine(0.05, 60),
         "validation": (X[:30], Y[:30]),
@@ -192,10 +166,10 @@ def test_schedules_early_stopping_and_going_on_give_the_same(train, random):
     given = (net, net.initialize(dtype="float64"), X, Y, pnn.Adam(), 30, 16)
     found, expected = train(*given, **options), as_it_stands(*given, **options)
     assert len(found[1].cost) == len(expected[1].cost)
-    assert difference(found, expected) < 1e-11
+    assert training_difference(found, expected) < 1e-11
     state = {"optimizer_state": found[1].optimizer_state}
     again = (net, found[0], X, Y, pnn.Adam(), 2, 16)
-    assert difference(train(*again, **state), as_it_stands(*again, **state)) < 1e-11
+    assert training_difference(train(*again, **state), as_it_stands(*again, **state)) < 1e-11
 
 
 @dataclass(frozen=True)
@@ -222,9 +196,9 @@ class Own(pnn.Optimizer):
 @pytest.mark.parametrize("way", ["shift", "turn", "keep", "twice"])
 def test_a_rule_may_do_what_it_likes_with_its_arrays(way, train, random):
     net = pnn.Network((3, 4, 2), ("tanh", "identity"), "squared_error")
-    X, Y = data(random, 64, 3, 2, "float64")
+    X, Y = samples(random, 64, 3, 2, "float64")
     given = (net, net.initialize(dtype="float64"), X, Y, Own(0.05, way=way), 5, 10)
-    assert difference(train(*given), as_it_stands(*given)) < CLOSE["float64"]
+    assert training_difference(train(*given), as_it_stands(*given)) < CLOSE["float64"]
 
 
 @pytest.mark.parametrize("seed", range(30))
@@ -458,7 +432,7 @@ def test_a_launch_takes_no_more_than_it_can_be_handed(device, replay):
 
 def trained(train, random, epochs=2, n=70, **options):
     net = pnn.Network((8, 16, 12, 3), ("relu", "tanh", "softmax"), "categorical_cross_entropy")
-    X, Y = data(random, n, 8, 3, "float32")
+    X, Y = samples(random, n, 8, 3, "float32")
     options = {"l2": 0.1, "clip_norm": 1.0} | options
     return train(net, net.initialize(), X, Y, pnn.Adam(0.01), epochs, 16, **options)
 
@@ -468,7 +442,7 @@ def test_blocks_and_threads_may_come_in_any_order(train, folder):
         trained(train, np.random.default_rng(3), on=FakeDevice(folder, backwards=backwards))
         for backwards in (False, True)
     ]
-    assert difference(*found) == 0.0
+    assert training_difference(*found) == 0.0
 
 
 def test_a_replayed_graph_gives_the_bits_of_its_launches(train, folder):
@@ -477,7 +451,7 @@ def test_a_replayed_graph_gives_the_bits_of_its_launches(train, folder):
             trained(train, np.random.default_rng(3), n=n, on=FakeDevice(folder), by_graph=by_graph)
             for by_graph in (False, True)
         )
-        assert difference(replayed, fused) == 0.0
+        assert training_difference(replayed, fused) == 0.0
 
 
 def test_a_graph_is_captured_once(train, folder):
@@ -494,7 +468,7 @@ def test_without_a_handle_of_our_own_nothing_is_captured(train, folder):
     device = FakeDevice(folder, can_capture=False)
     found = trained(train, np.random.default_rng(3), on=device, by_graph=True)
     assert device.captured == 0
-    assert difference(found, trained(train, np.random.default_rng(3), by_graph=False)) == 0.0
+    assert training_difference(found, trained(train, np.random.default_rng(3), by_graph=False)) == 0.0
 
 
 def program_of(train) -> Program:
@@ -503,7 +477,7 @@ def program_of(train) -> Program:
 
 def test_a_step_is_few_launches(train, random):
     net = pnn.Network((20, 16, 12, 10), ("relu", "relu", "softmax"), "categorical_cross_entropy")
-    X, Y = data(random, 32, 20, 10, "float32")
+    X, Y = samples(random, 32, 20, 10, "float32")
     train(net, net.initialize(), X, Y, pnn.Adam(), 1, 16)
     kinds = Counter(type(one) for one in program_of(train).line)
     assert kinds[Multiply] == 8  # three forward, three for dJ/dW, two for Delta
@@ -517,7 +491,7 @@ def test_all_parameters_are_updated_in_one_launch_where_nothing_else_is_to_do(tr
         pass
 
     net = pnn.Network((5, 1), ("identity",), "squared_error")
-    X, Y = data(random, 32, 5, 1, "float32")
+    X, Y = samples(random, 32, 5, 1, "float32")
     train(net, net.initialize(stack=(3,)), X, Y, Late(), 1, 16)
     last = program_of(train).line[-1]
     assert isinstance(last, Kernel)
@@ -577,7 +551,7 @@ def test_the_data_is_not_kept(device, replay, random):
 
 def test_programs_of_other_batch_sizes_share_their_memory(train, random):
     net = pnn.Network((5, 40, 2), ("relu", "softmax"), "categorical_cross_entropy")
-    X, Y = data(random, 50, 5, 2, "float32")
+    X, Y = samples(random, 50, 5, 2, "float32")
     train(net, net.initialize(), X, Y, pnn.Adam(), 2, 16)
     (steps,) = train.made
     full, last = steps.bound.values()
@@ -973,7 +947,7 @@ def test_nvidias_compiler_takes_the_kernels_without_a_word(architecture, stack, 
     for hidden in (HIDDEN[:5], HIDDEN[5:]):
         sizes = (7, *[9] * len(hidden), 3)
         net = pnn.Network(sizes, (*hidden, "softmax"), "categorical_cross_entropy")
-        X, Y = data(random, 60, 7, 3, "float32")
+        X, Y = samples(random, 60, 7, 3, "float32")
         params = net.initialize(stack=stack)
         train(net, params, X, Y, pnn.AdamW(), 1, 16, l2=0.1, clip_norm=0.5, dropout=0.25)
         source = program_of(train).source.encode()

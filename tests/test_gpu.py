@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
+from helpers import HIDDEN, OUTPUTS, samples, training_difference
 
 import portable_nn as pnn
 from portable_nn.backends.cuda.device import HOW
 from portable_nn.steps import training_steps
 
-HIDDEN = ["relu", "leaky_relu", "tanh", "sigmoid", "elu", "selu", "softplus", "silu", "gelu", "identity"]
-OUTPUTS = [
-    ("softmax", "categorical_cross_entropy"),
-    ("sigmoid", "binary_cross_entropy"),
-    ("softmax", "squared_error"),
-    ("exp", "poisson"),
-    ("identity", "huber"),
-    ("identity", "pinball"),
-]
 OPTIMIZERS = [
     pnn.Adam(0.01),
     pnn.AdamW(0.01),
@@ -60,41 +51,28 @@ def train(cupy, monkeypatch):
             assert cupy.owns(theta)
             assert theta.device == cupy.device
         training_steps.cache_clear()
-        return [cupy.to_numpy(theta) for layer in found for theta in layer], history
+        return [tuple(map(cupy.to_numpy, layer)) for layer in found], history
 
     return fit
-
-
-def data(random, n, n_in, n_out, dtype):
-    X = random.normal(size=(n, n_in)).astype(dtype)
-    Y = random.uniform(0.1, 1.0, size=(n, n_out)).astype(dtype)
-    return X, Y / Y.sum(axis=1, keepdims=True)
-
-
-def difference(found, expected) -> float:
-    (params, history), (theirs, their_history) = found, expected
-    pairs = [(np.asarray(history.cost), np.asarray(their_history.cost))]
-    pairs += list(zip(params, theirs, strict=True))
-    return max(float(np.max(np.abs(a - b)) / max(np.max(np.abs(b)), 1e-30)) for a, b in pairs)
 
 
 @pytest.mark.parametrize("hidden", HIDDEN)
 def test_every_activation_trains_as_it_does_as_it_stands(hidden, dtype, way, train, random, margin):
     net = pnn.Network((12, 33, 20, 4), (hidden, hidden, "softmax"), "categorical_cross_entropy")
-    X, Y = data(random, 100, 12, 4, dtype)
+    X, Y = samples(random, 100, 12, 4, dtype)
     given = (net, net.initialize(dtype=dtype), X, Y, pnn.Adam(0.01), 3, 16)
-    found = difference(train(way, *given), train("eager", *given))
+    found = training_difference(train(way, *given), train("eager", *given))
     assert margin(f"CuPy, {way} against as it stands, {dtype}", "cupy", found) < CLOSE[dtype]
 
 
 @pytest.mark.parametrize(("output", "loss"), OUTPUTS)
 def test_every_pair_of_output_and_loss_trains_as_it_stands(output, loss, dtype, way, train, random):
     net = pnn.Network((7, 9, 3), ("tanh", output), loss)
-    X, Y = data(random, 60, 7, 3, dtype)
+    X, Y = samples(random, 60, 7, 3, dtype)
     weight = random.uniform(size=60).astype(dtype)
     given = (net, net.initialize(dtype=dtype), X, Y, pnn.Adam(0.01), 3, 16)
     options = {"sample_weight": weight, "l2": 0.1, "clip_norm": 0.5, "dropout": 0.25}
-    found = difference(train(way, *given, **options), train("eager", *given, **options))
+    found = training_difference(train(way, *given, **options), train("eager", *given, **options))
     assert found < CLOSE[dtype]
 
 
@@ -102,26 +80,26 @@ def test_every_pair_of_output_and_loss_trains_as_it_stands(output, loss, dtype, 
 @pytest.mark.parametrize("stack", [(), (3,)], ids=["one", "stack"])
 def test_every_optimizer_trains_as_it_stands(optimizer, stack, way, train, random):
     net = pnn.Network((30, 19, 2), ("relu", "sigmoid"), "binary_cross_entropy")
-    X, Y = data(random, 90, 30, 2, "float64")
+    X, Y = samples(random, 90, 30, 2, "float64")
     given = (net, net.initialize(dtype="float64", stack=stack), X, Y, optimizer, 2, 20)
-    assert difference(train(way, *given), train("eager", *given)) < CLOSE["float64"]
+    assert training_difference(train(way, *given), train("eager", *given)) < CLOSE["float64"]
 
 
 def test_a_large_net_trains_as_it_stands(way, train, random):
     net = pnn.Network((1000, 900, 130), ("relu", "softmax"), "categorical_cross_entropy")
-    X, Y = data(random, 3000, 1000, 130, "float64")
+    X, Y = samples(random, 3000, 1000, 130, "float64")
     given = (net, net.initialize(dtype="float64"), X, Y, pnn.Adam(), 2, 700)
-    assert difference(train(way, *given), train("eager", *given)) < 1e-10
+    assert training_difference(train(way, *given), train("eager", *given)) < 1e-10
 
 
 def test_every_run_gives_the_same_bits_replayed_or_not(way, train, random):
     net = pnn.Network((50, 40, 10), ("relu", "softmax"), "categorical_cross_entropy")
-    X, Y = data(random, 16 * 37 + 5, 50, 10, "float32")
+    X, Y = samples(random, 16 * 37 + 5, 50, 10, "float32")
     given = (net, net.initialize(), X, Y, pnn.Adam(0.01), 3, 16)
     options = {"schedule": pnn.schedules.cosine(0.01, 120)}
     found = train(way, *given, **options)
     for other in (way, "fused"):
-        assert difference(train(other, *given, **options), found) == 0.0
+        assert training_difference(train(other, *given, **options), found) == 0.0
 
 
 def test_no_step_falls_back_to_itself(way, cupy, train, monkeypatch, random):
@@ -136,7 +114,7 @@ def test_no_step_falls_back_to_itself(way, cupy, train, monkeypatch, random):
 
     monkeypatch.setattr(Steps, "__init__", noted)
     net = pnn.Network((5, 4, 2), ("relu", "softmax"), "categorical_cross_entropy")
-    X, Y = data(random, 50, 5, 2, "float32")
+    X, Y = samples(random, 50, 5, 2, "float32")
     train(way, net, net.initialize(), X, Y, pnn.Adam(), 2, 16)
     (steps,) = made
     assert len(steps.programs) == 2  # full batches, and the last one

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from helpers import HIDDEN, OUTPUTS, samples
 
 import portable_nn as pnn
 from portable_nn.backends.program import Compiled, Scanned, kernels, run
@@ -19,18 +20,6 @@ from portable_nn.steps import evaluation_step, summary, training_steps
 
 pytestmark = pytest.mark.usefixtures("host_only")
 
-HIDDEN = ["relu", "leaky_relu", "tanh", "sigmoid", "elu", "selu", "softplus", "silu", "gelu", "identity"]
-OUTPUTS = [
-    ("softmax", "categorical_cross_entropy"),
-    ("sigmoid", "binary_cross_entropy"),
-    ("identity", "squared_error"),
-    ("softmax", "squared_error"),
-    ("exp", "poisson"),
-    ("softplus", "poisson"),
-    ("identity", "huber"),
-    ("identity", "pinball"),
-    ("sigmoid", "absolute_error"),
-]
 OPTIMIZERS = [
     pnn.Adam(0.01),
     pnn.AdamW(0.01),
@@ -70,12 +59,6 @@ def as_it_stands(monkeypatch):
     return fit
 
 
-def data(random, n, n_in, n_out, dtype):
-    X = random.normal(size=(n, n_in)).astype(dtype)
-    Y = random.uniform(0.1, 1.0, size=(n, n_out)).astype(dtype)
-    return X, Y / Y.sum(axis=1, keepdims=True)
-
-
 def assert_same(found, expected):
     (params, history), (their_params, their_history) = found, expected
     np.testing.assert_array_equal(history.cost, their_history.cost)
@@ -93,7 +76,7 @@ def assert_same(found, expected):
 @pytest.mark.parametrize("hidden", HIDDEN)
 def test_every_activation_gives_the_same_bits(hidden, dtype, way, as_it_stands, random):
     net = pnn.Network((12, 33, 20, 4), (hidden, hidden, "softmax"), "categorical_cross_entropy")
-    X, Y = data(random, 100, 12, 4, dtype)
+    X, Y = samples(random, 100, 12, 4, dtype)
     given = (net, net.initialize(dtype=dtype), X, Y, pnn.Adam(0.01), 3, 16)
     assert_same(pnn.fit(*given, validation=(X, Y)), as_it_stands(*given, validation=(X, Y)))
 
@@ -103,7 +86,7 @@ def test_every_pair_of_output_and_loss_gives_the_same_bits(
     output, loss, dtype, way, as_it_stands, random
 ):
     net = pnn.Network((7, 9, 3), ("tanh", output), loss)
-    X, Y = data(random, 60, 7, 3, dtype)
+    X, Y = samples(random, 60, 7, 3, dtype)
     weight = random.uniform(size=60).astype(dtype)
     given = (net, net.initialize(dtype=dtype), X, Y, pnn.Adam(0.01), 3, 16)
     options = {"sample_weight": weight, "l2": 0.1, "clip_norm": 0.5, "dropout": 0.25}
@@ -114,7 +97,7 @@ def test_every_pair_of_output_and_loss_gives_the_same_bits(
 @pytest.mark.parametrize("stack", [(), (3,)], ids=["one", "stack"])
 def test_every_optimizer_gives_the_same_bits(optimizer, stack, dtype, way, as_it_stands, random):
     net = pnn.Network((300, 90, 2), ("relu", "sigmoid"), "binary_cross_entropy")
-    X, Y = data(random, 90, 300, 2, dtype)
+    X, Y = samples(random, 90, 300, 2, dtype)
     params = net.initialize(dtype=dtype, stack=stack)  # 27,000 weights: more than one block
     given = (net, params, X, Y, optimizer, 2, 20)
     assert_same(pnn.fit(*given), as_it_stands(*given))
@@ -122,7 +105,7 @@ def test_every_optimizer_gives_the_same_bits(optimizer, stack, dtype, way, as_it
 
 def test_rows_in_any_order_of_memory_give_the_same(way, as_it_stands, random, tmp_path):
     net = pnn.Network((6, 8, 2), ("relu", "identity"), "squared_error")
-    X, Y = data(random, 80, 6, 2, "float64")
+    X, Y = samples(random, 80, 6, 2, "float64")
     params = net.initialize(dtype="float64")
     expected = as_it_stands(net, params, X, Y, batch_size=8)
     on_disk = np.memmap(tmp_path / "X", dtype="float64", mode="w+", shape=X.shape)
@@ -185,7 +168,7 @@ def test_random_programs_give_the_same_bits_in_place(seed, way, random):
 def test_an_activation_that_looks_at_values_is_run_as_it_stands(g, as_it_stands, random):
     own = pnn.Activation("own", g, lambda xp, Z: xp.ones_like(Z))
     net = pnn.Network((5, 4, 2), (own, "identity"), "squared_error")
-    X, Y = data(random, 64, 5, 2, "float64")
+    X, Y = samples(random, 64, 5, 2, "float64")
     given = (net, net.initialize(dtype="float64"), X, Y, pnn.Adam(), 2, 8)
     assert_same(pnn.fit(*given), as_it_stands(*given))
 
@@ -198,7 +181,7 @@ def test_what_goes_wrong_in_a_step_of_ones_own_shows_as_it_is(random):
 
     own = pnn.Activation("own", wrong, lambda xp, Z: xp.ones_like(Z))
     net = pnn.Network((5, 4, 2), (own, "identity"), "squared_error")
-    X, Y = data(random, 64, 5, 2, "float64")
+    X, Y = samples(random, 64, 5, 2, "float64")
     with pytest.raises(ZeroDivisionError, match="mine"):
         pnn.fit(net, net.initialize(dtype="float64"), X, Y, batch_size=8)
 
@@ -224,7 +207,7 @@ def test_a_look_at_values_counts_also_where_its_error_is_caught(as_it_stands, ra
 def assert_same_with(own, as_it_stands, random, **options):
     """The same training with an activation of one's own, by program and as it stands."""
     net = pnn.Network((5, 40, 2), (own, "identity"), "squared_error")
-    X, Y = data(random, 640, 5, 2, "float32")
+    X, Y = samples(random, 640, 5, 2, "float32")
     given = (net, net.initialize(), X, Y, pnn.SGD(0.05), 3, 16)
     assert_same(pnn.fit(*given, **options), as_it_stands(*given, **options))
 
@@ -321,7 +304,7 @@ def test_drawn_numbers_are_drawn_at_each_step(random):
 
     own = pnn.Activation("own", noisy, lambda xp, Z: xp.ones_like(Z))
     net = pnn.Network((5, 4, 2), (own, "identity"), "squared_error")
-    X, Y = data(random, 160, 5, 2, "float64")
+    X, Y = samples(random, 160, 5, 2, "float64")
     drawn.clear()
     pnn.fit(net, net.initialize(dtype="float64"), X, Y, epochs=2, batch_size=8)
     assert len(drawn) >= 2 * 20
@@ -340,7 +323,7 @@ def test_what_a_function_of_ones_own_reads_may_change_between_epochs(in_place, a
 
     own = pnn.Activation("own", scaled, lambda xp, Z: xp.ones_like(Z))
     net = pnn.Network((5, 4, 2), (own, "identity"), "squared_error")
-    X, Y = data(random, 160, 5, 2, "float32")
+    X, Y = samples(random, 160, 5, 2, "float32")
     given = (net, net.initialize(), X, Y, pnn.SGD(0.05), 4, 16)
     found = pnn.fit(*given, callbacks=[Anneal()], validation=(X, Y))
     factor[0] = 1.0
@@ -376,7 +359,7 @@ class Own(pnn.Optimizer):
 @pytest.mark.parametrize("batch_size", [8, 30])
 def test_a_rule_may_do_what_it_likes_with_its_arrays(kind, batch_size, monkeypatch, random):
     net = pnn.Network((3, 4, 2), ("tanh", "identity"), "squared_error")
-    X, Y = data(random, 64, 3, 2, "float64")
+    X, Y = samples(random, 64, 3, 2, "float64")
     start = net.initialize(dtype="float64")
     given = (net, start, X, Y, Own(0.05, way=kind), 5, batch_size)
     found = pnn.fit(*given)
@@ -394,7 +377,7 @@ class Widening(pnn.Optimizer):
 
 def test_a_rule_that_changes_the_dtype_is_run_as_it_stands(as_it_stands, random):
     net = pnn.Network((3, 4, 2), ("tanh", "identity"), "squared_error")
-    X, Y = data(random, 64, 3, 2, "float32")
+    X, Y = samples(random, 64, 3, 2, "float32")
     given = (net, net.initialize(), X, Y, Widening(), 2, 8)
     assert_same(pnn.fit(*given), as_it_stands(*given))
 
@@ -462,7 +445,7 @@ class Keeper:
 
 def test_what_a_callback_keeps_of_an_epoch_does_not_change_later(way, random):
     net = pnn.Network((5, 4, 2), ("relu", "identity"), "squared_error")
-    X, Y = data(random, 64, 5, 2, "float64")
+    X, Y = samples(random, 64, 5, 2, "float64")
     keeper, params = Keeper(), net.initialize(dtype="float64")
     _, history = pnn.fit(net, params, X, Y, epochs=4, batch_size=8, callbacks=[keeper])
     given = history.optimizer_state
@@ -479,7 +462,7 @@ def test_what_a_callback_keeps_of_an_epoch_does_not_change_later(way, random):
 
 def test_training_goes_on_from_its_state_to_the_bit(way, random):
     net = pnn.Network((5, 4, 2), ("relu", "identity"), "squared_error")
-    X, Y = data(random, 64, 5, 2, "float64")
+    X, Y = samples(random, 64, 5, 2, "float64")
     params = net.initialize(dtype="float64")
 
     def order(epoch, n):
@@ -496,7 +479,7 @@ def test_training_goes_on_from_its_state_to_the_bit(way, random):
 
 def test_training_holds_no_copy_of_the_data(random):
     net = pnn.Network((64, 16, 2), ("relu", "identity"), "squared_error")
-    X, Y = data(random, 60_000, 64, 2, "float32")
+    X, Y = samples(random, 60_000, 64, 2, "float32")
     for rows in (X, np.asfortranarray(X)):
         params = net.initialize()
         pnn.fit(net, params, rows, Y, epochs=1)  # programs are written
@@ -509,7 +492,7 @@ def test_training_holds_no_copy_of_the_data(random):
 
 def test_a_diverging_training_is_seen(way, random):
     net = pnn.Network((5, 4, 2), ("relu", "identity"), "squared_error")
-    X, Y = data(random, 64, 5, 2, "float32")
+    X, Y = samples(random, 64, 5, 2, "float32")
     with pytest.raises(pnn.NonFiniteCostError) as caught:
         pnn.fit(net, net.initialize(), X, Y, pnn.SGD(1e30), epochs=9, batch_size=8)
     assert all(np.isfinite(a).all() for layer in caught.value.params for a in layer)
@@ -584,7 +567,7 @@ def test_where_the_compiler_fails_numpy_goes_on_and_it_is_said(monkeypatch, as_i
 
     monkeypatch.setattr(run, "loop_from", broken)
     net = pnn.Network((5, 4, 2), ("relu", "identity"), "squared_error")
-    X, Y = data(random, 64, 5, 2, "float64")
+    X, Y = samples(random, 64, 5, 2, "float64")
     given = (net, net.initialize(dtype="float64"), X, Y, pnn.Adam(0.5), 2, 8)
     with pytest.warns(UserWarning, match="no compiler today"):
         found = pnn.fit(*given)

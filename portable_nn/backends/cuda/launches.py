@@ -7,10 +7,8 @@ cuBLAS's, come first where they can, for they are what others wait for.
 
 from __future__ import annotations
 
-from collections import defaultdict
-
 from portable_nn.backends.cuda.expressions import refuse
-from portable_nn.backends.program.plan import Before, Instruction, Readers
+from portable_nn.backends.program.plan import Before, Instruction, Readers, waits
 from portable_nn.backends.program.trace import Node
 
 MOST = 24  # parts of one kernel: its arguments have to fit, too, into what a launch takes
@@ -37,11 +35,7 @@ def in_launches(
     instructions: list[Instruction], before: Before, readers: Readers, keep: set[Node]
 ) -> list[Instruction]:
     """Products one by one as soon as they can be made; in between, all that is ready in one launch."""
-    waiting = {one: len(before[one]) for one in instructions}
-    after = defaultdict(list)
-    for one in instructions:
-        for other in before[one]:
-            after[other].append(one)
+    waiting, after = waits(instructions, before)
     ready = [one for one in instructions if not waiting[one]]
     ordered: list[Instruction] = []
     while ready:

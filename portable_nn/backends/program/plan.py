@@ -210,6 +210,17 @@ def comes_before(one: Instruction, others: set[Instruction], before: Before) -> 
     return False
 
 
+def waits(
+    instructions: list[Instruction], before: Before
+) -> tuple[dict[Instruction, int], Mapping[Instruction, list[Instruction]]]:
+    """For how many others each instruction waits, and which ones wait for it."""
+    after = defaultdict(list)
+    for one in instructions:
+        for other in before[one]:
+            after[other].append(one)
+    return {one: len(before[one]) for one in instructions}, after
+
+
 def in_order(
     instructions: list[Instruction],
     before: Before,
@@ -217,11 +228,7 @@ def in_order(
     keep: set[Node],
 ) -> list[Instruction]:
     """An order in which everything is there when it is needed, and what frees memory comes soon."""
-    waiting = {one: len(before[one]) for one in instructions}
-    after = defaultdict(list)
-    for one in instructions:
-        for other in before[one]:
-            after[other].append(one)
+    waiting, after = waits(instructions, before)
     unread = {node: len(those) for node, those in readers.items()}
     first = {one: (one.nodes[-1].number) for one in instructions}
     ready = [one for one in instructions if not waiting[one]]
