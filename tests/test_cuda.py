@@ -485,6 +485,16 @@ def test_a_step_is_few_launches(train, random):
     assert kinds[Kernel] == 7
 
 
+@pytest.mark.parametrize("shape", [(300, 40), (3, 400, 50), (20, 9000)], ids=str)
+def test_a_sum_of_all_is_made_by_many_blocks(shape, device, replay, random):
+    step = lambda xp, carry, fixed, one: (carry[0] + xp.sum(fixed[0], axis=(-2, -1)) * one[0],)  # noqa: E731
+    steps, X, each = steps_on(device, replay, step), random.normal(size=shape), np.ones((2, 1))
+    (found,) = steps((np.zeros(shape[:-2]),), (X,), each, (False,))
+    np.testing.assert_allclose(found, 2 * X.sum(axis=(-2, -1)), rtol=1e-11)
+    (program,) = steps.programs.values()
+    assert program.line[0].blocks >= 35
+
+
 def test_all_parameters_are_updated_in_one_launch_where_nothing_else_is_to_do(train, random):
     @dataclass(frozen=True)
     class Late(pnn.Adam):
