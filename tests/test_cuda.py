@@ -692,6 +692,7 @@ def test_where_nothing_can_be_captured_it_is_said_and_nothing_is_lost(device, mo
     with pytest.warns(UserWarning, match="as it stands, not as a program: cannot be captured"):
         (found,) = steps((np.zeros(2),), (), np.ones((3, 1)), (True,))
     np.testing.assert_array_equal(found, 3.0)
+    assert (len(steps.bound), len(steps.carries), steps.memory) == (0, 0, None)
 
 
 def test_without_steps_or_arrays_there_is_nothing_to_do(device, replay):

@@ -84,6 +84,7 @@ class Steps:
                 bound = self.on_arrays(program, key, state, rest, stacked, looks)
             except Exception as error:  # nothing but its own memory has been written to
                 self.programs[key] = None
+                self.free()  # it may have been the memory that was short
                 warnings.warn(f"the step runs as it stands, not as a program: {error}", stacklevel=2)
                 return None
             bound.start([*state, *stacked])
@@ -173,7 +174,11 @@ class Steps:
             users.remove(self)
         users.append(self)
         for other in users[:-USERS]:
-            other.bound.clear()
-            other.carries.clear()
-            other.memory = None
+            other.free()
         del users[:-USERS]
+
+    def free(self) -> None:
+        """Keep nothing on the device; what has been written stays."""
+        self.bound.clear()
+        self.carries.clear()
+        self.memory = None
