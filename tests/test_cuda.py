@@ -735,11 +735,13 @@ def test_arrays_that_lie_or_count_otherwise_have_a_program_of_their_own(change, 
 
 def test_the_programs_used_longest_ago_are_forgotten(device, replay):
     steps = steps_on(device, replay, lambda xp, carry, fixed, one: (carry[0] + one[0],))
-    for n in [*range(1, 33), 1, 33]:  # one more than are kept; 1 has been used again
+    for n in [*range(1, 33), 1, 33, 27, 34]:  # some more than are kept; some have been used again
         steps((np.zeros(n),), (), np.ones((1, 1)), (False,))
     lengths = [key[0][1][0][0] for key in steps.programs]
-    assert lengths == [(n,) for n in [*range(3, 33), 1, 33]]
-    assert [where[0][0][1][0][0] for where in steps.bound] == [(n,) for n in [*range(27, 33), 1, 33]]
+    assert lengths == [(n,) for n in [*range(4, 27), *range(28, 33), 1, 33, 27, 34]]
+    assert [where[0][0][1][0][0] for where in steps.bound] == [
+        (n,) for n in [*range(29, 33), 1, 33, 27, 34]
+    ]
 
 
 def test_products_that_cublas_does_not_take_as_they_lie_are_refused():
