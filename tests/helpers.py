@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -112,6 +113,39 @@ OUTPUTS = [
     ("identity", "pinball"),
     ("sigmoid", "absolute_error"),
 ]
+
+
+OPTIMIZERS = [
+    pnn.Adam(0.01),
+    pnn.AdamW(0.01),
+    pnn.RMSprop(0.001),
+    pnn.SGD(0.01),
+    pnn.SGD(0.01, momentum=0.9),
+    pnn.SGD(0.01, momentum=0.9, nesterov=True),
+]
+
+
+@dataclass(frozen=True)
+class Own(pnn.Optimizer):
+    """What it does with its two arrays: shift, swap, keep, or keep one of them twice."""
+
+    way: str = "shift"
+
+    @property
+    def slots(self) -> int:
+        return 2
+
+    def rule(self, xp: Any, theta: Any, g: Any, *rest: Any) -> tuple[Any, ...]:
+        a, b, alpha = rest
+        moved = theta - alpha * (g + 0.5 * a + 0.25 * b)
+        m = 0.9 * a + g
+        return {
+            "shift": (moved, g, a),
+            "swap": (moved, b + 0.0, a),
+            "turn": (moved, b, a),
+            "keep": (moved, a, b),
+            "twice": (theta - alpha * (m - 0.5 * b), m, m),
+        }[self.way]
 
 
 def samples(random: np.random.Generator, n: int, n_in: int, n_out: int, dtype: str) -> tuple[Any, Any]:

@@ -20,7 +20,7 @@ import array_api_compat.numpy
 import numpy as np
 import pytest
 from fake_cuda import COMPILER, CUBLAS, FakeDevice, compiled
-from helpers import HIDDEN, OUTPUTS, samples, training_difference
+from helpers import HIDDEN, OPTIMIZERS, OUTPUTS, Own, samples, training_difference
 
 import portable_nn as pnn
 from portable_nn.backends import cupy_backend
@@ -39,13 +39,6 @@ from portable_nn.steps import training_steps
 needs_compiler = pytest.mark.skipif(COMPILER is None, reason="no g++ here to compile kernels with")
 pytestmark = [pytest.mark.usefixtures("host_only"), needs_compiler]
 
-OPTIMIZERS = [
-    pnn.Adam(0.01),
-    pnn.AdamW(0.01),
-    pnn.RMSprop(0.001),
-    pnn.SGD(0.01),
-    pnn.SGD(0.01, momentum=0.9, nesterov=True),
-]
 CLOSE = {"float64": 1e-12, "float32": 2e-5}
 
 
@@ -172,28 +165,7 @@ def test_schedules_early_stopping_and_going_on_give_the_same(train, random):
     assert training_difference(train(*again, **state), as_it_stands(*again, **state)) < 1e-11
 
 
-@dataclass(frozen=True)
-class Own(pnn.Optimizer):
-    """What it does with its two arrays: shift, swap, keep, or keep one of them twice."""
-
-    way: str = "shift"
-
-    @property
-    def slots(self):
-        return 2
-
-    def rule(self, xp, theta, g, a, b, alpha):
-        moved = theta - alpha * (g + 0.5 * a + 0.25 * b)
-        m = 0.9 * a + g
-        return {
-            "shift": (moved, g, a),
-            "turn": (moved, b, a),
-            "keep": (moved, a, b),
-            "twice": (theta - alpha * (m - 0.5 * b), m, m),
-        }[self.way]
-
-
-@pytest.mark.parametrize("way", ["shift", "turn", "keep", "twice"])
+@pytest.mark.parametrize("way", ["shift", "swap", "turn", "keep", "twice"])
 def test_a_rule_may_do_what_it_likes_with_its_arrays(way, train, random):
     net = pnn.Network((3, 4, 2), ("tanh", "identity"), "squared_error")
     X, Y = samples(random, 64, 3, 2, "float64")

@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from helpers import HIDDEN, OUTPUTS, samples, training_difference
+from helpers import HIDDEN, OPTIMIZERS, OUTPUTS, samples, training_difference
 
 import portable_nn as pnn
 from portable_nn.backends.cuda.device import HOW
 from portable_nn.steps import training_steps
 
-OPTIMIZERS = [
-    pnn.Adam(0.01),
-    pnn.AdamW(0.01),
-    pnn.RMSprop(0.001),
-    pnn.SGD(0.01),
-    pnn.SGD(0.01, momentum=0.9, nesterov=True),
-]
 pytestmark = pytest.mark.parametrize("way", ["fused", "replayed"])
 CLOSE = {"float64": 1e-12, "float32": 1e-5}
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from helpers import HIDDEN, OUTPUTS, samples
+from helpers import HIDDEN, OPTIMIZERS, OUTPUTS, Own, samples
 
 import portable_nn as pnn
 from portable_nn.backends.program import Compiled, Scanned, kernels, run
@@ -20,14 +20,6 @@ from portable_nn.steps import evaluation_step, summary, training_steps
 
 pytestmark = pytest.mark.usefixtures("host_only")
 
-OPTIMIZERS = [
-    pnn.Adam(0.01),
-    pnn.AdamW(0.01),
-    pnn.RMSprop(0.001),
-    pnn.SGD(0.01),
-    pnn.SGD(0.01, momentum=0.9),
-    pnn.SGD(0.01, momentum=0.9, nesterov=True),
-]
 NUMBA = kernels.installed()
 WAYS = ["blocks", pytest.param("loops", marks=pytest.mark.skipif(not NUMBA, reason="no numba here"))]
 
@@ -331,28 +323,6 @@ def test_what_a_function_of_ones_own_reads_may_change_between_epochs(in_place, a
 
 
 # ---- optimizers of one's own ---------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Own(pnn.Optimizer):
-    """What it does with its two arrays: shift, swap, keep, or keep one of them twice."""
-
-    way: str = "shift"
-
-    @property
-    def slots(self):
-        return 2
-
-    def rule(self, xp, theta, g, a, b, alpha):
-        moved = theta - alpha * (g + 0.5 * a + 0.25 * b)
-        m = 0.9 * a + g
-        return {
-            "shift": (moved, g, a),
-            "swap": (moved, b + 0.0, a),
-            "turn": (moved, b, a),
-            "keep": (moved, a, b),
-            "twice": (theta - alpha * (m - 0.5 * b), m, m),
-        }[self.way]
 
 
 @pytest.mark.parametrize("kind", ["shift", "swap", "turn", "keep", "twice"])
