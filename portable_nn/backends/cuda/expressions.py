@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from portable_nn.backends.program.page import number_dtype
+from portable_nn.backends.program.page import entering_dtypes
 from portable_nn.backends.program.trace import Node, UntraceableError
 
 TYPES = {"float32": "float", "float64": "double", "bool": "bool", "int64": "long long", "int32": "int"}
@@ -104,10 +104,10 @@ def expression(node: Node, name: Callable[[Node], str]) -> str:
     of, result = [], type_of(node.dtype)
     if node.detail == "astype":
         return f"({result}){name(node.sources[0])}"
-    wanted = wanted_dtypes(node)
-    for at, (source, dtype) in enumerate(zip(node.sources, wanted, strict=True)):
+    wanted = entering_dtypes(node)
+    for source, dtype in zip(node.sources, wanted, strict=True):
         if not isinstance(source, Node):
-            of.append(number(source, number_dtype(node, at)))
+            of.append(number(source, dtype))
         else:
             of.append(name(source) if source.dtype == dtype else f"({type_of(dtype)}){name(source)}")
     if node.detail == "where":
@@ -116,14 +116,3 @@ def expression(node: Node, name: Callable[[Node], str]) -> str:
     if node.detail not in table:
         raise refuse(f"{node.detail.__name__} of {', '.join(map(str, wanted))}")
     return table[node.detail].format(*of)
-
-
-def wanted_dtypes(node: Node) -> list[np.dtype[Any]]:
-    """The dtypes in which the sources enter the operation."""
-    if node.detail == "where":
-        return [np.dtype(bool), node.dtype, node.dtype]
-    kinds = [
-        s.dtype if isinstance(s, Node) else np.dtype(bool) if isinstance(s, bool) else type(s)
-        for s in node.sources
-    ]
-    return list(node.detail.resolve_dtypes((*kinds, None))[:-1])

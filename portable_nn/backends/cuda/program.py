@@ -60,7 +60,7 @@ class Program(Record):
     ) -> None:
         super().__init__(step, skeleton, leaves, places)
         graph = in_two(self.graph)
-        self.inputs, self.outputs, self.first = graph.inputs, graph.outputs, first
+        self.outputs = graph.outputs
         self.plan = make_plan(graph, is_elementwise, places, joined, in_launches)
         each = frozenset(node for node in graph.inputs if node.detail >= first)
         self.lie = Lie(self.plan, each, {graph.inputs[i]: s for i, s in strides.items()})

@@ -98,11 +98,15 @@ def example(node: Node) -> Any:
 
 def number_dtype(node: Node, at: int) -> np.dtype[Any]:
     """The dtype in which the Python number that is source `at` of `node` enters the operation."""
+    return entering_dtypes(node)[at]
+
+
+def entering_dtypes(node: Node) -> list[np.dtype[Any]]:
+    """The dtypes in which the sources, arrays and Python numbers, enter an elementwise operation."""
     if node.detail == "where":
-        return node.dtype
+        return [np.dtype(bool), node.dtype, node.dtype]
     kinds = [
         s.dtype if isinstance(s, Node) else np.dtype(bool) if isinstance(s, bool) else type(s)
         for s in node.sources
     ]
-    found: np.dtype[Any] = node.detail.resolve_dtypes((*kinds, None))[at]
-    return found
+    return list(node.detail.resolve_dtypes((*kinds, None))[:-1])
