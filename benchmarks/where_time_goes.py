@@ -18,7 +18,7 @@ from configurations import CONFIGURATIONS, one_hot
 from ours import network
 
 import portable_nn as pnn
-from portable_nn.backends.program import run, source
+from portable_nn.compiler.numpy import run, source
 
 WARM = 3.0  # seconds of training before any counts
 spent: dict[str, list[float]] = defaultdict(list)

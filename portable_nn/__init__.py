@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from portable_nn import backends, schedules
 from portable_nn.backends import show_backends
-from portable_nn.callbacks import Callback, EarlyStopping, TrainingState
 from portable_nn.equations import Activation, Loss, huber, leaky_relu, pinball
 from portable_nn.errors import BackendUnavailableError, NonFiniteCostError, UnknownBackendError
-from portable_nn.history import History
 from portable_nn.network import Network
 from portable_nn.optimizers import SGD, Adam, AdamW, Optimizer, OptimizerState, RMSprop
-from portable_nn.training import fit
+from portable_nn.training import Callback, EarlyStopping, History, TrainingState, fit
 
 if TYPE_CHECKING:
     from portable_nn.estimators import LossCurveDisplay as LossCurveDisplay

@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from portable_nn.backends.cuda.device import look
-from portable_nn.backends.cuda.products import Cublas
+from portable_nn.compiler.cuda.cublas import Cublas
+from portable_nn.compiler.cuda.device import look
 
 COMPILER = shutil.which("g++")
 FLAGS = ("-std=c++17", "-O2", "-ffp-contract=off", "-fno-strict-aliasing", "-shared", "-fPIC", "-w")

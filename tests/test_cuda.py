@@ -24,17 +24,18 @@ from helpers import HIDDEN, OPTIMIZERS, OUTPUTS, Own, samples, training_differen
 
 import portable_nn as pnn
 from portable_nn.backends import cupy_backend
-from portable_nn.backends.cuda import Steps
-from portable_nn.backends.cuda.cupy_device import CupyDevice
-from portable_nn.backends.cuda.device import HOW, OPTIONS
-from portable_nn.backends.cuda.geometry import Geometry, place
-from portable_nn.backends.cuda.kernels import Kernel, whole_number
-from portable_nn.backends.cuda.products import Cublas, mapped_library, operand, product_of
-from portable_nn.backends.cuda.program import Multiply, Program
+from portable_nn.backends.cupy_device import CupyDevice
 from portable_nn.backends.numpy_backend import NumpyBackend
-from portable_nn.backends.program import Compiled
-from portable_nn.backends.program.trace import UntraceableError
-from portable_nn.steps import training_steps
+from portable_nn.compiler.cuda import Steps
+from portable_nn.compiler.cuda.cublas import Cublas, mapped_library
+from portable_nn.compiler.cuda.device import HOW, OPTIONS
+from portable_nn.compiler.cuda.geometry import Geometry, place
+from portable_nn.compiler.cuda.kernels import Kernel, whole_number
+from portable_nn.compiler.cuda.products import operand, product_of
+from portable_nn.compiler.cuda.program import Multiply, Program
+from portable_nn.compiler.numpy import Compiled
+from portable_nn.compiler.trace import UntraceableError
+from portable_nn.training.steps import training_steps
 
 needs_compiler = pytest.mark.skipif(COMPILER is None, reason="no g++ here to compile kernels with")
 pytestmark = [pytest.mark.usefixtures("host_only"), needs_compiler]
@@ -59,7 +60,7 @@ def device(folder) -> FakeDevice:
 
 
 def steps_on(device, replay, step) -> Steps:
-    return Steps(step, functools.partial(step, array_api_compat.numpy), device, replay)
+    return Steps(*2 * [functools.partial(step, array_api_compat.numpy)], device, replay)
 
 
 @pytest.fixture

@@ -11,12 +11,12 @@ import pytest
 from fake_cuda import COMPILER, FakeDevice
 
 import portable_nn as pnn
-from portable_nn.backends.cuda import Steps
-from portable_nn.backends.cuda.device import HOW
-from portable_nn.backends.cuda.geometry import Geometry
-from portable_nn.backends.cuda.torch_device import TorchDevice
 from portable_nn.backends.torch_backend import TorchBackend
-from portable_nn.steps import training_steps
+from portable_nn.backends.torch_device import TorchDevice
+from portable_nn.compiler.cuda import Steps
+from portable_nn.compiler.cuda.device import HOW
+from portable_nn.compiler.cuda.geometry import Geometry
+from portable_nn.training.steps import training_steps
 
 pytestmark = pytest.mark.skipif(COMPILER is None, reason="no g++ here to compile kernels with")
 
@@ -60,7 +60,8 @@ def train(torch, tmp_path, monkeypatch):
 
     def scan(self, step):
         as_it_stands = self.compile(functools.partial(step, self.xp))
-        made.append(Steps(step, as_it_stands, Pretended(torch, tmp_path), True))
+        traced = functools.partial(step, array_api_compat.numpy)
+        made.append(Steps(traced, as_it_stands, Pretended(torch, tmp_path), True))
         return made[-1]
 
     def fit(*arguments, **options):
@@ -118,7 +119,7 @@ def test_tensors_that_lie_otherwise_are_read_where_they_lie(torch, train, random
 def test_a_dtype_that_numpy_lacks_is_run_as_it_stands(torch, tmp_path):
     device = Pretended(torch, tmp_path)
     step = lambda xp, carry, fixed, one: (carry[0] + one[0],)  # noqa: E731
-    steps = Steps(step, functools.partial(step, None), device, True)
+    steps = Steps(*2 * [functools.partial(step, None)], device, True)
     start, each = torch.zeros(3, dtype=torch.bfloat16), torch.ones(2, 1, dtype=torch.bfloat16)
     (found,) = steps((start,), (), each, (False,))
     assert found.tolist() == [2.0] * 3
@@ -140,7 +141,7 @@ def test_memory_is_seen_with_another_geometry(torch):
 def test_how_steps_are_run_on_torchs_cuda_is_the_users_choice(how, kind, torch, monkeypatch):
     monkeypatch.setenv(HOW, how)
     made = []
-    monkeypatch.setattr("portable_nn.backends.cuda.Steps", lambda *_, replay: made.append(replay))
+    monkeypatch.setattr("portable_nn.compiler.cuda.Steps", lambda *_, replay: made.append(replay))
     backend = object.__new__(TorchBackend)
     backend.xp, backend.device = array_api_compat.numpy, torch.device("cuda:0")
     backend.__dict__["cuda"] = None

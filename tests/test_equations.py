@@ -12,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import portable_nn as pnn
-from portable_nn.batch import batch_cost, batch_gradients
 from portable_nn.equations import (
     ACTIVATIONS,
     LOSSES,
@@ -23,6 +22,7 @@ from portable_nn.equations import (
     output_delta,
     pinball,
 )
+from portable_nn.network.objective import batch_cost, batch_gradients
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*is not meant for")  # every pair is tested
 

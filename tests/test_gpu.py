@@ -6,8 +6,8 @@ import pytest
 from helpers import HIDDEN, OPTIMIZERS, OUTPUTS, samples, training_difference
 
 import portable_nn as pnn
-from portable_nn.backends.cuda.device import HOW
-from portable_nn.steps import training_steps
+from portable_nn.compiler.cuda.device import HOW
+from portable_nn.training.steps import training_steps
 
 pytestmark = pytest.mark.parametrize("way", ["fused", "replayed"])
 CLOSE = {"float64": 1e-12, "float32": 1e-5}
@@ -96,7 +96,7 @@ def test_every_run_gives_the_same_bits_replayed_or_not(way, train, random):
 
 
 def test_no_step_falls_back_to_itself(way, cupy, train, monkeypatch, random):
-    from portable_nn.backends.cuda import Steps
+    from portable_nn.compiler.cuda import Steps
 
     made = []
     original = Steps.__init__

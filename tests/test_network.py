@@ -9,8 +9,8 @@ import pytest
 from helpers import assert_place, flat, network, problem, relative, to
 
 import portable_nn as pnn
-from portable_nn.batch import batch_cost
-from portable_nn.gradient_check import worst_difference
+from portable_nn.network.gradient_check import worst_difference
+from portable_nn.network.objective import batch_cost
 
 
 def test_a_network_is_frozen_hashable_and_equal_by_value():

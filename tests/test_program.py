@@ -13,10 +13,11 @@ import pytest
 from helpers import HIDDEN, OPTIMIZERS, OUTPUTS, Own, samples
 
 import portable_nn as pnn
-from portable_nn.backends.program import Compiled, Scanned, kernels, run
-from portable_nn.backends.program.plan import is_elementwise, make_plan
-from portable_nn.backends.program.trace import UntraceableError, trace
-from portable_nn.steps import evaluation_step, summary, training_steps
+from portable_nn.compiler.numpy import Compiled, Scanned, run
+from portable_nn.compiler.numpy import loop_cache as kernels
+from portable_nn.compiler.plan import is_elementwise, make_plan
+from portable_nn.compiler.trace import UntraceableError, trace
+from portable_nn.training.steps import evaluation_step, summary, training_steps
 
 pytestmark = pytest.mark.usefixtures("host_only")
 

@@ -13,8 +13,8 @@ import pytest
 from helpers import flat, network, problem
 
 import portable_nn as pnn
-from portable_nn.backends import sending
-from portable_nn.backends.sending import Piece, Relay, Sender
+from portable_nn.backends import streaming as sending
+from portable_nn.backends.streaming import Piece, Relay, Sender
 
 
 def test_a_chunk_waits_until_that_before_is_done_with(host_only):
@@ -264,7 +264,7 @@ def chunks_by(lanes):
 
 
 def test_the_calls_of_cupy_can_be_made_on_stand_ins(host_only, monkeypatch):
-    from portable_nn.backends.lanes import CupyLanes
+    from portable_nn.backends.cuda_streams import CupyLanes
 
     class Array(np.ndarray):
         def set(self, host, stream):
@@ -284,7 +284,7 @@ def test_the_calls_of_cupy_can_be_made_on_stand_ins(host_only, monkeypatch):
 
 def test_the_calls_of_torch_can_be_made_on_stand_ins(host_only, monkeypatch):
     torch = pytest.importorskip("torch", reason="torch is not installed")
-    from portable_nn.backends.lanes import TorchLanes
+    from portable_nn.backends.cuda_streams import TorchLanes
 
     current, empty = Stream(), torch.empty
     monkeypatch.setattr(torch, "empty", lambda n, pin_memory=False, **how: empty(n, **how))

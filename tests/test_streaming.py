@@ -9,10 +9,10 @@ import pytest
 from helpers import flat, host, network, problem, to
 
 import portable_nn as pnn
-from portable_nn.backends import sending
-from portable_nn.backends.program import run as program
-from portable_nn.backends.sending import Sender
-from portable_nn.data import Data, HostData, even
+from portable_nn.backends import streaming as sending
+from portable_nn.backends.streaming import Sender
+from portable_nn.compiler.numpy import run as program
+from portable_nn.training.data import Data, HostData, even
 
 N, SIZE = 45, 6  # seven batches, and one of what is left
 ROW = 8 * (4 + 3)  # bytes of a row of X and Y

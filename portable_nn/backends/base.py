@@ -13,8 +13,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from portable_nn.backends.sending import Sender
-from portable_nn.backends.structure import item, length
+from portable_nn import trees
+from portable_nn.backends.streaming import Sender
 from portable_nn.errors import BackendUnavailableError
 
 
@@ -210,8 +210,8 @@ class Backend:
         compiled = self.compile(functools.partial(step, self.xp))
 
         def run(carry: Any, fixed: Any, each: Any, owned: Sequence[bool]) -> Any:
-            for i in range(length(each)):
-                carry = compiled(carry, fixed, item(each, i))
+            for i in range(trees.length(each)):
+                carry = compiled(carry, fixed, trees.at(each, i))
             return carry
 
         return run

@@ -7,10 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 import array_api_compat
+import array_api_compat.numpy
 import numpy as np
 
 from portable_nn.backends.base import Backend
-from portable_nn.backends.sending import Relay, Sender
+from portable_nn.backends.streaming import Relay, Sender
 
 
 class CupyBackend(Backend):
@@ -76,18 +77,19 @@ class CupyBackend(Backend):
     @functools.cached_property
     def cuda(self) -> Any:
         """The device, as the programs of steps see it."""
-        from portable_nn.backends.cuda.cupy_device import CupyDevice  # noqa: PLC0415
+        from portable_nn.backends.cupy_device import CupyDevice  # noqa: PLC0415
 
         return CupyDevice(self.device)
 
     def scan(self, step: Callable[..., Any]) -> Callable[..., Any]:
-        from portable_nn.backends.cuda import Steps, way  # noqa: PLC0415
+        from portable_nn.compiler.cuda import Steps, way  # noqa: PLC0415
 
         how = way()
         if how == "eager":
             return super().scan(step)
         as_it_stands = self.compile(functools.partial(step, self.xp))
-        return Steps(step, as_it_stands, self.cuda, replay=how == "replayed")
+        traced = functools.partial(step, array_api_compat.numpy)
+        return Steps(traced, as_it_stands, self.cuda, replay=how == "replayed")
 
     def ready(self, *arrays: Any) -> None:
         import cupy  # noqa: PLC0415
@@ -96,7 +98,7 @@ class CupyBackend(Backend):
             cupy.cuda.get_current_stream().synchronize()
 
     def sender(self) -> Sender:
-        from portable_nn.backends.lanes import CupyLanes  # noqa: PLC0415
+        from portable_nn.backends.cuda_streams import CupyLanes  # noqa: PLC0415
 
         return Relay(CupyLanes(self.device))
 

@@ -10,8 +10,8 @@ from typing import Any
 import array_api_compat
 import numpy as np
 
+from portable_nn import trees
 from portable_nn.backends.base import Backend
-from portable_nn.backends.structure import length, mapped
 from portable_nn.errors import BackendUnavailableError
 
 ACCELERATORS = ("cuda", "gpu", "rocm", "tpu")  # known to JAX, whether they are here or not
@@ -107,10 +107,10 @@ class JaxBackend(Backend):
         known: set[int] = set()  # the numbers of steps that have been compiled for
 
         def run(carry: Any, fixed: Any, each: Any, owned: Sequence[bool]) -> Any:
-            start, total = 0, length(each)
+            start, total = 0, trees.length(each)
             for steps in lengths(total, known):
                 at = slice(start, start + steps)
-                part = each if steps == total else mapped(operator.itemgetter(at), each)
+                part = each if steps == total else trees.map(operator.itemgetter(at), each)
                 carry = compiled(tuple(owned))(fixed, part, *carry)
                 start, owned = start + steps, [True] * len(owned)
             return carry

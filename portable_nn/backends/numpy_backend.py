@@ -36,11 +36,11 @@ class NumpyBackend(Backend):
             return np.isfinite(np.sum(x)) or np.all(np.isfinite(x))
 
     def compile(self, step: Callable[..., Any]) -> Callable[..., Any]:
-        from portable_nn.backends.program import Compiled  # noqa: PLC0415  (for `import` to be quick)
+        from portable_nn.compiler.numpy import Compiled  # noqa: PLC0415  (for `import` to be quick)
 
         return Compiled(step)
 
     def scan(self, step: Callable[..., Any]) -> Callable[..., Any]:
-        from portable_nn.backends.program import Scanned  # noqa: PLC0415
+        from portable_nn.compiler.numpy import Scanned  # noqa: PLC0415
 
         return Scanned(step, self.xp)

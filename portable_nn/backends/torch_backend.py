@@ -12,9 +12,9 @@ import array_api_compat
 import array_api_compat.numpy
 import numpy as np
 
+from portable_nn import trees
 from portable_nn.backends.base import Backend
-from portable_nn.backends.sending import Relay, Sender
-from portable_nn.backends.structure import mapped
+from portable_nn.backends.streaming import Relay, Sender
 from portable_nn.errors import BackendUnavailableError
 
 
@@ -85,7 +85,7 @@ class TorchBackend(Backend):
     def scan(self, step: Callable[..., Any]) -> Callable[..., Any]:
         import torch  # noqa: PLC0415
 
-        from portable_nn.backends.program import Products, Scanned  # noqa: PLC0415
+        from portable_nn.compiler.numpy import Products, Scanned  # noqa: PLC0415
 
         steps = super().scan(step)
         if self.device.type == "cuda":
@@ -100,10 +100,10 @@ class TorchBackend(Backend):
             with torch.no_grad():
                 taken: set[int] = set()
                 mine = tuple(
-                    mapped(functools.partial(own, owned=is_owned, taken=taken), part)
+                    trees.map(functools.partial(own, owned=is_owned, taken=taken), part)
                     for part, is_owned in zip(carry, owned, strict=True)
                 )
-                state, data, those = (mapped(shared, x) for x in (mine, fixed, each))
+                state, data, those = (trees.map(shared, x) for x in (mine, fixed, each))
                 if scanned.in_place(state, data, those, always=True):
                     return mine
             return steps(carry, fixed, each, owned)
@@ -114,13 +114,14 @@ class TorchBackend(Backend):
         """The steps by a program if the user asks for one; `steps` makes them as they stand."""
         import torch  # noqa: PLC0415
 
-        from portable_nn.backends.cuda import Steps, way  # noqa: PLC0415
+        from portable_nn.compiler.cuda import Steps, way  # noqa: PLC0415
 
         how = way()
         if how == "eager":
             return steps
         as_it_stands = self.compile(functools.partial(step, self.xp))
-        made = Steps(step, as_it_stands, self.cuda, replay=how == "replayed")
+        traced = functools.partial(step, array_api_compat.numpy)
+        made = Steps(traced, as_it_stands, self.cuda, replay=how == "replayed")
 
         def run(carry: Any, fixed: Any, each: Any, owned: Sequence[bool]) -> Any:
             with torch.no_grad():
@@ -131,7 +132,7 @@ class TorchBackend(Backend):
     @functools.cached_property
     def cuda(self) -> Any:
         """The device, as the programs of steps see it."""
-        from portable_nn.backends.cuda.torch_device import TorchDevice  # noqa: PLC0415
+        from portable_nn.backends.torch_device import TorchDevice  # noqa: PLC0415
 
         return TorchDevice(self.device)
 
@@ -143,7 +144,7 @@ class TorchBackend(Backend):
             getattr(torch, self.device.type).synchronize(*where)
 
     def sender(self) -> Sender:
-        from portable_nn.backends.lanes import TorchLanes  # noqa: PLC0415
+        from portable_nn.backends.cuda_streams import TorchLanes  # noqa: PLC0415
 
         return Relay(TorchLanes(self.device)) if self.device.type == "cuda" else super().sender()
 

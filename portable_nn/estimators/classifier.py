@@ -18,9 +18,10 @@ from sklearn.utils.validation import check_is_fitted
 from portable_nn.backends import Backend, of
 from portable_nn.equations import ACTIVATIONS, Activation, Array, Loss
 from portable_nn.estimators import docs, inputs
-from portable_nn.estimators.base import BaseMLP
+from portable_nn.estimators.constraints import store
+from portable_nn.estimators.conventions import BINARY_LOG_LOSS, LOG_LOSS
 from portable_nn.estimators.docs import documented
-from portable_nn.estimators.formulas import BINARY_LOG_LOSS, LOG_LOSS
+from portable_nn.estimators.fitting import BaseMLP
 from portable_nn.estimators.labels import (
     check_class_weight,
     check_labels,
@@ -28,7 +29,6 @@ from portable_nn.estimators.labels import (
     has_many,
     labels_beside,
 )
-from portable_nn.estimators.parameters import store
 
 
 class MLPClassifier(ClassifierMixin, BaseMLP):

@@ -10,15 +10,14 @@ from typing import Any, Self
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from portable_nn.backends import Backend, get, of
-from portable_nn.checks import to_host
+from portable_nn.backends import Backend, get, of, to_host
 from portable_nn.equations import Activation, Array, Parameters
 from portable_nn.estimators import inputs
-from portable_nn.estimators.formulas import hidden_activations
+from portable_nn.estimators.conventions import hidden_activations
 from portable_nn.estimators.labels import labels_beside
-from portable_nn.loop import predict_in_parts
 from portable_nn.network import Network
-from portable_nn.steps import prediction_step
+from portable_nn.training.loop import predict_in_parts
+from portable_nn.training.steps import prediction_step
 
 
 class FittedMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, metaclass=ABCMeta):

@@ -16,8 +16,7 @@ import scipy.sparse
 from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
-from portable_nn.backends import Backend, get, of, owner
-from portable_nn.checks import to_host
+from portable_nn.backends import Backend, get, of, owner, to_host
 from portable_nn.equations import Array
 from portable_nn.estimators.sparse import SparseRows
 

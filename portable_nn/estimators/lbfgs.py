@@ -11,13 +11,13 @@ import scipy.optimize
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.optimize import _check_optimize_result
 
-from portable_nn.callbacks import TrainingState
 from portable_nn.equations import Parameters
 from portable_nn.errors import NonFiniteCostError
-from portable_nn.estimators.hooks import Hooks
+from portable_nn.estimators.callbacks import Hooks
 from portable_nn.estimators.problem import NOT_FINITE, Problem
-from portable_nn.history import History
-from portable_nn.steps import gradient_step
+from portable_nn.training.callbacks import TrainingState
+from portable_nn.training.history import History
+from portable_nn.training.steps import gradient_step
 
 
 class Packing:

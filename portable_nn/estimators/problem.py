@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from portable_nn.backends import Backend
-from portable_nn.data import Data, mean_of
 from portable_nn.equations import Parameters
 from portable_nn.network import Network
+from portable_nn.training.data import Data, mean_of
 
 NOT_FINITE = (
     "Solver produced non-finite parameter weights. The input data may contain large values and need to "

@@ -15,10 +15,10 @@ from sklearn.utils.metaestimators import available_if
 from portable_nn.backends import Backend
 from portable_nn.equations import ACTIVATIONS, Activation, Array, Loss
 from portable_nn.estimators import docs, inputs
-from portable_nn.estimators.base import BaseMLP
+from portable_nn.estimators.constraints import store
+from portable_nn.estimators.conventions import REGRESSION_LOSSES, regression_loss
 from portable_nn.estimators.docs import documented
-from portable_nn.estimators.formulas import REGRESSION_LOSSES, regression_loss
-from portable_nn.estimators.parameters import store
+from portable_nn.estimators.fitting import BaseMLP
 
 
 class MLPRegressor(RegressorMixin, BaseMLP):

@@ -11,12 +11,12 @@ from sklearn.metrics import check_scoring
 from sklearn.model_selection import train_test_split
 
 from portable_nn.checks import values
-from portable_nn.data import Data, mean_of
 from portable_nn.equations import Parameters
 from portable_nn.estimators import inputs
 from portable_nn.estimators.problem import Judge, Problem, take
-from portable_nn.loop import predict_in_parts
-from portable_nn.steps import prediction_step
+from portable_nn.training.data import Data, mean_of
+from portable_nn.training.loop import predict_in_parts
+from portable_nn.training.steps import prediction_step
 
 Known = dict[str, Any]  # fitted attributes to be: what the targets decide
 

@@ -1,0 +1,118 @@
+"""Elementwise operations in CUDA C, each rounded as CuPy's kernel of that name rounds it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from portable_nn.compiler.numpy.page import entering_dtypes
+from portable_nn.compiler.trace import Node, UntraceableError
+
+TYPES = {"float32": "float", "float64": "double", "bool": "bool", "int64": "long long", "int32": "int"}
+FLOATS: dict[Any, str] = {  # of operands that are floats, or become so
+    np.add: "{0} + {1}",
+    np.subtract: "{0} - {1}",
+    np.multiply: "{0} * {1}",
+    np.divide: "{0} / {1}",
+    np.negative: "-{0}",
+    np.positive: "{0}",
+    np.absolute: "fabs({0})",
+    np.fabs: "fabs({0})",
+    np.square: "{0} * {0}",
+    np.sqrt: "sqrt({0})",
+    np.reciprocal: "1 / {0}",
+    np.power: "pow({0}, {1})",
+    np.float_power: "pow({0}, {1})",
+    np.exp: "exp({0})",
+    np.exp2: "exp2({0})",
+    np.expm1: "expm1({0})",
+    np.log: "log({0})",
+    np.log2: "log2({0})",
+    np.log10: "log10({0})",
+    np.log1p: "log1p({0})",
+    np.logaddexp: "log_add_exp({0}, {1})",
+    np.sin: "sin({0})",
+    np.cos: "cos({0})",
+    np.tan: "tan({0})",
+    np.arctan: "atan({0})",
+    np.sinh: "sinh({0})",
+    np.cosh: "cosh({0})",
+    np.tanh: "tanh({0})",
+    np.sign: "sign({0})",
+    np.floor: "floor({0})",
+    np.ceil: "ceil({0})",
+    np.maximum: "larger({0}, {1})",
+    np.minimum: "smaller({0}, {1})",
+    np.greater: "{0} > {1}",
+    np.greater_equal: "{0} >= {1}",
+    np.less: "{0} < {1}",
+    np.less_equal: "{0} <= {1}",
+    np.equal: "{0} == {1}",
+    np.not_equal: "{0} != {1}",
+    np.isnan: "isnan({0})",
+    np.isinf: "isinf({0})",
+    np.isfinite: "isfinite({0})",
+}
+BOOLEANS: dict[Any, str] = {
+    np.logical_and: "{0} && {1}",
+    np.logical_or: "{0} || {1}",
+    np.logical_not: "!{0}",
+    np.bitwise_and: "{0} && {1}",
+    np.bitwise_or: "{0} || {1}",
+    np.invert: "!{0}",
+    np.equal: "{0} == {1}",
+    np.not_equal: "{0} != {1}",
+}
+FILLED: dict[Any, str] = {np.ones_like: "1", np.zeros_like: "0"}  # calls that read no element
+STARTS = {  # where a reduction begins, and what it does
+    np.add: ("0", "{0} + {1}"),
+    np.maximum: ("-INFINITY", "larger({0}, {1})"),
+    np.minimum: ("INFINITY", "smaller({0}, {1})"),
+    np.logical_and: ("true", "{0} && {1}"),
+}
+
+
+def refuse(what: str) -> UntraceableError:
+    """The error for what no kernel can be written for: such a step is run as it stands."""
+    return UntraceableError(f"no kernel for {what}")
+
+
+def type_of(dtype: np.dtype[Any]) -> str:
+    """The type of C; raises UntraceableError for one that kernels are not written for."""
+    if dtype.name not in TYPES:
+        raise refuse(f"the dtype {dtype}")
+    return TYPES[dtype.name]
+
+
+def number(x: float, dtype: np.dtype[Any]) -> str:
+    """A Python number as it counts among arrays of this dtype, exactly."""
+    if dtype.kind in "bi":
+        return repr(int(x))
+    with np.errstate(over="ignore"):  # it is infinite then
+        x = float(dtype.type(x))
+    if not math.isfinite(x):
+        word = "NAN" if math.isnan(x) else "-INFINITY" if x < 0 else "INFINITY"
+        return f"({type_of(dtype)}){word}"
+    return f"({type_of(dtype)}){x.hex()}"
+
+
+def expression(node: Node, name: Callable[[Node], str]) -> str:
+    """The value of an elementwise operation; ``name(source)`` is that of a source."""
+    of, result = [], type_of(node.dtype)
+    if node.detail == "astype":
+        return f"({result}){name(node.sources[0])}"
+    wanted = entering_dtypes(node)
+    for source, dtype in zip(node.sources, wanted, strict=True):
+        if not isinstance(source, Node):
+            of.append(number(source, dtype))
+        else:
+            of.append(name(source) if source.dtype == dtype else f"({type_of(dtype)}){name(source)}")
+    if node.detail == "where":
+        return f"{of[0]} ? {of[1]} : {of[2]}"
+    table = {"f": FLOATS, "b": BOOLEANS}.get(wanted[0].kind, {})
+    if node.detail not in table:
+        raise refuse(f"{node.detail.__name__} of {', '.join(map(str, wanted))}")
+    return table[node.detail].format(*of)

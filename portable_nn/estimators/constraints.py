@@ -1,0 +1,100 @@
+"""The constructor's parameters: what each may be, and which do not go together."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from sklearn.metrics import get_scorer_names
+from sklearn.utils._param_validation import Interval, Options, StrOptions
+
+from portable_nn.backends import Backend
+from portable_nn.equations import Activation
+from portable_nn.estimators.callbacks import sort_callbacks
+from portable_nn.estimators.conventions import ACTIVATION_NAMES, STOCHASTIC
+from portable_nn.schedules import learning_rate
+from portable_nn.training.fitting import check_dropout
+
+CONSTRAINTS: dict[str, Any] = {
+    "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+    "activation": [StrOptions(ACTIVATION_NAMES), Activation, list, tuple],
+    "solver": [StrOptions({*STOCHASTIC, "lbfgs"})],
+    "alpha": [Interval(Real, 0, None, closed="left")],
+    "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+    "learning_rate": [StrOptions({"constant", "invscaling", "adaptive"})],
+    "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
+    "power_t": [Interval(Real, 0, None, closed="left")],
+    "max_iter": [Interval(Integral, 1, None, closed="left")],
+    "shuffle": ["boolean"],
+    "random_state": ["random_state"],
+    "tol": [Interval(Real, 0, None, closed="left")],
+    "verbose": ["verbose"],
+    "warm_start": ["boolean"],
+    "momentum": [Interval(Real, 0, 1, closed="both")],
+    "nesterovs_momentum": ["boolean"],
+    "early_stopping": ["boolean"],
+    "validation_fraction": [Interval(Real, 0, 1, closed="left")],
+    "beta_1": [Interval(Real, 0, 1, closed="left")],
+    "beta_2": [Interval(Real, 0, 1, closed="left")],
+    "epsilon": [Interval(Real, 0, None, closed="neither")],
+    "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
+    "max_fun": [Interval(Integral, 1, None, closed="left")],
+    "dropout": [Interval(Real, 0, 1, closed="left"), list, tuple],
+    "weight_decay": [Interval(Real, 0, None, closed="left")],
+    "rho": [Interval(Real, 0, 1, closed="left")],
+    "clip_norm": [Interval(Real, 0, None, closed="neither"), None],
+    "schedule": [callable, None],
+    "scoring": [StrOptions(set(get_scorer_names())), callable, None],
+    "callbacks": [list, tuple, None],
+    "max_time": [Interval(Real, 0, None, closed="neither"), None],
+    "backend": [str, Backend, None],
+    "device": "no_validation",
+}
+
+
+def store(estimator: Any, arguments: dict[str, Any]) -> None:
+    """Keep the constructor's arguments, its `locals()`, as they are: so scikit-learn asks."""
+    for name, value in arguments.items():
+        if name != "self":
+            setattr(estimator, name, value)
+
+
+def hidden_sizes(estimator: Any) -> list[int]:
+    """Units of the hidden layers, by scikit-learn's check."""
+    sizes = estimator.hidden_layer_sizes
+    sizes = list(sizes) if hasattr(sizes, "__iter__") else [sizes]
+    if np.any(np.array(sizes) <= 0):
+        raise ValueError(f"hidden_layer_sizes must be > 0, got {sizes}.")
+    return sizes
+
+
+def check_combination(e: Any, hidden: int, incremental: bool, has_validation: bool) -> None:
+    """Raise where parameters that are each right do not go together."""
+    sort_callbacks(e.callbacks)
+    rates = check_dropout(e.dropout, hidden)
+    if e.solver == "lbfgs":
+        wanted = {
+            "dropout": any(rates),
+            "schedule": e.schedule is not None,
+            "clip_norm": e.clip_norm is not None,
+            "X_val": has_validation,
+        }
+        for name, is_wanted in wanted.items():
+            if is_wanted:
+                raise ValueError(
+                    f"`{name}` was given with solver='lbfgs', which has no mini-batches; accepted: "
+                    f"it with one of the solvers {', '.join(STOCHASTIC)}"
+                )
+    if e.schedule is not None and e.solver == "sgd" and e.learning_rate != "constant":
+        raise ValueError(
+            f"`schedule` was given with learning_rate={e.learning_rate!r}; accepted: with "
+            "`schedule`, learning_rate='constant'"
+        )
+    if e.schedule is not None:
+        learning_rate(e.schedule, 0)
+    if incremental and e.early_stopping and not has_validation:
+        raise ValueError(
+            "partial_fit does not support early_stopping=True without a validation set: give it "
+            "X_val and y_val"
+        )

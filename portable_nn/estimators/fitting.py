@@ -1,0 +1,251 @@
+"""How the two estimators are fitted: scikit-learn's multi-layer perceptron, where X lies."""
+
+from __future__ import annotations
+
+import copy
+from abc import abstractmethod
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from sklearn.base import _fit_context, is_classifier
+from sklearn.callback import CallbackSupportMixin
+from sklearn.utils import check_random_state
+
+from portable_nn.backends import Backend, get
+from portable_nn.checks import floating_name, values
+from portable_nn.equations import Activation, Array, Loss, Parameters
+from portable_nn.estimators import docs, inputs, lbfgs
+from portable_nn.estimators import minibatches as stochastic
+from portable_nn.estimators.callbacks import Hooks
+from portable_nn.estimators.constraints import CONSTRAINTS, check_combination, hidden_sizes
+from portable_nn.estimators.conventions import (
+    SCIKIT_NAMES,
+    STOCHASTIC,
+    hidden_activations,
+    initial_parameters,
+)
+from portable_nn.estimators.docs import documented
+from portable_nn.estimators.fitted import FittedMLP
+from portable_nn.estimators.problem import Problem
+from portable_nn.estimators.validation import given_validation, split
+from portable_nn.network import Network
+from portable_nn.training.data import Data
+
+RECORD = (
+    "best_loss_",
+    "best_validation_score_",
+    "validation_scores_",
+    "validation_loss_curve_",
+    "_no_improvement_count",
+    "_best",
+    "_optimizer",
+)
+SEEN = ("n_features_in_", "feature_names_in_")  # what scikit-learn's checks of X write down
+
+
+class BaseMLP(CallbackSupportMixin, FittedMLP):
+    """The estimators' common part; use `MLPClassifier` or `MLPRegressor`."""
+
+    loss_: float
+    loss_curve_: list[float]
+    best_loss_: float | None
+    validation_scores_: list[float] | None
+    validation_loss_curve_: list[float] | None
+    best_validation_score_: float | None
+    _parameter_constraints: ClassVar[dict[str, Any]] = CONSTRAINTS
+
+    # ---- what the classifier and the regressor say each for itself ----------------------------------
+
+    @abstractmethod
+    def _read_targets(
+        self, y: Any, weight: Any, incremental: bool, classes: Any, backend: Backend
+    ) -> dict[str, Any]:
+        """What is to be known of the targets, as fitted attributes; raises before any of them is set."""
+
+    @abstractmethod
+    def _encode(self, y: Any, known: dict[str, Any], backend: Backend, dtype: Any) -> Array:
+        """The targets as the loss takes them: Y (n, n_outputs_), on the device."""
+
+    @abstractmethod
+    def _compared(self, y: Any, known: dict[str, Any]) -> np.ndarray[Any, Any]:
+        """The targets as `_score_outputs` takes them, on the host."""
+
+    def _smoothed(self, Y: Array, known: dict[str, Any]) -> Array:
+        """The targets as they are learned from."""
+        return Y
+
+    def _check_validation_targets(self, y: Any, known: dict[str, Any]) -> None:
+        """Raise where the targets of the validation data are none that the estimator knows."""
+
+    def _all_weights(self, y: Any, known: dict[str, Any], weight: Any) -> Any:
+        """The weights of the rows, on the host, whatever gives them weight; None if nothing does."""
+        return weight
+
+    @abstractmethod
+    def _output(self, known: dict[str, Any]) -> tuple[Activation, Loss]:
+        """The output layer's activation, and the loss."""
+
+    @abstractmethod
+    def _score_outputs(self, y: Any, A: np.ndarray[Any, Any], weight: Any) -> float:
+        """scikit-learn's validation score of the outputs A; y as `_compared` gives it."""
+
+    # ---- fit ----------------------------------------------------------------------------------------
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    @documented(docs.FIT)
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
+    ) -> Self:
+        return self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val))
+
+    def _fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        validation: tuple[Any, Any, Any],
+        incremental: bool = False,
+        classes: Any = None,
+    ) -> Self:
+        seen = {name: self.__dict__[name] for name in SEEN if name in self.__dict__}
+        try:
+            problem, known, params = self._prepare(X, y, sample_weight, validation, incremental, classes)
+            hooks = Hooks(self, X, y, sample_weight, self.max_iter, self._task(incremental))
+        except BaseException:  # nothing has changed then, what `validate_data` writes down included
+            for name in SEEN:
+                self.__dict__.pop(name, None)
+            self.__dict__.update(seen)
+            raise
+        self.__dict__.update(known, _net=problem.net, _takes_host=inputs.on_host(X))
+        if params is not None:
+            self._start(problem.net, params)
+        if self.solver in STOCHASTIC:
+            self._start_record(problem.judge is not None, incremental)
+            stochastic.train(self, problem, incremental, hooks)
+        else:
+            lbfgs.train(self, problem, hooks)
+        return self
+
+    def _prepare(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        validation: tuple[Any, Any, Any],
+        incremental: bool,
+        classes: Any,
+    ) -> tuple[Problem, dict[str, Any], Parameters | None]:
+        """All that is checked, placed and drawn before training, in scikit-learn's order.
+
+        Gives the problem, the fitted attributes that the targets decide, and the initial parameters,
+        None where training goes on with those there are.
+        """
+        if incremental:  # scikit-learn's decorator leaves that out once the estimator is fitted
+            self._validate_params()
+        sizes = hidden_sizes(self)
+        first = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
+        has_validation = any(v is not None for v in validation)
+        check_combination(self, len(sizes), incremental, has_validation)
+        if first:
+            backend = inputs.training_backend(self, X)
+        else:
+            backend = inputs.fitted_backend(self, X, "partial_fit" if incremental else "fit")
+            floating_name(self.coefs_[0].dtype)
+        rows, targets = inputs.read(self, X, y, backend, first, not is_classifier(self))
+        weight = inputs.weights(sample_weight, rows)
+        labels_at = get("numpy") if inputs.on_host(X) else backend
+        known = self._read_targets(targets, weight, incremental, classes, labels_at)
+        dtype = rows.dtype if first else self.coefs_[0].dtype
+        rows, Y = inputs.as_dtype(rows, dtype), self._encode(targets, known, backend, dtype)
+        weight = self._all_weights(targets, known, weight)
+        if weight is not None and not weight.any():
+            raise ValueError("Sample weights must contain at least one non-zero number.")
+        g, loss = self._output(known)
+        values(backend, {"y": Y}, loss, "y")
+        hidden = hidden_activations(self.activation, len(sizes))
+        net = Network((rows.shape[1], *sizes, Y.shape[1]), [*hidden, g], loss)
+
+        if not first:
+            self._check_same_network(net)
+        plain = Data(rows, Y, inputs.beside(backend, weight, rows))
+        train = plain._replace(Y=self._smoothed(Y, known))
+        problem = Problem(backend, net, train, check_random_state(self.random_state))
+        if has_validation:
+            given_validation(self, validation, X, known, problem)
+        params = None
+        if first:
+            drawn = initial_parameters(net, problem.random, self.activation)
+            place = backend.asarray
+            params = [(place(W, dtype), place(b, dtype)) for W, b in drawn]
+        if self.early_stopping and not has_validation and self.solver in STOCHASTIC:
+            split(self, targets, known, plain, problem)
+        if problem.judge is not None and self.scoring is not None:
+            self._try_scorer(problem, known, params)
+        return problem, known, params
+
+    def _try_scorer(self, problem: Problem, known: dict[str, Any], params: Parameters | None) -> None:
+        """Let the scorer judge the parameters as they are: if it fails, then before the training."""
+        twin = copy.copy(self)
+        twin.__dict__.update(known, _net=problem.net)
+        if params is not None:
+            twin._start(problem.net, params)
+        problem.judge(twin, twin._params())  # type: ignore[misc]
+
+    def _task(self, incremental: bool) -> str | None:
+        """What scikit-learn's callbacks call an iteration; None where they are not told."""
+        if incremental:
+            return None
+        return "epoch" if self.solver in STOCHASTIC else "lbfgs-iter"
+
+    def _check_same_network(self, net: Network) -> None:
+        """Raise where what is to be trained on has another shape than what is asked for."""
+        given = [tuple(coef.shape) for coef in self.coefs_]
+        wanted = list(zip(net.sizes[:-1], net.sizes[1:], strict=True))
+        if given != wanted:
+            raise ValueError(
+                f"`coefs_` have the shapes {given}, and the parameters and data ask for {wanted}; "
+                "accepted: the same; to begin anew call fit with warm_start=False"
+            )
+
+    def _start(self, net: Network, params: Parameters) -> None:
+        """The fitted attributes before the first update."""
+        self.n_iter_ = self.t_ = 0
+        self.n_outputs_, self.n_layers_ = net.sizes[-1], len(net.sizes)
+        self.out_activation_ = SCIKIT_NAMES.get(net.g[-1].name, net.g[-1].name)
+        self._set_params(params)
+        self.loss_curve_ = []
+        for name in RECORD:
+            self.__dict__.pop(name, None)
+
+    def _start_record(self, is_judged: bool, incremental: bool) -> None:
+        """What mini-batch training goes by, where the last call, or another solver, has left none."""
+        record = dict.fromkeys(RECORD) | {"_no_improvement_count": 0}
+        self.__dict__.update({k: v for k, v in record.items() if self.__dict__.get(k) is None})
+        if is_judged:  # NaN for epochs that were not
+            scores, losses = self.validation_scores_ or [], self.validation_loss_curve_ or []
+            missing = [float("nan")] * (len(self.loss_curve_) - len(scores))
+            self.validation_scores_, self.validation_loss_curve_ = scores + missing, losses + missing
+        if not incremental:
+            self._best = None
+        if not self.early_stopping:
+            self.best_loss_ = np.inf if self.best_loss_ is None else self.best_loss_
+            self.best_validation_score_ = None
+        else:
+            self.best_loss_ = None
+            if self.best_validation_score_ is None:
+                self.best_validation_score_, self._best = -np.inf, None
+
+    def _check_solver(self) -> bool:
+        if self.solver not in STOCHASTIC:
+            raise AttributeError(
+                "partial_fit is only available for stochastic"
+                f" optimizers. {self.solver} is not stochastic."
+            )
+        return True

@@ -1,0 +1,188 @@
+"""Training an estimator by mini-batches, with scikit-learn's rules on when to stop and what to keep."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import shuffle
+
+from portable_nn.equations import Parameters
+from portable_nn.errors import NonFiniteCostError
+from portable_nn.estimators.callbacks import Hooks
+from portable_nn.estimators.conventions import optimizer
+from portable_nn.estimators.optimization import Optimization
+from portable_nn.estimators.problem import NOT_FINITE, Problem
+from portable_nn.optimizers import init_state
+from portable_nn.training import loop
+from portable_nn.training.callbacks import TrainingState
+from portable_nn.training.fitting import check_dropout, note
+from portable_nn.training.history import History
+
+
+def train(e: Any, problem: Problem, incremental: bool, hooks: Hooks) -> None:
+    """Train the estimator `e`, one epoch if `incremental`; its fitted attributes tell how it went."""
+    epochs = 1 if incremental else e.max_iter
+    run = begin(e, problem, epochs, incremental)
+    optimizer_state = e._optimizer.state
+    first = e._params()
+    state = TrainingState(e.max_iter, first, History(), optimizer_state, step=optimizer_state.t)
+    started, e.n_iter_, e.stopped_early_, finite = time.perf_counter(), 0, False, True
+    hooks.begin(state)
+    try:
+        while e.n_iter_ < epochs:
+            hooks.begin_iteration()
+            epoch = next(run)
+            check_finite(e, epoch, incremental, state.history)
+            finite = bool(epoch.finite.all())
+            record(e, epoch, problem)
+            state.params, state.optimizer_state = epoch.params, epoch.optimizer_state
+            state.step, state.epoch = epoch.optimizer_state.t, e.n_iter_
+            note(state.history, epoch)
+            is_over = halts(e)
+            if hooks.end_iteration(state) or is_over:
+                break
+            if not finite:
+                warn(f"Stochastic Optimizer: the training diverged in iteration {e.n_iter_}.")
+                break
+            if incremental:
+                break
+            if e.max_time is not None and time.perf_counter() - started >= e.max_time:
+                warn(f"Stochastic Optimizer: Maximum time ({e.max_time} s) reached")
+                break
+            if e.n_iter_ == e.max_iter:
+                warn(f"Stochastic Optimizer: Maximum iterations ({e.max_iter}) reached")
+    except KeyboardInterrupt:
+        warnings.warn("Training interrupted by user.", stacklevel=5)
+    if e.early_stopping and (not incremental or e.stopped_early_):
+        settle(e, first, finite, state)
+        state.params = e._params()
+        if incremental:
+            e._no_improvement_count = 0
+    state.history.stopped_by = state.stopped or "epochs"
+    hooks.end(state)
+
+
+def settle(e: Any, first: Parameters, finite: bool, state: TrainingState) -> None:
+    """Go back to the weights that scored best in this call of fit; where none did, keep the last."""
+    scores = e.validation_scores_[len(e.validation_scores_) - state.epoch :]
+    if e._best is not None:
+        e._set_params(e._best)
+    elif not finite:
+        e._set_params(first)  # the training has diverged
+    elif scores and np.isnan(scores).all():
+        warn("No validation score was a number: the weights of the last epoch are kept.")
+
+
+def warn(what: str) -> None:
+    """A ConvergenceWarning in scikit-learn's words."""
+    text = what if what.endswith(".") else f"{what} and the optimization hasn't converged yet."
+    warnings.warn(text, ConvergenceWarning, stacklevel=6)
+
+
+def begin(e: Any, problem: Problem, epochs: int, incremental: bool) -> Iterator[loop.Epoch]:
+    """The epochs to come, from the estimator's parameters, and, if `incremental`, where it left off."""
+    rule, params, backend = optimizer(e), e._params(), problem.backend
+    last = e._optimizer if incremental else None
+    if last is not None:
+        last.follow(e)
+    if last is None or last.solver != e.solver or len(last.state.slots[0][0]) != rule.slots:
+        e._optimizer = Optimization(e, init_state(backend.xp, rule, params))
+    rates = check_dropout(e.dropout, len(params) - 1)
+    return loop.epochs(
+        backend,
+        problem.net,
+        rule,
+        params,
+        e._optimizer.state,
+        problem.train,
+        orders(e, problem, epochs),
+        e._optimizer.rates(e.schedule),
+        batch_size(e, problem.n),
+        float(e.alpha),
+        None if e.clip_norm is None else float(e.clip_norm),
+        loop.dropout(backend, params, rates, problem.random.random_sample),
+        problem.validation,
+    )
+
+
+def batch_size(e: Any, n: int) -> int:
+    """Rows per batch."""
+    if e.batch_size == "auto":
+        return min(200, n)
+    if e.batch_size > n:
+        warnings.warn(
+            "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped",
+            stacklevel=8,
+        )
+    return int(min(e.batch_size, n))
+
+
+def orders(e: Any, problem: Problem, epochs: int) -> Iterator[np.ndarray[Any, Any]]:
+    """The rows of each epoch, drawn as scikit-learn draws them."""
+    index = np.arange(problem.n, dtype=int)
+    for _ in range(epochs):
+        if e.shuffle:
+            index = shuffle(index, random_state=problem.random)
+        yield index if problem.rows is None else problem.rows[index]
+
+
+def check_finite(e: Any, epoch: loop.Epoch, incremental: bool, history: History) -> None:
+    """Raise NonFiniteCostError, a ValueError, unless the best parameters will be returned to."""
+    best_remain = e.early_stopping and not incremental
+    if not best_remain and not epoch.is_sound:
+        number = e.n_iter_ + 1
+        raise NonFiniteCostError(NOT_FINITE.format(number), number, e._params(), history)
+
+
+def record(e: Any, epoch: loop.Epoch, problem: Problem) -> None:
+    """Write down what the epoch has led to."""
+    e._set_params(epoch.params)
+    e._optimizer.state = epoch.optimizer_state
+    e.n_iter_ += 1
+    e.t_ += problem.n
+    e.loss_ = float(epoch.costs[0])
+    e.loss_curve_.append(e.loss_)
+    if e.verbose:
+        print(f"Iteration {e.n_iter_}, loss = {e.loss_:.8f}")
+    if problem.judge is not None:
+        e.validation_loss_curve_.append(float(epoch.costs[1]))
+        e.validation_scores_.append(problem.judge(e, epoch.params))
+        if e.verbose:
+            print(f"Validation score: {e.validation_scores_[-1]:f}")
+    count_stalled_epochs(e, epoch)
+
+
+def count_stalled_epochs(e: Any, epoch: loop.Epoch) -> None:
+    """How many epochs have passed without a gain of `tol`, and the best one met."""
+    if e.early_stopping:
+        score = e.validation_scores_[-1]  # may be NaN, which is no gain and no stall
+        stalled = score < e.best_validation_score_ + e.tol
+        if score > e.best_validation_score_ and epoch.finite.all():
+            e.best_validation_score_, e._best = score, epoch.params
+    else:
+        stalled = e.loss_ > e.best_loss_ - e.tol
+        e.best_loss_ = min(e.best_loss_, e.loss_)
+    e._no_improvement_count = e._no_improvement_count + 1 if stalled else 0
+
+
+def halts(e: Any) -> bool:
+    """Whether training is over: it no longer gets on, and the learning rate does not fall any more."""
+    e._optimizer.epoch_ends(e.t_)
+    if e._no_improvement_count <= e.n_iter_no_change:
+        return False
+    is_over, word = e._optimizer.halt()
+    if e.verbose:
+        what = "Validation score" if e.early_stopping else "Training loss"
+        print(
+            f"{what} did not improve more than tol={e.tol:f} for {e.n_iter_no_change} consecutive "
+            f"epochs. {word}"
+        )
+    if not is_over:
+        e._no_improvement_count = 0
+    e.stopped_early_ = bool(is_over and e.early_stopping)
+    return bool(is_over)

@@ -1,0 +1,268 @@
+"""A feed-forward network: its sizes, activations and loss. Rows in, rows out."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from portable_nn import backends, checks
+from portable_nn.checks.functions import try_activation, try_loss
+from portable_nn.equations import (
+    ACTIVATIONS,
+    LOSSES,
+    Activation,
+    Array,
+    Loss,
+    Namespace,
+    Parameters,
+    forward,
+)
+from portable_nn.errors import unknown_name
+from portable_nn.network.gradient_check import worst_difference
+from portable_nn.network.initialization import SCHEMES, draw
+from portable_nn.network.objective import batch_cost, batch_gradients
+
+SUITED = {  # the output activations that make what a loss asks for
+    "binary_cross_entropy": ("sigmoid", "softmax"),
+    "categorical_cross_entropy": ("softmax",),
+    "poisson": ("exp", "softplus", "sigmoid", "softmax"),
+}
+
+
+@dataclass(frozen=True, init=False, repr=False)
+class Network:
+    """What is known of a feed-forward network before training; frozen and hashable.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        (n_0, ..., n_L): the number of inputs, then the units of each layer.
+    activations : sequence of str or Activation
+        (g[1], ..., g[L]), one per layer: "identity", "sigmoid", "tanh", "relu", "leaky_relu",
+        "softmax", "elu", "selu", "exp", "softplus", "silu", "gelu", or an `Activation` of one's own.
+    loss : str or Loss
+        "binary_cross_entropy", "categorical_cross_entropy", "squared_error", "absolute_error",
+        "huber", "pinball", "poisson", or a `Loss` of one's own.
+
+    Attributes
+    ----------
+    sizes : tuple of int
+    g : tuple of Activation
+    loss : Loss
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not of that form, or an activation or a loss of one's own fails on a tiny
+        batch; the message lists what is accepted.
+
+    Warns
+    -----
+    UserWarning
+        If the output activation cannot make what the loss asks for: a cross-entropy wants
+        probabilities (from sigmoid or softmax, not logits), poisson positive numbers.
+
+    Notes
+    -----
+    The loss of an example is a sum over the outputs: 1/2 (a - y)^2 for squared_error, |a - y| for
+    absolute_error, half the deviance a - y + y log(y/a) for poisson. "pinball" is that of the median.
+
+    Parameters are a plain list [(W[1], b[1]), ..., (W[L], b[L])] with the shapes (n_l, n_{l-1}) and
+    (n_l, 1); for a stack of K networks each array has a leading axis K. X is (n_samples, n_0) and Y
+    (n_samples, n_L); a stack shares them, or takes (K, n_samples, ...). Results have the library,
+    device and dtype of X. Every method raises TypeError or ValueError, before it computes anything,
+    for arrays of other shapes, of several libraries, devices or dtypes, and for NaN or infinite values.
+    """
+
+    sizes: tuple[int, ...]
+    g: tuple[Activation, ...]
+    loss: Loss
+
+    def __init__(
+        self, sizes: Sequence[int], activations: Sequence[str | Activation], loss: str | Loss
+    ) -> None:
+        if isinstance(sizes, str) or not isinstance(sizes, Iterable) or len(sizes := tuple(sizes)) < 2:
+            raise ValueError(f"`sizes` is {sizes!r}; accepted: two or more sizes, such as (784, 10)")
+        widths = tuple(checks.whole(f"sizes[{l}]", n, 1) for l, n in enumerate(sizes))
+        if not isinstance(activations, (tuple, list)) or len(activations) != len(widths) - 1:
+            raise ValueError(
+                f"`activations` is {activations!r}; accepted: {len(widths) - 1} of them, one per layer, "
+                "such as ('relu', 'softmax')"
+            )
+        g = tuple(_look_up("activation", a, ACTIVATIONS, Activation) for a in activations)
+        object.__setattr__(self, "sizes", widths)
+        object.__setattr__(self, "g", g)
+        object.__setattr__(self, "loss", _look_up("loss", loss, LOSSES, Loss))
+        for activation in set(g) - set(ACTIVATIONS.values()):
+            try_activation(activation)
+        if self.loss not in LOSSES.values():
+            try_loss(self.loss)
+        _warn_of_a_pair_without_meaning(g[-1], self.loss, widths[-1])
+
+    def __repr__(self) -> str:
+        names = tuple(g.name for g in self.g)
+        return f"Network({self.sizes}, activations={names}, loss={self.loss.name!r})"
+
+    def initialize(
+        self,
+        seed: Any = 0,
+        backend: Any = "numpy",
+        dtype: Any = "float32",
+        scheme: str = "auto",
+        stack: Sequence[int] = (),
+        device: Any = None,
+    ) -> Parameters:
+        """Initial parameters; the same seed gives the same ones on every backend.
+
+        Parameters
+        ----------
+        seed : int, or one per network of the stack
+            Network k of a stack has the parameters of ``initialize(seed=seeds[k])``; one int stands
+            for seed, seed + 1, ..., seed + K - 1.
+        backend : str or Backend
+            The library the arrays are to be of, by name, or as `portable_nn.backends.get` gives it.
+        device : optional
+            A device of the library, or its name; None: its default, or that of the backend given.
+        dtype : "float32" or "float64"
+        scheme : str
+            "normal": 0.01 N(0, 1), the source's; "he": N(0, 2 / n_{l-1}) (He et al., 2015); "glorot":
+            N(0, 2 / (n_{l-1} + n_l)) (Glorot and Bengio, 2010); "auto": "he" in layers of the relu
+            family, else "glorot". Biases are zero.
+        stack : sequence of int
+            (K,) makes K independent networks.
+
+        Raises
+        ------
+        UnknownBackendError, BackendUnavailableError
+            For `backend`.
+        TypeError, ValueError
+            For the other arguments, and for a dtype that the backend lacks.
+        """
+        if scheme not in SCHEMES:
+            raise ValueError(unknown_name("scheme", scheme, SCHEMES))
+        name = checks.floating_name(dtype)
+        if not isinstance(stack, (tuple, list)):
+            raise TypeError(f"`stack` is {stack!r}; accepted: a tuple, (K,) for K networks")
+        shape = tuple(checks.whole("stack", k, 1) for k in stack)
+        host = draw(self.sizes, self.g, seed, scheme, shape)
+        place = backends.get(backend, device)
+        return [(place.asarray(W, dtype=name), place.asarray(b, dtype=name)) for W, b in host]
+
+    def predict(self, params: Parameters, X: Array) -> Array:
+        """A[L] as rows, (n_samples, n_L); (K, n_samples, n_L) for a stack of K networks."""
+        return self.activations(params, X)[-1]
+
+    def activations(self, params: Parameters, X: Array) -> list[Array]:
+        """Every layer's A as rows: A[1] (n_samples, n_1), ..., A[L] (n_samples, n_L)."""
+        xp = self._admit(params, X)
+        _, A = forward(xp, params, X.mT, self.g)
+        return [columns.mT for columns in A[1:]]
+
+    def cost(
+        self,
+        params: Parameters,
+        X: Array,
+        Y: Array,
+        l2: float = 0.0,
+        sample_weight: Array | None = None,
+    ) -> Array:
+        """J, as `cost_and_gradients` gives it."""
+        xp = self._admit(params, X, Y, sample_weight)
+        l2 = checks.number("l2", l2, 0.0)
+        J = batch_cost(xp, self.g, self.loss, params, X, Y, l2, sample_weight)
+        return J[...]  # an array also where NumPy gives a scalar
+
+    def cost_and_gradients(
+        self,
+        params: Parameters,
+        X: Array,
+        Y: Array,
+        l2: float = 0.0,
+        sample_weight: Array | None = None,
+    ) -> tuple[Array, Parameters]:
+        """J and its gradients.
+
+        Parameters
+        ----------
+        params : list of (W, b)
+        X, Y : array, (n_samples, n_0) and (n_samples, n_L)
+        l2 : float
+            The strength of the penalty; biases are not penalised.
+        sample_weight : array (n_samples,), optional
+            w_i >= 0; by default 1.
+
+        Returns
+        -------
+        J : 0-d array, or of the stack's shape
+            sum_i w_i L_i / sum_i w_i  +  l2 / (2 sum_i w_i) * sum_l ||W[l]||^2
+        grads : list of (dJ/dW, dJ/db), of the structure of `params`
+        """
+        xp = self._admit(params, X, Y, sample_weight)
+        l2 = checks.number("l2", l2, 0.0)
+        J, grads = batch_gradients(xp, self.g, self.loss, params, X, Y, l2, sample_weight)
+        return J[...], grads
+
+    def check_gradients(
+        self,
+        params: Parameters,
+        X: Array,
+        Y: Array,
+        l2: float = 0.0,
+        sample_weight: Array | None = None,
+        epsilon: float = 1e-5,
+    ) -> float:
+        """How far the gradients are from two-sided differences of the cost: about 1e-8 when right.
+
+        max |dJ - (J(theta + epsilon) - J(theta - epsilon)) / (2 epsilon)|, over every entry theta of
+        the parameters, relative to the largest difference. Meant for float64 and small networks: each
+        entry costs four evaluations of J, many of them in one pass as a stack. For one network only.
+        At a kink (relu at z = 0, as where all inputs of a unit are 0) any value between the two
+        one-sided differences counts as right.
+        """
+        xp = self._admit(params, X, Y, sample_weight)
+        l2, epsilon = checks.number("l2", l2, 0.0), checks.number("epsilon", epsilon, 0.0, open_low=True)
+        if params[0][0].ndim > 2:
+            raise ValueError("`params` is a stack; accepted: one network; check its members one by one")
+
+        def J(perturbed: Parameters) -> Any:
+            return backends.to_host(
+                batch_cost(xp, self.g, self.loss, perturbed, X, Y, l2, sample_weight)
+            )
+
+        _, grads = batch_gradients(xp, self.g, self.loss, params, X, Y, l2, sample_weight)
+        return worst_difference(J, params, grads, epsilon)
+
+    def _admit(
+        self, params: Parameters, X: Array, Y: Array | None = None, sample_weight: Array | None = None
+    ) -> Namespace:
+        """The namespace of the arrays, once all of them have been checked."""
+        return checks.admit(self.sizes, self.loss, params, X, Y, sample_weight).xp
+
+
+def _warn_of_a_pair_without_meaning(g: Activation, loss: Loss, units: int) -> None:
+    """Warn where the loss asks for predictions that the output activation does not make."""
+    suited = SUITED.get(loss.name) if loss in LOSSES.values() else None
+    if suited and g == ACTIVATIONS.get(g.name) and g.name not in suited:
+        text = (
+            f"the output activation {g.name!r} is not meant for {loss.name}: use {' or '.join(suited)}"
+        )
+        warnings.warn(text, stacklevel=3)
+    if units == 1 and g == ACTIVATIONS["softmax"]:
+        warnings.warn(
+            "softmax is not meant for a single output, it is always 1: use sigmoid", stacklevel=3
+        )
+
+
+def _look_up(kind: str, given: Any, known: dict[str, Any], accepted: type) -> Any:
+    """`given` itself, or what it names."""
+    if isinstance(given, accepted):
+        return given
+    if not isinstance(given, str):
+        raise TypeError(
+            f"{given!r} was given as {kind}; accepted: a name or a portable_nn.{accepted.__name__}"
+        )
+    if given not in known:
+        raise ValueError(unknown_name(kind, given, known))
+    return known[given]

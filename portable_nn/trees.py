@@ -1,0 +1,77 @@
+"""Nested lists and tuples of arrays: flattened, put together again, mapped.
+
+Parameters, gradients, optimizer states and the arguments of a step are such trees. Their leaves are
+arrays (what has a `shape` and a `dtype`); anything else, None or a number, belongs to the form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, TypeAlias
+
+Tree: TypeAlias = Any  # an array, or a list or tuple of trees
+Form: TypeAlias = Any  # hashable, as long as what is no array in the tree is
+LEAF = "array"
+CONSTANT = "constant"
+
+
+def flatten(tree: Tree) -> tuple[list[Any], Form]:
+    """The arrays of `tree` in order, and its form: what is left when they are taken out."""
+    found: list[Any] = []
+    return found, _take_out(tree, found)
+
+
+def _take_out(tree: Tree, found: list[Any]) -> Form:
+    if isinstance(tree, (list, tuple)):
+        return (type(tree) is list, *(_take_out(part, found) for part in tree))
+    if hasattr(tree, "shape") and hasattr(tree, "dtype"):
+        found.append(tree)
+        return LEAF
+    return (CONSTANT, type(tree), tree)
+
+
+def unflatten(form: Form, leaves: Iterable[Any]) -> Tree:
+    """The tree of this form with these leaves, which need not be arrays."""
+    return _put_back(form, iter(leaves))
+
+
+def _put_back(form: Form, leaves: Iterator[Any]) -> Tree:
+    if form is LEAF:
+        return next(leaves)
+    first, *rest = form
+    if first is CONSTANT:
+        return rest[-1]
+    parts = (_put_back(part, leaves) for part in rest)
+    return list(parts) if first else tuple(parts)
+
+
+def leaves(tree: Tree) -> list[Any]:
+    """The arrays of `tree` in order."""
+    return flatten(tree)[0]
+
+
+def map(function: Callable[..., Any], tree: Tree, *others: Tree) -> Tree:
+    """The tree of the results of ``function(leaf, *leaves_of_others)``; all trees are of one form."""
+    each, form = flatten(tree)
+    return unflatten(
+        form, [function(*one) for one in zip(each, *(leaves(o) for o in others), strict=True)]
+    )
+
+
+def signature(form: Form, leaves: Sequence[Any]) -> Any:
+    """What a compiled step depends on: the form, and the shape and dtype of each array."""
+    return form, tuple((leaf.shape, leaf.dtype.str) for leaf in leaves)
+
+
+def at(tree: Tree, i: int) -> Tree:
+    """Element `i` of the first axis of every array."""
+    if isinstance(tree, (list, tuple)):
+        return type(tree)(at(part, i) for part in tree)
+    return None if tree is None else tree[i, ...]
+
+
+def length(tree: Tree) -> int:
+    """The length of the first axis of the arrays; 0 where there is none."""
+    if isinstance(tree, (list, tuple)):
+        return max((length(part) for part in tree), default=0)
+    return 0 if tree is None else int(tree.shape[0])
