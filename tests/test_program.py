@@ -17,7 +17,7 @@ from portable_nn.compiler.numpy import Compiled, Scanned, run
 from portable_nn.compiler.numpy import loop_cache as kernels
 from portable_nn.compiler.plan import is_elementwise, make_plan
 from portable_nn.compiler.trace import UntraceableError, trace
-from portable_nn.training.steps import evaluation_step, summary, training_steps
+from portable_nn.training.steps import evaluation_step, summary_step, training_steps
 
 pytestmark = pytest.mark.usefixtures("host_only")
 
@@ -26,7 +26,7 @@ WAYS = ["blocks", pytest.param("loops", marks=pytest.mark.skipif(not NUMBA, reas
 
 
 def forget() -> None:
-    for cached in (training_steps, evaluation_step, summary):
+    for cached in (training_steps, evaluation_step, summary_step):
         cached.cache_clear()
 
 
