@@ -173,12 +173,12 @@ class FakeDevice:
     def address(self, array: Any) -> int:
         return int(array.__array_interface__["data"][0])
 
-    def seen(self, array: Any, dtype: Any, geometry: Any) -> Any:
+    def seen(self, array: Any, dtype: Any, layout: Any) -> Any:
         size = np.dtype(dtype).itemsize
-        at = self.address(array) + geometry.offset * size
+        at = self.address(array) + layout.offset * size
         one = np.frombuffer((ctypes.c_char * size).from_address(at), dtype)
         self.seen_arrays.append(array)  # who looks at memory keeps it
-        return as_strided(one, geometry.shape, [s * size for s in geometry.strides])
+        return as_strided(one, layout.shape, [s * size for s in layout.strides])
 
     def copy(self, target: Any, source: Any) -> None:
         assert target.shape == source.shape

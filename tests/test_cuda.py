@@ -29,10 +29,11 @@ from portable_nn.backends.numpy_backend import NumpyBackend
 from portable_nn.compiler.cuda import Steps
 from portable_nn.compiler.cuda.cublas import Cublas, mapped_library
 from portable_nn.compiler.cuda.device import HOW, OPTIONS
-from portable_nn.compiler.cuda.geometry import Geometry, place
+from portable_nn.compiler.cuda.indexing import place
 from portable_nn.compiler.cuda.kernels import Kernel, whole_number
 from portable_nn.compiler.cuda.products import operand, product_of
 from portable_nn.compiler.cuda.program import Multiply, Program
+from portable_nn.compiler.layout import Layout
 from portable_nn.compiler.numpy import Compiled
 from portable_nn.compiler.trace import UntraceableError
 from portable_nn.training.steps import training_steps
@@ -386,8 +387,8 @@ def test_where_a_thread_takes_several_elements_none_is_left_out(n, device, repla
 def test_indices_count_as_far_as_they_have_to():
     assert whole_number(2**31 - 2000) == "int"
     assert whole_number(2**31) == "long long"
-    assert place(Geometry((2, 3), (2**30, 1)), (2, 3), "e") == f"(e % 3) + (e / 3) * {2**30}LL"
-    assert "LL" not in place(Geometry((2, 3), (2**28, 1)), (2, 3), "e")
+    assert place(Layout((2, 3), (2**30, 1)), (2, 3), "e") == f"(e % 3) + (e / 3) * {2**30}LL"
+    assert "LL" not in place(Layout((2, 3), (2**28, 1)), (2, 3), "e")
 
 
 def test_a_launch_takes_no_more_than_it_can_be_handed(device, replay):
@@ -718,18 +719,18 @@ def test_the_programs_used_longest_ago_are_forgotten(device, replay):
 
 
 def test_products_that_cublas_does_not_take_as_they_lie_are_refused():
-    assert operand(Geometry((2, 3), (3, 1))) == operand(Geometry((2, 3), (3, 1), 7))
+    assert operand(Layout((2, 3), (3, 1))) == operand(Layout((2, 3), (3, 1), 7))
     for strides in [(6, 2), (3, -1), (0, 1)]:
         with pytest.raises(UntraceableError, match="no kernel for a product"):
-            operand(Geometry((2, 3), strides))
+            operand(Layout((2, 3), strides))
     with pytest.raises(UntraceableError, match="a stack"):
-        operand(Geometry((2, 2, 2, 3), (100, 6, 3, 1)))
+        operand(Layout((2, 2, 2, 3), (100, 6, 3, 1)))
 
 
 @pytest.mark.parametrize("strides", [(12, 4, 1), (1, 2, 6), (0, 4, 1), (-12, 4, 2), (0, 0, 0)])
 def test_a_place_is_where_numpy_has_the_element(strides):
     shape = (2, 3, 4)
-    where = place(Geometry(shape, strides, 50), shape, "e")
+    where = place(Layout(shape, strides, 50), shape, "e")
     for e in range(24):
         i, j, k = np.unravel_index(e, shape)
         expected = 50 + int(i) * strides[0] + int(j) * strides[1] + int(k) * strides[2]
@@ -830,10 +831,10 @@ def test_cupy_takes_what_is_asked_of_it():
     device = object.__new__(CupyDevice)
     device.cupy, device.device = cupy, NoDevice()
     whole = cupy.ndarray((8 * 600,), "uint8", memory)
-    seen = device.seen(whole, np.dtype("float32"), Geometry((2, 3), (1, 10), 7))
+    seen = device.seen(whole, np.dtype("float32"), Layout((2, 3), (1, 10), 7))
     assert (seen.shape, seen.strides, seen.dtype) == ((2, 3), (4, 40), np.dtype("float32"))
     assert device.address(seen) == 4096 + 7 * 4
-    assert device.seen(whole, np.dtype("float64"), Geometry((), ())).shape == ()
+    assert device.seen(whole, np.dtype("float64"), Layout((), ())).shape == ()
     module = cupy.RawModule(code="", options=OPTIONS)
     assert callable(module.get_function)
     for name in ("begin_capture", "end_capture", "wait_event", "record"):
@@ -882,8 +883,8 @@ def test_the_one_libcublas_in_memory_is_found(folder, monkeypatch):
 
 def test_a_call_of_cublas_that_fails_is_no_product(folder):
     cublas = Cublas(compiled(CUBLAS, folder), 0, 1)  # no stream: the fake refuses
-    geometry = Geometry((2, 2), (2, 1))
-    product = product_of(geometry, geometry, geometry, np.dtype("float64"))
+    layout = Layout((2, 2), (2, 1))
+    product = product_of(layout, layout, layout, np.dtype("float64"))
     with pytest.raises(RuntimeError, match="cuBLAS gave status 1; accepted: 0, success"):
         cublas.prepared(product, 1, 1, 1)()
 

@@ -15,7 +15,7 @@ from portable_nn.backends.torch_backend import TorchBackend
 from portable_nn.backends.torch_device import TorchDevice
 from portable_nn.compiler.cuda import Steps
 from portable_nn.compiler.cuda.device import HOW
-from portable_nn.compiler.cuda.geometry import Geometry
+from portable_nn.compiler.layout import Layout
 from portable_nn.training.steps import training_steps
 
 pytestmark = pytest.mark.skipif(COMPILER is None, reason="no g++ here to compile kernels with")
@@ -126,15 +126,15 @@ def test_a_dtype_that_numpy_lacks_is_run_as_it_stands(torch, tmp_path):
     assert device.launches == 0
 
 
-def test_memory_is_seen_with_another_geometry(torch):
+def test_memory_is_seen_with_another_layout(torch):
     device = object.__new__(TorchDevice)
     device.torch, device.device = torch, "cpu"
     whole = torch.arange(400, dtype=torch.uint8)
-    seen = device.seen(whole, np.dtype("int32"), Geometry((2, 3), (1, 10), 7))
+    seen = device.seen(whole, np.dtype("int32"), Layout((2, 3), (1, 10), 7))
     expected = np.arange(400).astype("uint8").view("int32")[7 + np.array([[0, 10, 20], [1, 11, 21]])]
     np.testing.assert_array_equal(seen, expected)
     other = torch.arange(10.0)[2:]
-    assert device.seen(other, np.dtype("float32"), Geometry((2,), (3,), 1)).tolist() == [3.0, 6.0]
+    assert device.seen(other, np.dtype("float32"), Layout((2,), (3,), 1)).tolist() == [3.0, 6.0]
 
 
 @pytest.mark.parametrize(("how", "kind"), [("eager", None), ("fused", False), ("replayed", True)])

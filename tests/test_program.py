@@ -472,6 +472,51 @@ def test_a_diverging_training_is_seen(way, random):
 # ---- compiled loops ------------------------------------------------------------------------------
 
 
+def adam_like(xp, carry, fixed, one):
+    """An update whose eight numbers are elements of one array."""
+    (theta, m, v), (g,), (numbers,) = carry, fixed, one
+    b_1, c_1, b_2, c_2, epsilon, alpha, root, l2 = (numbers[i, ...] for i in range(8))
+    d = g + l2 * theta
+    m = b_1 * m + c_1 * d
+    v = b_2 * v + c_2 * (d * d)
+    return theta - alpha * (m / (root * xp.sqrt(v) + epsilon)), m, v
+
+
+@pytest.mark.parametrize("stack", [(), (3,)], ids=["one", "stack"])
+def test_the_numbers_of_a_step_are_one_argument_of_its_loop(stack, dtype, way, monkeypatch, random):
+    sources, loop_for = [], run.loop_for
+    monkeypatch.setattr(run, "loop_for", lambda *given: sources.append(loop_for(*given)) or sources[-1])
+    carry = tuple(np.abs(random.normal(size=(*stack, 50, 70))).astype(dtype) for _ in range(3))
+    fixed = (random.normal(size=(*stack, 50, 70)).astype(dtype),)
+    numbers = random.uniform(size=(5, 8, *stack, *(1, 1) * len(stack))).astype(dtype)
+    expected = carry
+    for one in numbers:
+        expected = adam_like(np, expected, fixed, (one,))
+    found = Scanned(adam_like, np)(carry, fixed, (numbers,), (False,) * 3)
+    for x, y in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(x, y)
+    if way == "loops":
+        ((source, arguments),) = sources
+        assert len(arguments) == 5  # the numbers, theta, g, m, v
+        assert all(f"p0[{i}" in source for i in range(8))
+
+
+def every_axis_on_its_own(xp, carry, fixed, one):
+    (x,), (rows, columns, networks) = carry, fixed
+    return (x * rows + columns / (1 + x * x) - networks * one[0],)
+
+
+def test_a_loop_may_have_arrays_that_repeat_over_any_axis(way, random):
+    carry = (random.normal(size=(3, 4, 5)),)
+    fixed = tuple(random.normal(size=shape) for shape in [(3, 4, 1), (5,), (3, 1, 1)])
+    each = random.uniform(size=(6, 1))
+    expected = carry
+    for one in each:
+        expected = every_axis_on_its_own(np, expected, fixed, one)
+    found = Scanned(every_axis_on_its_own, np)(carry, fixed, each, (False,))
+    np.testing.assert_array_equal(found[0], expected[0])
+
+
 def test_a_small_job_waits_for_no_compiler():
     program = (
         "import sys, numpy as np, portable_nn as pnn\n"

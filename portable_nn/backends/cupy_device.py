@@ -13,8 +13,8 @@ import numpy as np
 
 from portable_nn.compiler.cuda.cublas import WORKSPACE, Cublas, mapped_library
 from portable_nn.compiler.cuda.device import OPTIONS, Look, Work, look
-from portable_nn.compiler.cuda.geometry import Geometry
 from portable_nn.compiler.cuda.products import Product
+from portable_nn.compiler.layout import Layout
 
 
 class CupyDevice:
@@ -54,10 +54,10 @@ class CupyDevice:
     def address(self, array: Any) -> int:
         return int(array.data.ptr)
 
-    def seen(self, array: Any, dtype: np.dtype[Any], geometry: Geometry) -> Any:
-        start = array.data + geometry.offset * dtype.itemsize
-        strides = [s * dtype.itemsize for s in geometry.strides]
-        return self.cupy.ndarray(geometry.shape, dtype, start, strides)
+    def seen(self, array: Any, dtype: np.dtype[Any], layout: Layout) -> Any:
+        start = array.data + layout.offset * dtype.itemsize
+        strides = [s * dtype.itemsize for s in layout.strides]
+        return self.cupy.ndarray(layout.shape, dtype, start, strides)
 
     def copy(self, target: Any, source: Any) -> None:
         self.cupy.copyto(target, source)

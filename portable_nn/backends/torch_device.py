@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from portable_nn.compiler.cuda.device import OPTIONS, Look, Work
-from portable_nn.compiler.cuda.geometry import Geometry
 from portable_nn.compiler.cuda.products import Product
+from portable_nn.compiler.layout import Layout
 
 
 class TorchDevice:
@@ -55,11 +55,11 @@ class TorchDevice:
     def address(self, array: Any) -> int:
         return int(array.data_ptr())
 
-    def seen(self, array: Any, dtype: np.dtype[Any], geometry: Geometry) -> Any:
+    def seen(self, array: Any, dtype: np.dtype[Any], layout: Layout) -> Any:
         if array.dtype == self.torch.uint8:  # memory set aside; all other is seen in its own dtype
             array = array.view(self.dtype(dtype))
-        start = array.storage_offset() + geometry.offset
-        return array.as_strided(geometry.shape, geometry.strides, start)
+        start = array.storage_offset() + layout.offset
+        return array.as_strided(layout.shape, layout.strides, start)
 
     def copy(self, target: Any, source: Any) -> None:
         target.copy_(source)

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from portable_nn.compiler.cuda.geometry import Geometry
 from portable_nn.compiler.cuda.products import Product
+from portable_nn.compiler.layout import Layout
 
 HOW = "PORTABLE_NN_CUDA_STEPS"  # the environment variable that says how steps are made
 WAYS = ("eager", "fused", "replayed")
@@ -76,8 +76,8 @@ class Device(Protocol):
     def address(self, array: Any) -> int:
         """Where the array begins."""
 
-    def seen(self, array: Any, dtype: np.dtype[Any], geometry: Geometry) -> Any:
-        """The array's memory, seen as an array of this dtype and geometry."""
+    def seen(self, array: Any, dtype: np.dtype[Any], layout: Layout) -> Any:
+        """The array's memory, seen as an array of this dtype and layout."""
 
     def copy(self, target: Any, source: Any) -> None:
         """Put copying from `source` in line."""

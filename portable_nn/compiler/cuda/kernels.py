@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from portable_nn.compiler.cuda.expressions import FILLED, STARTS, expression, number, refuse, type_of
-from portable_nn.compiler.cuda.geometry import Geometry, Shape, geometry_of, place
+from portable_nn.compiler.cuda.indexing import place
 from portable_nn.compiler.cuda.launches import Launch
 from portable_nn.compiler.cuda.regions import Lines, lines_of
+from portable_nn.compiler.layout import Layout, Shape, layout_of
 from portable_nn.compiler.plan import Instruction, Plan, base
 from portable_nn.compiler.trace import Node
 
@@ -67,15 +68,15 @@ class Kernel:
 
 @dataclass
 class Lie:
-    """Where everything lies: the memory of each node, and its geometry there.
+    """Where everything lies: the memory of each node, and its layout there.
 
-    The inputs `each` come as one array for all steps; `strides` as for `geometry_of`.
+    The inputs `each` come as one array for all steps; `strides` as for `layout_of`.
     """
 
     plan: Plan
     each: frozenset[Node]
     strides: Mapping[Node, Shape]
-    known: dict[Node, Geometry] = field(default_factory=dict)
+    known: dict[Node, Layout] = field(default_factory=dict)
 
     def memory(self, node: Node) -> Memory:
         node = base(node)
@@ -84,9 +85,9 @@ class Lie:
             return (node.kind, node.detail if node.kind == "input" else node)
         return ("buffer", self.plan.buffer_of[node])
 
-    def geometry(self, node: Node) -> Geometry:
+    def layout(self, node: Node) -> Layout:
         if node not in self.known:
-            self.known[node] = geometry_of(node, self.strides)
+            self.known[node] = layout_of(node, self.strides)
         return self.known[node]
 
     def is_of_each(self, node: Node) -> bool:
@@ -151,7 +152,7 @@ class Part:
 
     def element(self, node: Node, shape: Shape, index: str) -> str:
         """The element that the array, broadcast to `shape`, has at `index`."""
-        return f"{self.array(node)}[{place(self.lie.geometry(node), shape, index)}]"
+        return f"{self.array(node)}[{place(self.lie.layout(node), shape, index)}]"
 
     def value(self, node: Node, shape: Shape, index: str) -> str:
         """What an operation takes: a value worked out here, or an element read."""
@@ -198,10 +199,10 @@ class Part:
         row = self.element(rows, rows.shape, f"({index} / {inner} % {math.prod(rows.shape)})")
         row = f"row({row}, {n})"
         where = f"(({before}) * {n} + {row}) * {inner} + {after}"
-        geometry = self.lie.geometry(source)
+        layout = self.lie.layout(source)
         if axis == 0 and len(source.shape) == 2:  # by its strides, for nothing to be divided twice
-            s, t = geometry.strides
-            spot = f"{row} * {s} + {after} * {t} + {geometry.offset}"
+            s, t = layout.strides
+            spot = f"{row} * {s} + {after} * {t} + {layout.offset}"
             return f"{self.array(source)}[{spot}]"
         return self.element(source, source.shape, f"({where})")
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from portable_nn.compiler.cuda.expressions import refuse
-from portable_nn.compiler.cuda.geometry import Geometry, Shape, in_one_row, same_places
+from portable_nn.compiler.layout import Layout, Shape, contiguous_strides, same_elements
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Operand:
     apart: int
 
 
-def operand(array: Geometry) -> Operand:
+def operand(array: Layout) -> Operand:
     """The array as an operand; raises UntraceableError where it would have to be copied first."""
     *lead, rows, columns = array.shape
     *far, down, right = array.strides
@@ -43,7 +43,9 @@ def batch_stride(shape: Shape, strides: Shape) -> int:
     if math.prod(shape) == 1:
         return 0
     apart = min(s for s, n in zip(strides, shape, strict=True) if n > 1)
-    if apart < 0 or not same_places(strides, tuple(s * apart for s in in_one_row(shape)), shape):
+    if apart < 0 or not same_elements(
+        strides, tuple(s * apart for s in contiguous_strides(shape)), shape
+    ):
         raise refuse(f"a product of a stack of shape {shape}, strides {strides}")
     return apart
 
@@ -64,7 +66,7 @@ class Product:
         return (ctypes.c_float if self.dtype == np.float32 else ctypes.c_double)(x)
 
 
-def product_of(left: Geometry, right: Geometry, out: Geometry, dtype: np.dtype[Any]) -> Product:
+def product_of(left: Layout, right: Layout, out: Layout, dtype: np.dtype[Any]) -> Product:
     """The product; raises UntraceableError for what cuBLAS does not take as it lies."""
     if dtype.name not in ("float32", "float64"):
         raise refuse(f"a product in {dtype}")

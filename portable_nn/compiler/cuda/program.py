@@ -13,7 +13,6 @@ import numpy as np
 from portable_nn import trees
 from portable_nn.compiler.cuda.device import Device, Work
 from portable_nn.compiler.cuda.expressions import refuse
-from portable_nn.compiler.cuda.geometry import Shape
 from portable_nn.compiler.cuda.kernels import (
     HEAD,
     THREADS,
@@ -26,6 +25,7 @@ from portable_nn.compiler.cuda.kernels import (
 from portable_nn.compiler.cuda.launches import Launch, in_launches
 from portable_nn.compiler.cuda.products import Product, product_of
 from portable_nn.compiler.cuda.regions import in_two, joined
+from portable_nn.compiler.layout import Shape
 from portable_nn.compiler.plan import Instruction, is_elementwise, make_plan
 from portable_nn.compiler.record import Record, Step
 from portable_nn.compiler.trace import Node
@@ -107,7 +107,7 @@ class Program(Record):
         nodes = (*node.sources, node)
         if any(n.dtype != node.dtype for n in nodes):
             raise refuse("a product of arrays of different dtypes")
-        left, right, out = (self.lie.geometry(n) for n in nodes)
+        left, right, out = (self.lie.layout(n) for n in nodes)
         if any(self.lie.is_of_each(n) for n in nodes):
             raise refuse("a product with what comes once for all steps")
         if left.shape[-1] == 0 or math.prod(out.shape) == 0:
@@ -184,7 +184,7 @@ class Bound:
     def array(self, node: Node) -> Any:
         """The array of a node."""
         lie = self.program.lie
-        return self.device.seen(self.piece(lie.memory(node)), node.dtype, lie.geometry(node))
+        return self.device.seen(self.piece(lie.memory(node)), node.dtype, lie.layout(node))
 
     def late(self) -> list[Work]:
         """Copies of outputs that could not be made where they belong: first aside, then there."""

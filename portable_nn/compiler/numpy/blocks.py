@@ -6,7 +6,8 @@ import math
 
 import numpy as np
 
-from portable_nn.compiler.numpy.page import Page, in_one_row, number_dtype
+from portable_nn.compiler.layout import layout_of
+from portable_nn.compiler.numpy.page import Page, number_dtype
 from portable_nn.compiler.plan import Instruction
 from portable_nn.compiler.trace import Node
 
@@ -17,7 +18,9 @@ def write_group(page: Page, one: Instruction) -> None:
     """The lines of a group: as they are where it is small, else within a loop over blocks."""
     arrays = [*one.sources, *one.outputs]
     shape = one.nodes[0].shape
-    flat = shape != () and all(a.shape == () or (a.shape == shape and in_one_row(a)) for a in arrays)
+    flat = shape != () and all(
+        a.shape == () or (a.shape == shape and layout_of(a).is_contiguous) for a in arrays
+    )
     seen = (math.prod(shape),) if flat else shape
     named = {a: page.seen_as(a, seen if flat and a.shape == shape else a.shape) for a in arrays}
     rows = max(1, BLOCK // max(math.prod(seen[1:]), 1))

@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from portable_nn.compiler.numpy.page import in_one_row, number_dtype
-from portable_nn.compiler.plan import Instruction, Plan
+from portable_nn.compiler.layout import Shape, layout_of, merged_axes
+from portable_nn.compiler.numpy.page import number_dtype
+from portable_nn.compiler.plan import Instruction, Plan, base
 from portable_nn.compiler.trace import Node
 
 EXPRESSIONS: dict[Any, str] = {
@@ -43,7 +44,9 @@ EXPRESSIONS: dict[Any, str] = {
     "astype": "{t}({0})",
 }
 TYPES = {"float32": "float32", "float64": "float64", "bool": "bool_"}
-Seen = tuple[Node, tuple[int, ...]]  # an array, and the shape in which a loop sees it
+INDICES = ("i", "j", "k")  # of the loops, the outermost first: more of them are not nested
+SMALL = 4096  # elements: a base of so few may be an argument even if that means to copy it
+Argument = tuple[Node, Shape]  # an array, and the shape in which a loop is given it
 
 
 def can_be_in_a_loop(node: Node) -> bool:
@@ -66,31 +69,51 @@ def can_be_in_a_loop(node: Node) -> bool:
     return all(s.dtype.kind == wanted for s in node.inputs)  # for a sum of bools has its own meaning
 
 
-def loop_for(one: Instruction, plan: Plan) -> tuple[str, list[Seen]] | None:
+def loop_for(one: Instruction, plan: Plan) -> tuple[str, list[Argument]] | None:
     """The source of the loop for a group and the arrays it takes; None where none would be better."""
     if len(one.nodes) < 2 or not all(can_be_in_a_loop(n) for n in one.nodes):
         return None
-    seen = shapes(one)
-    if seen is None:
+    full, shapes = merged_axes(
+        one.nodes[0].shape, {a: layout_of(a) for a in (*one.sources, *one.outputs)}
+    )
+    if len(full) > len(INDICES):
         return None
-    full, of = seen
-    arguments: dict[Any, Seen] = {}  # two arrays in one place are one argument
-    for node in (*one.sources, *one.outputs):
-        arguments.setdefault(memory(node, plan), (node, of[node]))
-    names = {place: f"p{k}" for k, place in enumerate(arguments)}
-    index = "[i, j]" if len(full) == 2 else "[i]"
-    once, per_row, body = reads(one.sources, {n: names[memory(n, plan)] for n in one.sources}, full, of)
-    body += computations(one)
-    body += [f"{names[memory(n, plan)]}{index} = {variable(n)}" for n in one.outputs]
-    like = names[memory(one.outputs[0], plan)]
-    if len(full) == 2:
-        body = [*per_row, f"for j in range({like}.shape[1]):", *(f"    {line}" for line in body)]
-    lines = [*once, f"for i in range({like}.shape[0]):", *(f"    {line}" for line in body)]
-    text = "".join(f"    {line}\n" for line in lines)
+    arguments = Arguments(plan)
+    reads: list[list[str]] = [[] for _ in range(len(full) + 1)]  # by how many loops they are inside
+    for source in one.sources:
+        depth, element = read(source, shapes[source], full, arguments)
+        reads[depth].append(f"{variable(source)} = {element}")
+    index = ", ".join(INDICES[: len(full)])
+    outputs = {node: arguments.name(node, full) for node in one.outputs}
+    body = computations(one) + [f"{name}[{index}] = {variable(n)}" for n, name in outputs.items()]
+    like = outputs[one.outputs[0]]
+    for axis in reversed(range(len(full))):
+        body = [*reads[axis + 1], *body]
+        head = f"for {INDICES[axis]} in range({like}.shape[{axis}]):"
+        body = [head, *(f"    {line}" for line in body)]
+    text = "".join(f"    {line}\n" for line in (*reads[0], *body))
     # the names of the operations differ from net to net: number them, for equal loops to be one
     numbers = {variable(n): f"v{k}" for k, n in enumerate([*one.sources, *one.nodes])}
     text = re.sub(r"\bn\d+\b", lambda m: numbers[m[0]], text)
-    return f"def loop({', '.join(names.values())}):\n{text}", list(arguments.values())
+    return f"def loop({', '.join(arguments.names.values())}):\n{text}", arguments.given
+
+
+class Arguments:
+    """The arguments of a loop: each costs time at every call, so arrays share them where they can."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.names: dict[Any, str] = {}
+        self.given: list[Argument] = []
+
+    def name(self, node: Node, shape: Shape) -> str:
+        """The argument that is the array of `node` in this shape; two arrays in one buffer share it."""
+        node = self.plan.in_place_of.get(node, node)
+        key = (self.plan.buffer_of.get(node, node), shape)
+        if key not in self.names:
+            self.names[key] = f"p{len(self.names)}"
+            self.given.append((node, shape))
+        return self.names[key]
 
 
 def variable(node: Node) -> str:
@@ -98,22 +121,21 @@ def variable(node: Node) -> str:
     return f"n{node.number}"
 
 
-def reads(
-    sources: list[Node], names: dict[Node, str], full: tuple[int, ...], of: dict[Node, tuple[int, ...]]
-) -> tuple[list[str], list[str], list[str]]:
-    """The lines that read an element of each source: once, once a row, and for every element."""
-    once, per_row, each = [], [], []
-    for source in sources:
-        shape, start = of[source], f"{variable(source)} = {names[source]}"
-        if shape == full:
-            each.append(start + ("[i, j]" if len(full) == 2 else "[i]"))
-        elif math.prod(shape) == 1:
-            once.append(f"{start}[{', '.join('0' * len(shape)) or '()'}]")
-        elif shape == (full[0], 1):
-            per_row.append(f"{start}[i, 0]")
-        else:
-            each.append(f"{start}[{'0, ' * (len(shape) - 1)}j]")
-    return once, per_row, each
+def read(source: Node, shape: Shape, full: Shape, arguments: Arguments) -> tuple[int, str]:
+    """How many loops the element of a source depends on, and the expression that reads it.
+
+    Of several views of one small array, such as the hyperparameters of a step, each is an element (or a
+    row) of that array.
+    """
+    index = ["0" if n != of else i for n, of, i in zip(shape, full, INDICES, strict=False)]
+    depth = max((d + 1 for d, i in enumerate(index) if i != "0"), default=0)
+    whole = base(source)
+    if depth < len(full) and source is not whole and math.prod(whole.shape) <= SMALL:
+        layout, size = layout_of(source), max(math.prod(shape), 1)
+        if layout.is_contiguous and layout.offset % size == math.prod(whole.shape) % size == 0:
+            name = arguments.name(whole, (math.prod(whole.shape) // size, *shape))
+            return depth, f"{name}[{', '.join([str(layout.offset // size), *index])}]"
+    return depth, f"{arguments.name(source, shape)}[{', '.join(index)}]"
 
 
 def computations(one: Instruction) -> list[str]:
@@ -127,31 +149,3 @@ def computations(one: Instruction) -> list[str]:
         expression = EXPRESSIONS[node.detail].format(*operands, t=TYPES[node.dtype.name])
         lines.append(f"{variable(node)} = {expression}")
     return lines
-
-
-def memory(node: Node, plan: Plan) -> Any:
-    """What tells where the array lies: two with the same are one argument of a loop."""
-    if node in plan.in_place_of:
-        return plan.in_place_of[node]
-    return plan.buffer_of.get(node, node)
-
-
-def shapes(one: Instruction) -> tuple[tuple[int, ...], dict[Node, tuple[int, ...]]] | None:
-    """The shape of the loop, (n,) or (rows, columns), and the one in which it sees each array."""
-    arrays = [*one.sources, *one.outputs]
-    whole = one.nodes[0].shape
-    size = math.prod(whole)
-    if all(a.shape == () or (a.shape == whole and in_one_row(a)) for a in arrays):
-        return (size,), {a: (size,) if a.shape == whole else () for a in arrays}
-    if len(whole) == 2:
-        return whole, {a: a.shape for a in arrays}
-    rows = math.prod(whole[:-1])
-    of: dict[Node, tuple[int, ...]] = {}
-    for a in arrays:
-        if a.shape == ():
-            of[a] = ()
-        elif a.shape[:-1] == whole[:-1] and in_one_row(a):
-            of[a] = (rows, a.shape[-1])
-        else:
-            return None
-    return (rows, whole[-1]), of

@@ -79,23 +79,6 @@ def shaped(memory: Any, shape: tuple[int, ...], dtype: Any) -> Any:
     return np.ndarray(shape, dtype, memory)
 
 
-def in_one_row(node: Node) -> bool:
-    """Whether the elements lie one after another, as far as that is known beforehand."""
-    return bool(example(node).flags.c_contiguous)
-
-
-def in_rows_or_columns(node: Node) -> bool:
-    """Whether they do so row by row or column by column: both are products' own orders."""
-    return bool(example(node).flags.forc)
-
-
-def example(node: Node) -> Any:
-    """An array that lies as the one of `node` will; its memory is never touched."""
-    if node.kind != "view":
-        return np.empty(node.shape, node.dtype)
-    return node.detail(example(node.sources[0]))
-
-
 def number_dtype(node: Node, at: int) -> np.dtype[Any]:
     """The dtype in which the Python number that is source `at` of `node` enters the operation."""
     return entering_dtypes(node)[at]

@@ -18,7 +18,7 @@ import numpy as np
 
 from portable_nn import trees
 from portable_nn.compiler.numpy.loop_cache import installed, is_kept, loop_from
-from portable_nn.compiler.numpy.loops import Seen, can_be_in_a_loop, loop_for
+from portable_nn.compiler.numpy.loops import Argument, can_be_in_a_loop, loop_for
 from portable_nn.compiler.numpy.source import Bind, Loops, Products, Run, write
 from portable_nn.compiler.plan import Instruction, Plan, is_elementwise, make_plan
 from portable_nn.compiler.record import Record, Step, is_steady
@@ -57,7 +57,7 @@ class Program(Record):
         return write(self.graph, plan, self.each, loops, self.products)
 
     @functools.cached_property
-    def loops(self) -> tuple[Plan, dict[Instruction, tuple[str, list[Seen]]]]:
+    def loops(self) -> tuple[Plan, dict[Instruction, tuple[str, list[Argument]]]]:
         """Another plan, and the texts of its loops."""
         plan = make_plan(self.graph, can_be_in_a_loop, self.places)
         found = {one: loop_for(one, plan) for one in plan.instructions}

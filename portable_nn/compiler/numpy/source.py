@@ -11,16 +11,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from portable_nn.compiler.layout import layout_of
 from portable_nn.compiler.numpy.blocks import write_group
 from portable_nn.compiler.numpy.loop_cache import Loop
-from portable_nn.compiler.numpy.loops import Seen
-from portable_nn.compiler.numpy.page import Page, in_rows_or_columns
+from portable_nn.compiler.numpy.loops import Argument
+from portable_nn.compiler.numpy.page import Page
 from portable_nn.compiler.plan import Instruction, Plan, base
 from portable_nn.compiler.trace import Graph, Node, call
 
 Run = Callable[[int, int], None]
 Bind = Callable[..., tuple[Run, tuple[Any, ...]]]
-Loops = Mapping[Instruction, tuple[Loop, list[Seen]]]
+Loops = Mapping[Instruction, tuple[Loop, list[Argument]]]
 
 
 class Products(NamedTuple):
@@ -94,9 +95,9 @@ class Writer(Page):
             self.once(name, f"empty({node.shape}, {self.dtype(node.dtype)})")
             self.steps.append(f"copyto({name}, {given})")
 
-    def loop(self, loop: Loop, seen: list[Seen]) -> None:
+    def loop(self, loop: Loop, given: list[Argument]) -> None:
         """A group as one compiled loop."""
-        arrays = ", ".join(self.seen_as(node, shape) for node, shape in seen)
+        arrays = ", ".join(self.seen_as(node, shape) for node, shape in given)
         self.ready.append(f"{self.name('ready', loop.ready)}({arrays})")
         self.steps.append(f"{self.name('loop', loop.call)}({arrays})")
 
@@ -120,7 +121,7 @@ class Writer(Page):
         """A matrix product; numpy.dot, where it does the same, takes half the time to be called."""
         A, B = node.sources
         is_plain = len(A.shape) == len(B.shape) == 2 and min(*A.shape, *B.shape) > 1
-        is_plain = is_plain and in_rows_or_columns(A) and in_rows_or_columns(B)
+        is_plain = is_plain and all(layout_of(X).is_row_or_column_major for X in (A, B))
         if not is_plain or A.dtype != B.dtype:
             return f"{self.name('product', np.matmul)}({given[0]}, {given[1]}, {out})"
         if self.products is None:
