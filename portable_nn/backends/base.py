@@ -15,6 +15,7 @@ import numpy as np
 
 from portable_nn import trees
 from portable_nn.backends.streaming import Sender
+from portable_nn.equations import Array, Namespace
 from portable_nn.errors import BackendUnavailableError
 
 
@@ -43,6 +44,8 @@ class Backend:
         If there is no device of that name.
     """
 
+    xp: Namespace
+    device: Any
     name: ClassVar[str]
     package: ClassVar[str]  # the module to import
     remedy: ClassVar[str] = ""  # what to do when it does not work
@@ -167,7 +170,7 @@ class Backend:
         """The dtype in which this library wants indices."""
         return self.xp.__array_namespace_info__().default_dtypes(device=self.device)["indexing"]
 
-    def asarray(self, x: Any, dtype: Any = None) -> Any:
+    def asarray(self, x: Any, dtype: Any = None) -> Array:
         """`x` on this backend's device: the same object if it is there, else a copy of the values.
 
         `x` may be an array of any registered backend, or anything that `numpy.asarray` takes.
@@ -181,7 +184,7 @@ class Backend:
         wanted = self.dtype(host.dtype if dtype is None else dtype)
         return self.from_host(host.astype(host.dtype.newbyteorder("="), copy=False), wanted)
 
-    def from_host(self, host: np.ndarray[Any, Any], dtype: Any) -> Any:
+    def from_host(self, host: np.ndarray[Any, Any], dtype: Any) -> Array:
         """A copy of a host array on this device, as `dtype`, a dtype of this library."""
         return self.xp.asarray(host, dtype=dtype, device=self.device, copy=True)
 

@@ -15,6 +15,7 @@ from portable_nn.backends.base import Backend
 class StrictBackend(Backend):
     """array_api_strict arrays; devices "CPU_DEVICE", "device1", "device2", "no_float64", ..."""
 
+    xp: Any  # it has a class `Device` too
     name = "array_api_strict"
     package = "array_api_strict"
     remedy = "install it with: pip install 'portable-nn[strict]'"

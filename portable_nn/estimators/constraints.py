@@ -54,7 +54,7 @@ CONSTRAINTS: dict[str, Any] = {
 
 
 def store(estimator: Any, arguments: dict[str, Any]) -> None:
-    """Keep the constructor's arguments, its `locals()`, as they are: so scikit-learn asks."""
+    """Store the constructor's arguments, its `locals()`, unchanged, as scikit-learn requires."""
     for name, value in arguments.items():
         if name != "self":
             setattr(estimator, name, value)
@@ -70,7 +70,7 @@ def hidden_sizes(estimator: Any) -> list[int]:
 
 
 def check_combination(e: Any, hidden: int, incremental: bool, has_validation: bool) -> None:
-    """Raise where parameters that are each right do not go together."""
+    """Raise ValueError where parameters that are each valid exclude one another."""
     sort_callbacks(e.callbacks)
     rates = check_dropout(e.dropout, hidden)
     if e.solver == "lbfgs":

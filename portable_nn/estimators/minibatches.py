@@ -166,7 +166,7 @@ def record(e: Any, epoch: Epoch, problem: Problem) -> None:
 
 
 def count_stalled_epochs(e: Any, epoch: Epoch) -> None:
-    """How many epochs have passed without a gain of `tol`, and the best one met."""
+    """Count the epochs without an improvement by `tol`, and remember the best one."""
     if e.early_stopping:
         score = e.validation_scores_[-1]  # may be NaN, which is no gain and no stall
         stalled = score < e.best_validation_score_ + e.tol
@@ -179,7 +179,7 @@ def count_stalled_epochs(e: Any, epoch: Epoch) -> None:
 
 
 def halts(e: Any) -> bool:
-    """Whether training is over: it no longer gets on, and the learning rate does not fall any more."""
+    """Whether training is over: it no longer improves, and the learning rate is not lowered further."""
     e._optimizer.epoch_ends(e.t_)
     if e._no_improvement_count <= e.n_iter_no_change:
         return False

@@ -39,7 +39,7 @@ def given_validation(
     if Y.shape[1] != problem.net.sizes[-1]:
         wanted = problem.net.sizes[-1]
         raise ValueError(f"`y_val` has {Y.shape[1]} outputs; accepted: {wanted}, as y has")
-    weights = inputs.beside(backend, judged.weight, rows)
+    weights = inputs.moved_weights(backend, judged.weight, rows)
     judge_by(e, problem, rows, Y, weights, judged)
 
 

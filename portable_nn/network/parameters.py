@@ -40,7 +40,7 @@ class Checked(NamedTuple):
         check_values(self.backend, self.arrays)
 
     def check_data(self, given: Given, otherwise: str = "", more: bool = False) -> None:
-        """Check data beside the parameters, and the values of both; with `more` those of the data only.
+        """Check data against the parameters, and the values of both; with `more` those of the data only.
 
         `otherwise` says what can be done with data on the host other than moving it.
         """
