@@ -33,7 +33,13 @@ class Callbacks:
     """
 
     def __init__(
-        self, estimator: Any, X: Any, y: Any, sample_weight: Any, iterations: int, task: str | None
+        self,
+        estimator: Any,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        iterations: int,
+        task: str | None,
     ) -> None:
         self.estimator, self.task = estimator, task
         self.context: Any = None

@@ -20,6 +20,7 @@ from portable_nn.equations import (
     pinball,
 )
 from portable_nn.errors import unknown_name
+from portable_nn.estimators.attributes import MLPAttributes
 from portable_nn.network import Network
 from portable_nn.optimizers import SGD, Adam, AdamW, Optimizer, RMSprop
 
@@ -121,7 +122,7 @@ class ScikitAdam(Adam):
         return alpha * math.sqrt(1 - self.beta_2**t) / (1 - self.beta_1**t), 1.0, *constants
 
 
-def optimizer(estimator: Any) -> Optimizer:
+def optimizer(estimator: MLPAttributes) -> Optimizer:
     """The optimizer that the estimator's parameters describe; its learning rates come from elsewhere."""
     e = estimator
     if e.solver == "sgd":

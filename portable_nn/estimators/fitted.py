@@ -12,26 +12,18 @@ from sklearn.utils.validation import check_is_fitted
 
 from portable_nn import trees
 from portable_nn.backends import Backend, get, of, to_host
-from portable_nn.equations import Activation, Array, Parameters
+from portable_nn.equations import Activation, Array
 from portable_nn.estimators import inputs
+from portable_nn.estimators.attributes import MLPAttributes
 from portable_nn.estimators.conventions import hidden_activations
 from portable_nn.estimators.labels import place_labels
-from portable_nn.network import Network
 from portable_nn.network.prediction import compiled, compiled_prediction
 
 
-class FittedMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, metaclass=ABCMeta):
-    """An estimator whose `coefs_` and `intercepts_` are on the device of X, or of `backend`.
-
-    `_net` has the activations; `_takes_host` says whether host data is moved to the device and results
-    back; early stopping and partial_fit continue from `_best` and `_optimizer`.
-    """
-
-    coefs_: list[Array]
-    intercepts_: list[Array]
-    classes_: Array
-    _net: Network | None = None
-    _takes_host = False
+class FittedMLP(
+    MLPAttributes, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, metaclass=ABCMeta
+):
+    """An estimator whose `coefs_` and `intercepts_` are on the device of X, or of `backend`."""
 
     @abstractmethod
     def _score(self, y: Any, predicted: Any, weight: Any) -> float:
@@ -40,14 +32,6 @@ class FittedMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
     @abstractmethod
     def predict(self, X: Any) -> Array:
         """What the estimator predicts for X."""
-
-    def _params(self) -> Parameters:
-        """coefs_ and intercepts_ as the equations take them."""
-        return [(coef.mT, b[:, None]) for coef, b in zip(self.coefs_, self.intercepts_, strict=True)]
-
-    def _set_params(self, params: Parameters) -> None:
-        self.coefs_ = [W.mT for W, _ in params]
-        self.intercepts_ = [b[:, 0] for _, b in params]
 
     def _g(self) -> tuple[Activation, ...]:
         """The activations: those of the training, or, where weights were set by hand, by their names."""

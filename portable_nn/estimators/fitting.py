@@ -47,12 +47,6 @@ SEEN = ("n_features_in_", "feature_names_in_")  # what scikit-learn's checks of 
 class BaseMLP(CallbackSupportMixin, FittedMLP):
     """The estimators' common part; use `MLPClassifier` or `MLPRegressor`."""
 
-    loss_: float
-    loss_curve_: list[float]
-    best_loss_: float | None
-    validation_scores_: list[float] | None
-    validation_loss_curve_: list[float] | None
-    best_validation_score_: float | None
     _parameter_constraints: ClassVar[dict[str, Any]] = CONSTRAINTS
 
     @abstractmethod

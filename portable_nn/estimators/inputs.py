@@ -17,6 +17,7 @@ from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from portable_nn.backends import Backend, get, of, owner, to_host
 from portable_nn.equations import Array
+from portable_nn.estimators.attributes import MLPAttributes
 from portable_nn.estimators.sparse import SparseRows
 
 HOST_CHECKS: dict[str, Any] = {"accept_sparse": ("csr", "csc"), "dtype": (np.float64, np.float32)}
@@ -43,7 +44,7 @@ def host(x: Any) -> Any:
     return to_host(x) if not on_host(x) or isinstance(x, np.ma.MaskedArray) else x
 
 
-def training_backend(estimator: Any, X: Any) -> Backend:
+def training_backend(estimator: MLPAttributes, X: Any) -> Backend:
     """Where to learn from X: on its device or, if X is host data, where `backend` says."""
     if estimator.backend is None:
         if estimator.device is not None:
@@ -66,7 +67,7 @@ def refuse_sparse(X: Any, backend: Backend) -> None:
 
 
 def read(
-    estimator: Any, X: Any, y: Any, backend: Backend, reset: bool, numeric: bool
+    estimator: MLPAttributes, X: Any, y: Any, backend: Backend, reset: bool, numeric: bool
 ) -> tuple[Array, Any]:
     """X on `backend`, float32 or float64, and y: on the host, or unchanged if it is on that device.
 
@@ -84,7 +85,7 @@ def read(
     return place(X_seen, backend), y_seen
 
 
-def check_rows(estimator: Any, X: Any, *y: Any, **options: Any) -> Any:
+def check_rows(estimator: MLPAttributes, X: Any, *y: Any, **options: Any) -> Any:
     """`validate_data` of X (and y): on X itself if it is host data, else on a placeholder."""
     if on_host(X) or len(X.shape) != 2:
         return validate_data(estimator, host(X), *y, **(HOST_CHECKS | options))
@@ -109,7 +110,7 @@ def floating(backend: Backend, X: Array) -> Array:
     return X if X.dtype in known else backend.xp.astype(X, backend.widest_float())
 
 
-def refuse_non_finite(estimator: Any, backend: Backend, x: Array, name: str) -> None:
+def refuse_non_finite(estimator: MLPAttributes, backend: Backend, x: Array, name: str) -> None:
     """Raise scikit-learn's ValueError for NaN or infinite values; if all is well, after one read."""
     xp = backend.xp
     if not xp.isdtype(x.dtype, "real floating"):
@@ -156,7 +157,7 @@ def moved_weights(backend: Backend, weight: Any, X: Array) -> Array | None:
     return None if weight is None else backend.asarray(weight, dtype=X.dtype)
 
 
-def fitted_backend(estimator: Any, X: Any, method: str) -> Backend:
+def fitted_backend(estimator: MLPAttributes, X: Any, method: str) -> Backend:
     """The backend of the fitted parameters, if X is there too, or is host data that is moved there.
 
     Raises ValueError where X is on another device than the X of `fit` was.
@@ -173,7 +174,7 @@ def fitted_backend(estimator: Any, X: Any, method: str) -> Backend:
     return backend
 
 
-def is_plainly_right(estimator: Any, X: Any) -> bool:
+def is_plainly_right(estimator: MLPAttributes, X: Any) -> bool:
     """Whether X is a plain array that passes all of scikit-learn's checks, which take time."""
     is_usual = (
         type(X) is np.ndarray
@@ -189,7 +190,7 @@ def is_plainly_right(estimator: Any, X: Any) -> bool:
         return math.isfinite(np.add.reduce(X, axis=None))
 
 
-def fitted_rows(estimator: Any, X: Any, method: str) -> tuple[Array, bool]:
+def fitted_rows(estimator: MLPAttributes, X: Any, method: str) -> tuple[Array, bool]:
     """X on the device of the fitted parameters; and whether results go to the host."""
     backend = fitted_backend(estimator, X, method)
     if backend.host and is_plainly_right(estimator, X):

@@ -13,6 +13,7 @@ from sklearn.utils.optimize import _check_optimize_result
 
 from portable_nn.equations import Parameters
 from portable_nn.errors import NonFiniteCostError
+from portable_nn.estimators.attributes import MLPAttributes
 from portable_nn.estimators.callbacks import Callbacks
 from portable_nn.estimators.problem import NOT_FINITE, Problem
 from portable_nn.training.callbacks import TrainingState
@@ -44,7 +45,7 @@ class Packing:
         ]
 
 
-def train(e: Any, problem: Problem, callbacks: Callbacks) -> None:
+def train(e: MLPAttributes, problem: Problem, callbacks: Callbacks) -> None:
     """Train the estimator `e`; its fitted attributes tell how it went."""
     params = e._params()
     packing = Packing(problem, params)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 from portable_nn import trees
 from portable_nn.equations import Array
+from portable_nn.estimators.attributes import MLPAttributes
 from portable_nn.optimizers import OptimizerState
 
 
@@ -19,13 +19,13 @@ class Optimization:
     solver sgd only). A `schedule` of the update's number replaces all that.
     """
 
-    def __init__(self, estimator: Any, state: OptimizerState) -> None:
+    def __init__(self, estimator: MLPAttributes, state: OptimizerState) -> None:
         self.solver, self.state = estimator.solver, state
         self.learning_rate = math.nan
         self.rule: tuple[str, float, float] = ("", math.nan, math.nan)
         self.follow(estimator)
 
-    def follow(self, estimator: Any) -> None:
+    def follow(self, estimator: MLPAttributes) -> None:
         """Follow the estimator's parameters; where they have changed, the learning rate is reset."""
         kind = estimator.learning_rate if self.solver == "sgd" else "constant"
         rule = (kind, float(estimator.learning_rate_init), float(estimator.power_t))

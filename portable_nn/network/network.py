@@ -249,7 +249,7 @@ class Network:
     def _check(self, params: Parameters, given: Given, l2: Value = 0.0) -> tuple[Namespace, Any]:
         """The namespace of the arrays, and l2 as the objective takes it, once all has been checked."""
         l2 = check_value("l2", l2, NONNEGATIVE)
-        checked = check_parameters(self, params)
+        checked = check_parameters(self.sizes, self.loss, params)
         check_stack("l2", l2, checked.stack)
         checked.check_data(given)
         backend = checked.backend

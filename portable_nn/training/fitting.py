@@ -116,7 +116,7 @@ def fit(
     """
     check_network(net)
     check_flag("stream", stream)
-    checked = check_parameters(net, params)
+    checked = check_parameters(net.sizes, net.loss, params)
     training = Training(
         net,
         Adam() if optimizer is None else optimizer,
