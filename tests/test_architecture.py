@@ -11,6 +11,7 @@ import pytest
 
 import portable_nn
 
+pytestmark = pytest.mark.usefixtures("host_only")
 ROOT = Path(portable_nn.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 LIBRARIES = {"numpy", "cupy", "torch", "jax", "array_api_strict", "array_api_compat", "scipy", "sklearn"}
