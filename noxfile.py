@@ -15,6 +15,11 @@ PROJECT = nox.project.load_toml("pyproject.toml")
 CONSTRAINTS = ("-c", "constraints.txt")
 NO_DEVICE = "no CUDA device: not run"
 
+# A process for each core, with one thread each. Each process takes neighbouring tests, so that those of
+# one file share what they compile, and takes over tests of another process when it has none left.
+PARALLEL = ("-n", str(max(2, os.cpu_count() or 2)), "--dist", "worksteal")
+ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL")}
+
 # what a session is called: (the backend it tests, the extra it installs)
 BACKENDS = {
     "numpy": ("numpy", ""),
@@ -65,7 +70,15 @@ def tests(session: nox.Session, library: str) -> None:
         session.run("pytest", "tests/test_gpu.py", "-q", "--no-header")
         session.warn(NO_DEVICE)
         session.skip(NO_DEVICE)
-    session.run("pytest", "--backend", backend, *session.posargs)
+    run = ("pytest", *PARALLEL, "--backend", backend, *session.posargs)
+    if library != "jax":
+        session.run(*run, env=ONE_THREAD)
+        return
+    # Nearly all of JAX's time is compiling. How closely it agrees is measured on what users run; all
+    # else is about what is computed, not about how well it is optimized.
+    session.run(*run, "tests/test_parity.py", env=ONE_THREAD)
+    quick = ONE_THREAD | {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
+    session.run(*run, "tests", "--ignore=tests/test_parity.py", env=quick)
 
 
 @nox.session
@@ -76,10 +89,9 @@ def minimums(session: nox.Session) -> None:
     required += extras["fast"]
     lowest = [requirement.replace(">=", "==") for requirement in required]
     session.install("-e", ".", *lowest, *group("test"))
-    quiet = ("-W", "ignore::pytest.PytestRemovedIn10Warning")  # by parametrize_with_checks of 1.9.0
     backends = ("--backend", "numpy", "--backend", "array_api_strict")
     kernels = "--ignore=tests/test_cuda.py"  # what is compiled there is the same text
-    session.run("pytest", *quiet, *backends, kernels, *session.posargs)
+    session.run("pytest", *PARALLEL, *backends, kernels, *session.posargs, env=ONE_THREAD)
 
 
 @nox.session
@@ -88,14 +100,15 @@ def sklearn_suite(session: nox.Session) -> None:
     extras = package("sklearn", "strict", "torch")
     session.install(*CONSTRAINTS, "-e", extras, *group("test"), *group("frames"))
     arrays = {"SCIPY_ARRAY_API": "1"}
-    session.run("pytest", "tests/test_estimator_checks.py", "--no-header", "-q", env=arrays)
+    checks = "tests/estimators/test_estimator_checks.py"
+    session.run("pytest", *PARALLEL, checks, "--no-header", "-q", env=ONE_THREAD | arrays)
     folder = "tests/sklearn_suite"
     session.run(
-        *("pytest", "-c", f"{folder}/pytest.ini", "-p", "swap_estimators", "-q"),
+        *("pytest", *PARALLEL, "-c", f"{folder}/pytest.ini", "-p", "swap_estimators", "-q"),
         *("--pyargs", "sklearn.neural_network.tests.test_mlp"),
         *("-k", "not test_gradient"),  # it calls the private _loss_grad_lbfgs
         *session.posargs,
-        env={"PYTHONPATH": folder},
+        env=ONE_THREAD | {"PYTHONPATH": folder},
     )
 
 
@@ -143,7 +156,7 @@ def gpu(session: nox.Session) -> None:
         session.skip(NO_DEVICE)
     session.run("pytest", "--backend", "cupy", *session.posargs)
     for way in ("fused", "replayed"):
-        chosen = [f"tests/test_{room}.py" for room in ("training", "parity", "estimators_arrays")]
+        chosen = ["tests/training", "tests/test_parity.py", "tests/estimators/test_arrays.py"]
         here = {"PORTABLE_NN_CUDA_STEPS": way}
         session.run("pytest", "--backend", "cupy", *chosen, *session.posargs, env=here)
     for library in ("torch", "jax"):

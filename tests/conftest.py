@@ -17,6 +17,7 @@ os.environ |= {
 
 import numpy as np
 import pytest
+from helpers import network, problem
 
 import portable_nn as pnn
 
@@ -28,6 +29,7 @@ CASES = {
     "cupy": [None],
 }
 ON_A_GPU = {"cupy": [None], "torch": ["cuda:0"], "jax": ["cuda:0"]}
+LIBRARIES = {"torch": "torch", "jax": "jax", "strict": "array_api_strict", "cupy": "cupy"}
 MARGINS = pytest.StashKey[dict[tuple[str, str], float]]()
 
 
@@ -50,6 +52,27 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         cases = [(name, device) for name in asked for device in known.get(name, [])]
         ids = [name if device is None else f"{name}@{device}" for name, device in cases]
         metafunc.parametrize("backend", cases, ids=ids, indirect=True)
+
+
+def applies(item: pytest.Item, asked: list[str], gpu: bool) -> bool:
+    """Whether a test can say anything about the backends asked for (all where none is named)."""
+    fixtures = set(getattr(item, "fixturenames", ()))
+    if "backend" in fixtures:
+        return "[numpy" not in item.name or item.get_closest_marker("device_only") is None
+    needed = {LIBRARIES[name] for name in fixtures & set(LIBRARIES)}
+    if not needed and "host_only" in fixtures:
+        needed = {"numpy"}
+    can_apply = needed <= ({"cupy"} if gpu else {*CASES})
+    return not needed or (can_apply and (not asked or bool(needed & set(asked))))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deselect what does not apply, so that a skipped test is one that another machine could run."""
+    asked, gpu = config.getoption("--backend") or [], config.getoption("--gpu")
+    chosen = [item for item in items if applies(item, asked, gpu)]
+    if len(chosen) < len(items):
+        config.hook.pytest_deselected(items=[item for item in items if item not in set(chosen)])
+        items[:] = chosen
 
 
 def why_not(name: str, device: str | None = None) -> str | None:
@@ -78,11 +101,26 @@ def backend(request: pytest.FixtureRequest) -> pnn.backends.Backend:
 
 
 @pytest.fixture
-def host_only(request: pytest.FixtureRequest) -> None:
-    """For tests of what happens on the host alone: once is enough, where NumPy is asked for."""
-    asked = request.config.getoption("--backend")
-    if (asked and "numpy" not in asked) or request.config.getoption("--gpu"):
-        pytest.skip("on the host alone: run with --backend numpy")
+def host_only() -> None:
+    """For tests of the host alone: they run where NumPy is tested, unless they take `backend`."""
+
+
+@pytest.fixture
+def torch() -> Any:
+    """torch, for tests that need it beside NumPy: they run where torch is tested."""
+    return pytest.importorskip("torch", reason="torch is not installed")
+
+
+@pytest.fixture
+def jax() -> Any:
+    """jax, for tests that need it beside NumPy: they run where JAX is tested."""
+    return pytest.importorskip("jax", reason="jax is not installed")
+
+
+@pytest.fixture
+def strict() -> Any:
+    """array_api_strict, for tests that need it beside NumPy: they run where it is tested."""
+    return pytest.importorskip("array_api_strict", reason="array_api_strict is not installed")
 
 
 @pytest.fixture(params=["float64", "float32"])
@@ -96,6 +134,13 @@ def random() -> np.random.Generator:
 
 
 @pytest.fixture
+def training_problem(random: np.random.Generator) -> tuple[Any, ...]:
+    """A network, its parameters, 40 examples and their targets."""
+    net = network("tanh")
+    return net, *problem(net, random, n=40)
+
+
+@pytest.fixture
 def margin(request: pytest.FixtureRequest) -> Any:
     """``margin(what, backend, difference)`` keeps the largest difference, printed when all is done."""
     table = request.config.stash.setdefault(MARGINS, {})
@@ -105,6 +150,22 @@ def margin(request: pytest.FixtureRequest) -> Any:
         return difference
 
     return keep
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A worker of pytest-xdist sends its table of margins to the process that prints it."""
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        table = session.config.stash.get(MARGINS, {})
+        output["margins"] = [(*where, difference) for where, difference in table.items()]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take over the margins of a worker that is done."""
+    table = node.config.stash.setdefault(MARGINS, {})
+    for what, where, difference in getattr(node, "workeroutput", {}).get("margins", ()):
+        table[what, where] = max(difference, table.get((what, where), 0.0))
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 import portable_nn
 
+pytestmark = pytest.mark.usefixtures("host_only")
 ROOT = Path(portable_nn.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 LIBRARIES = {"numpy", "cupy", "torch", "jax", "array_api_strict", "array_api_compat", "scipy", "sklearn"}
@@ -131,3 +132,40 @@ def test_every_public_name_exists_and_is_documented():
     for name in portable_nn.__all__:
         assert getattr(portable_nn, name).__doc__, name
     assert (ROOT / "py.typed").exists()
+
+
+# ---- sizes: what outgrows them is two things ------------------------------------------------------
+
+PUBLIC = {"__init__", "fit", "partial_fit", "initialize"}  # what users call takes what users need
+
+
+def lines_without_docstring(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    first = function.body[0]
+    has_docstring = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)
+    docstring = (first.end_lineno or 0) - first.lineno + 1 if has_docstring else 0
+    return (function.end_lineno or 0) - function.lineno + 1 - docstring
+
+
+def parameters(function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[str]:
+    a = function.args
+    named = [arg.arg for arg in (*a.posonlyargs, *a.args, *a.kwonlyargs, a.vararg, a.kwarg) if arg]
+    return [name for name in named if name not in ("self", "cls")]
+
+
+def functions(path: Path) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
+    nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    return [node for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+
+
+@pytest.mark.parametrize("path", FILES, ids=[str(p.relative_to(ROOT)) for p in FILES])
+def test_functions_take_eight_parameters_at_most_and_have_79_lines_at_most(path):
+    long = {f.name: lines_without_docstring(f) for f in functions(path)}
+    assert not {name: lines for name, lines in long.items() if lines > 79}
+    wide = {f.name: len(parameters(f)) for f in functions(path) if f.name not in PUBLIC}
+    assert not {name: count for name, count in wide.items() if count > 8}
+
+
+def test_files_have_300_lines_at_most_and_those_of_tests_500():
+    for folder, most in ((ROOT, 300), (Path(__file__).parent, 500)):
+        lines = {p.name: len(p.read_text(encoding="utf-8").splitlines()) for p in folder.rglob("*.py")}
+        assert not {name: count for name, count in lines.items() if count > most}

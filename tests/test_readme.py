@@ -12,6 +12,7 @@ import pytest
 
 import portable_nn as pnn
 
+pytestmark = pytest.mark.usefixtures("host_only")
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
@@ -25,7 +26,7 @@ def test_the_example_runs_and_learns(backend, capsys):
     assert accuracy > 0.95
 
 
-def test_the_example_of_the_estimators_runs_and_learns(host_only, capsys):
+def test_the_example_of_the_estimators_runs_and_learns(capsys):
     pytest.importorskip("sklearn", reason="scikit-learn is not installed")
     exec(EXAMPLES[1], {})
     accuracy, epochs = re.findall(r"[\d.]+", capsys.readouterr().out)
@@ -33,7 +34,7 @@ def test_the_example_of_the_estimators_runs_and_learns(host_only, capsys):
     assert int(epochs) > 10
 
 
-def test_every_formula_of_the_table_stands_in_the_equations_as_shown():
+def test_every_formula_of_the_readme_is_in_the_equations():
     source = "".join(
         path.read_text(encoding="utf-8") for path in (pnn_root() / "equations").glob("*.py")
     )
@@ -75,7 +76,7 @@ def test_an_example_without_its_backend_ends_with_one_line_and_status_2(capsys):
     assert "did you mean 'torch'" in capsys.readouterr().err
 
 
-def test_a_backend_of_ones_own_takes_less_than_forty_lines():
+def test_a_user_defined_backend_takes_less_than_forty_lines():
     example = ROOT / "examples" / "own_backend.py"
     assert len(example.read_text(encoding="utf-8").splitlines()) < 40
     done = subprocess.run(

@@ -17,13 +17,16 @@ from portable_nn.checks.numbers import (
     POSITIVE,
     UP_TO_ONE,
     Interval,
+    PerNetwork,
     Value,
+    along_stack,
     as_array,
     check_flag,
     check_number,
     check_stack,
     check_value,
     check_whole,
+    is_zero,
     store_values,
 )
 
@@ -34,7 +37,9 @@ __all__ = [
     "UP_TO_ONE",
     "Given",
     "Interval",
+    "PerNetwork",
     "Value",
+    "along_stack",
     "as_array",
     "check_dtype",
     "check_flag",
@@ -46,5 +51,6 @@ __all__ = [
     "check_value",
     "check_values",
     "check_whole",
+    "is_zero",
     "store_values",
 ]

@@ -10,7 +10,11 @@ import numpy as np
 
 from portable_nn.backends import to_host
 
-Value: TypeAlias = Any  # a float or, one for each network of a stack, (nested) tuples of floats
+Value: TypeAlias = Any  # a float, or PerNetwork
+
+
+class PerNetwork(tuple[Any, ...]):
+    """Numbers, one for each network of a stack; nested where the stack has several axes."""
 
 
 class Interval(NamedTuple):
@@ -48,10 +52,7 @@ def check_number(name: str, value: Any, interval: Interval) -> float:
 
 
 def check_value(name: str, value: Any, interval: Interval) -> Value:
-    """`value` as a float or, where it is an array or a list of numbers, as nested tuples of floats.
-
-    Such a list holds one number for each network of a stack: see `check_stack`.
-    """
+    """`value` as a float or, where it is an array or a list of numbers, as `PerNetwork`."""
     if type(value) is float and interval.low < value < interval.high:  # once for every update
         return value
     if isinstance(value, (list, tuple)) or (hasattr(value, "shape") and not np.isscalar(value)):
@@ -68,13 +69,23 @@ def check_value(name: str, value: Any, interval: Interval) -> Value:
 
 def _check_each(name: str, value: Any, interval: Interval) -> Value:
     if isinstance(value, list):
-        return tuple(_check_each(f"{name}[{k}]", one, interval) for k, one in enumerate(value))
+        return PerNetwork(_check_each(f"{name}[{k}]", one, interval) for k, one in enumerate(value))
     return check_number(name, value, interval)
 
 
 def as_array(value: Any) -> Any:
     """Numbers of a stack as a float64 array to compute with; anything else as it is."""
-    return np.asarray(value, dtype=np.float64) if isinstance(value, tuple) else value
+    return np.asarray(value, dtype=np.float64) if isinstance(value, PerNetwork) else value
+
+
+def along_stack(value: Any) -> Any:
+    """Numbers of a stack as an array (*stack, 1, 1), to go with (*stack, n, m); a number as a float."""
+    return as_array(value)[..., None, None] if np.ndim(value) else float(value)
+
+
+def is_zero(value: Value) -> bool:
+    """Whether it is 0, for every network of a stack."""
+    return not np.any(value)
 
 
 def check_stack(name: str, value: Value, stack: tuple[int, ...]) -> None:

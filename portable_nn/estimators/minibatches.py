@@ -17,7 +17,7 @@ from portable_nn.estimators.callbacks import Callbacks
 from portable_nn.estimators.conventions import optimizer
 from portable_nn.estimators.optimization import Optimization
 from portable_nn.estimators.problem import NOT_FINITE, Problem
-from portable_nn.optimizers import init_state
+from portable_nn.optimizers.optimizer import init_state
 from portable_nn.training.callbacks import TrainingState
 from portable_nn.training.description import Training
 from portable_nn.training.fitting import record as record_history

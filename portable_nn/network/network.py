@@ -12,8 +12,9 @@ from portable_nn.checks import (
     NONNEGATIVE,
     POSITIVE,
     Given,
+    PerNetwork,
     Value,
-    as_array,
+    along_stack,
     check_dtype,
     check_number,
     check_stack,
@@ -253,8 +254,8 @@ class Network:
         check_stack("l2", l2, checked.stack)
         checked.check_data(given)
         backend = checked.backend
-        if isinstance(l2, tuple):
-            return backend.xp, backend.asarray(as_array(l2)[..., None, None], checked.dtype)
+        if isinstance(l2, PerNetwork):
+            return backend.xp, backend.asarray(along_stack(l2), checked.dtype)
         return backend.xp, l2 or None
 
 

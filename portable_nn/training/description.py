@@ -12,13 +12,16 @@ from portable_nn.backends import to_host
 from portable_nn.checks import (
     NONNEGATIVE,
     POSITIVE,
+    PerNetwork,
     Value,
     check_stack,
     check_value,
     check_whole,
+    is_zero,
 )
 from portable_nn.network import Network
-from portable_nn.optimizers import Optimizer, check_values_of_stack
+from portable_nn.optimizers import Optimizer
+from portable_nn.optimizers.optimizer import check_values_of_stack
 from portable_nn.schedules import Schedule, check_learning_rate, constant
 from portable_nn.training.callbacks import check_callbacks
 from portable_nn.training.dropout import Uniform, check_dropout
@@ -93,7 +96,7 @@ class Training:
     @property
     def has_penalty(self) -> bool:
         """Whether the cost has the term with `l2`, for any network."""
-        return bool(np.any(self.l2))
+        return not is_zero(self.l2)
 
     def rows(self, epoch: int, n: int) -> np.ndarray[Any, Any]:
         """The rows of epoch 0, 1, ... in their order, out of n."""
@@ -105,7 +108,7 @@ class Training:
     def learning_rate(self, step: int) -> Value:
         """The learning rate of update 0, 1, ..."""
         rate = check_learning_rate(self.schedule, step)
-        if isinstance(rate, tuple):
+        if isinstance(rate, PerNetwork):
             check_stack(f"schedule({step})", rate, self.stack)
         return rate
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from portable_nn.backends import Backend
-from portable_nn.checks import BELOW_ONE, Value, as_array, check_stack, check_value
+from portable_nn.checks import BELOW_ONE, Value, along_stack, check_stack, check_value, is_zero
 from portable_nn.equations import Array
 
 Masks = list[Array | None]
@@ -56,9 +56,9 @@ def mask_drawer(
     probability rates[l - 1]; what is kept is divided by 1 - rate (Srivastava et al., 2014). Each network
     of a stack has masks of its own.
     """
-    if not any(np.any(rate) for rate in rates):
+    if all(is_zero(rate) for rate in rates):
         return None
-    dropped = [as_array(rate)[..., None, None] if np.ndim(rate) else rate for rate in rates]
+    dropped = [along_stack(rate) for rate in rates]
     scales = [
         backend.asarray(1 / (1 - rate), dtype) if np.ndim(rate) else 1 / (1 - rate) for rate in dropped
     ]
@@ -68,13 +68,13 @@ def mask_drawer(
             [
                 uniform((*shape, B)) >= rate
                 for shape, rate in zip(shapes, dropped, strict=True)
-                if np.any(rate)
+                if not is_zero(rate)
             ]
             for _ in range(k)
         ]
         of_layer = (np.stack(those) for those in zip(*kept, strict=True))
         return [
-            backend.asarray(next(of_layer), dtype=dtype) * scale if np.any(rate) else None
+            backend.asarray(next(of_layer), dtype=dtype) * scale if not is_zero(rate) else None
             for rate, scale in zip(rates, scales, strict=True)
         ]
 

@@ -12,7 +12,8 @@ from portable_nn.equations import Array, Parameters
 from portable_nn.errors import NonFiniteCostError
 from portable_nn.network import Network
 from portable_nn.network.parameters import Checked, check_parameters
-from portable_nn.optimizers import Adam, Optimizer, OptimizerState, check_state, init_state
+from portable_nn.optimizers import Adam, Optimizer, OptimizerState
+from portable_nn.optimizers.optimizer import check_state, init_state
 from portable_nn.schedules import Schedule
 from portable_nn.training.callbacks import TrainingState, call
 from portable_nn.training.data import Source, source

@@ -12,7 +12,8 @@ from portable_nn.backends import Backend
 from portable_nn.checks import Value, as_array
 from portable_nn.equations import Array, Parameters
 from portable_nn.network.objective import Batch
-from portable_nn.optimizers import OptimizerState, rule_of, with_arrays
+from portable_nn.optimizers import OptimizerState
+from portable_nn.optimizers.optimizer import rule_of, with_arrays
 from portable_nn.training.data import Source
 from portable_nn.training.description import Training
 from portable_nn.training.dropout import mask_drawer

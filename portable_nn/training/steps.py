@@ -15,7 +15,8 @@ from portable_nn import trees
 from portable_nn.backends import Backend
 from portable_nn.equations import Array, Namespace, Parameters
 from portable_nn.network.objective import Batch, Objective, are_built_in
-from portable_nn.optimizers import Rule, UserRule, apply, clipped
+from portable_nn.optimizers.optimizer import UserRule
+from portable_nn.optimizers.update import Rule, apply, clipped
 
 Carry = tuple[Any, ...]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from itertools import pairwise
 
 import numpy as np
@@ -210,3 +211,28 @@ def test_dropout_that_could_mean_layers_or_networks_is_refused(random):
     with pytest.raises(ValueError, match="as many hidden layers as networks"):
         pnn.fit(net, stack, X, Y, dropout=[0.1, 0.2])
     pnn.fit(net, stack, X, Y, dropout=[[0.1, 0.2], 0.3], epochs=1)
+
+
+@dataclasses.dataclass(frozen=True)
+class WithPair(pnn.Optimizer):
+    """User-defined, with a parameter that is a pair, and a rule that reads it."""
+
+    pair: tuple[float, float] = (0.5, 0.25)
+
+    def rule(self, xp, theta, g, *rest):
+        (alpha,) = rest
+        return (theta - alpha * (self.pair[0] * g + self.pair[1]),)
+
+
+def test_what_a_user_defined_rule_reads_of_its_optimizer_counts(random, host_only):
+    net = network("tanh")
+    params, X, Y = problem(net, random, n=8)
+    _, grads = net.cost_and_gradients(params, X, Y)
+    for pair in ((0.5, 0.25), (1.0, 0.0)):
+        trained, _ = pnn.fit(net, params, X, Y, WithPair(0.1, pair), epochs=1, batch_size=None)
+        expected = [
+            theta - 0.1 * (pair[0] * g + pair[1])
+            for layer, d_layer in zip(params, grads, strict=True)
+            for theta, g in zip(layer, d_layer, strict=True)
+        ]
+        assert worst([array for layer in trained for array in layer], expected) < 1e-12

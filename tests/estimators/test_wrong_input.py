@@ -180,7 +180,7 @@ def test_predictions_take_numbers_alone_as_in_scikit_learn(kind):
             ours.predict(wrong)
 
 
-def test_targets_that_the_loss_gives_no_meaning_to_are_refused():
+def test_regression_targets_that_do_not_suit_the_loss_are_refused():
     with pytest.raises(ValueError, match="`y` has a value that poisson gives no meaning to"):
         pnn.MLPRegressor("poisson").fit(X, -y - 1.0)
     with pytest.raises(ValueError, match="Unknown label type"):
@@ -241,7 +241,7 @@ def test_warm_start_wants_all_the_classes_it_knows():
             method(X[:100], y[:100])
 
 
-def test_going_on_with_another_network_is_refused():
+def test_continuing_with_another_network_is_refused():
     est = pnn.MLPClassifier((5,), warm_start=True, max_iter=3).fit(X, y)
     with pytest.raises(ValueError, match=r"`coefs_` have the shapes \[\(4, 5\), \(5, 3\)\]"):
         est.set_params(hidden_layer_sizes=(7,)).fit(X, y)
@@ -253,8 +253,7 @@ def test_going_on_with_another_network_is_refused():
         est.partial_fit(rows, Y[:, :2])
 
 
-def test_sparse_rows_are_for_the_cpu():
-    strict = pytest.importorskip("array_api_strict", reason="array_api_strict is not installed")
+def test_sparse_rows_are_for_numpy_alone(strict):
     sparse = scipy.sparse.csr_array(X)
     with pytest.raises(TypeError, match=r"X is sparse.*X\.toarray\(\)"):
         pnn.MLPClassifier(backend="array_api_strict").fit(sparse, y)
@@ -287,7 +286,7 @@ def test_a_backend_that_is_missing_is_named_with_its_remedy():
 
 
 @pytest.mark.parametrize("kind", BOTH)
-def test_a_training_that_blows_up_says_so_and_keeps_the_last_finite_weights(kind):
+def test_a_fit_that_diverges_says_so_and_keeps_the_last_finite_weights(kind):
     options = {"solver": "sgd", "learning_rate_init": 1e150, "activation": "identity"}
     est = getattr(pnn, kind)(hidden_layer_sizes=(5,), **options)
     with pytest.raises(pnn.NonFiniteCostError, match="Solver produced non-finite") as caught:

@@ -66,12 +66,21 @@ class Count(pnn.Callback):
         pass
 
 
+def some_rows(epoch, n):
+    """An order that repeats a row, leaves others out, and is shorter in the second epoch."""
+    return np.array([3, 3, *range(n - 1, 20, -1)][: 26 - 9 * epoch])
+
+
 OPTIONS = {
-    "plain": {"optimizer": pnn.SGD(0.1, momentum=0.9), "l2": 0.1},
     "all at once": {"batch_size": None},
-    "dropout": {"dropout": 0.4, "clip_norm": 0.5, "batch_size": 4},
-    "schedule": {"schedule": pnn.schedules.cosine(0.05, steps=20), "callbacks": [Count()]},
-    "order": {"epoch_order": lambda epoch, n: np.array([3, 3, *range(n - 1, 20, -1)][: 26 - 9 * epoch])},
+    "dropout": {
+        "dropout": 0.4,
+        "clip_norm": 0.5,
+        "batch_size": 4,
+        "schedule": pnn.schedules.cosine(0.05, steps=20),
+        "callbacks": [Count()],
+    },
+    "order": {"optimizer": pnn.SGD(0.1, momentum=0.9), "l2": 0.1, "epoch_order": some_rows},
 }
 
 
@@ -116,7 +125,7 @@ def test_a_stack_is_the_same(shared, case, backend, random):
 
 
 @pytest.mark.parametrize("layout", ["memory map", "columns", "other bytes first", "backwards"])
-def test_the_host_may_keep_its_data_as_it_likes(layout, case, backend, tmp_path):
+def test_host_data_may_have_any_memory_layout_and_byte_order(layout, case, backend, tmp_path):
     net, params, X, Y = case
     if layout == "memory map":
         np.save(tmp_path / "X.npy", X)
@@ -202,7 +211,9 @@ class Recording(Sender):
         super().used(results)
 
 
-def test_the_sender_is_told_of_each_chunk_what_comes_of_it_before_the_next(case, host_only, monkeypatch):
+def test_the_sender_learns_the_results_of_each_chunk_before_it_sends_the_next(
+    case, host_only, monkeypatch
+):
     net, params, X, Y = case
     senders = []
     numpy = type(pnn.backends.get("numpy"))
@@ -213,7 +224,7 @@ def test_the_sender_is_told_of_each_chunk_what_comes_of_it_before_the_next(case,
     assert validation.told == ["sent", "used"]
 
 
-def test_a_chunk_is_no_larger_than_it_may_be_and_all_are_equal_where_they_can_be(host_only, monkeypatch):
+def test_chunks_respect_their_limit_and_are_equal_where_possible(host_only, monkeypatch):
     numpy = pnn.backends.get("numpy")
     X, Y = np.zeros((1000, 4)), np.zeros((1000, 3))
     data = HostSource(numpy, X, Y)
@@ -238,7 +249,7 @@ def test_a_chunk_is_no_larger_than_it_may_be_and_all_are_equal_where_they_can_be
     assert [rows.size for _, rows in data.chunks(np.arange(400), 1, 8)] == [8] * 50  # no more masks
 
 
-def test_equal_portions(host_only):
+def test_chunks_have_equal_numbers_of_batches(host_only):
     for count in range(1, 300):
         for most in range(1, 40):
             portion = even(count, most)
@@ -248,7 +259,7 @@ def test_equal_portions(host_only):
                 assert -(-count // portion) < 2 * -(-count // (most - most % 2))
 
 
-def test_data_on_the_device_is_taken_as_it_is(host_only):
+def test_data_on_the_device_is_used_without_a_copy(host_only):
     X, Y = np.zeros((10, 4)), np.zeros((10, 3))
     data = DeviceSource(X, Y, None, None)
     assert all(chunk is data.all for chunk, _ in data.chunks(np.arange(10), 4, 2))
@@ -257,9 +268,8 @@ def test_data_on_the_device_is_taken_as_it_is(host_only):
 # ---- what is refused -----------------------------------------------------------------------------
 
 
-def test_without_it_data_on_the_host_is_refused_and_it_is_named(case, backend):
-    if backend.host:
-        pytest.skip("the host is where the parameters are")
+@pytest.mark.device_only
+def test_host_data_is_refused_without_streaming_and_the_error_suggests_it(case, backend):
     net, params, X, Y = case
     ours = to(backend, params)
     with pytest.raises(ValueError, match=r"`X` on <backend 'numpy'.*one device.*`stream=True`"):
@@ -277,8 +287,7 @@ def test_without_it_data_on_the_host_is_refused_and_it_is_named(case, backend):
         pnn.fit(net, ours, x, y, validation=(X, Y))
 
 
-def test_it_is_no_remedy_for_data_on_another_device(case, host_only):
-    pytest.importorskip("array_api_strict", reason="array_api_strict is not installed")
+def test_streaming_is_not_suggested_for_data_on_another_device(case, strict):
     net, params, X, Y = case
     here, there = (pnn.backends.get("array_api_strict", d) for d in ("CPU_DEVICE", "device1"))
     with pytest.raises(ValueError, match=r"`X` on .*device1.*does$"):
@@ -313,7 +322,7 @@ def spoilt(array, value):
         lambda X, Y, w: (None, Y, w),
     ],
 )
-def test_what_is_wrong_with_the_data_is_said_in_the_same_words(change, case, host_only):
+def test_bad_data_is_refused_in_the_same_words_with_and_without_streaming(change, case, host_only):
     net, params, X, Y = case
     X, Y, w = change(X, Y, np.ones(N))
     begun = []
@@ -338,7 +347,7 @@ def test_what_is_wrong_with_the_data_is_said_in_the_same_words(change, case, hos
     assert not begun
 
 
-def test_neither_true_nor_false_and_parameters_with_nan_are_refused(case, host_only):
+def test_a_stream_that_is_not_a_bool_and_parameters_with_nan_are_refused(case, host_only):
     net, params, X, Y = case
     with pytest.raises(TypeError, match="`stream` is 'yes'; accepted: True or False"):
         pnn.fit(net, params, X, Y, stream="yes")

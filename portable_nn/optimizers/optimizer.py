@@ -1,0 +1,161 @@
+"""What all optimizers share: an (init, update) over trees of arrays.
+
+A subclass says how many arrays it keeps per parameter (`slots`), which numbers an update takes
+(`coefficients`), and the elementwise formula (`rule`), written once with `xp`.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, fields
+from typing import Any, NamedTuple
+
+from portable_nn import trees
+from portable_nn.backends import Backend
+from portable_nn.checks import (
+    NONNEGATIVE,
+    POSITIVE,
+    PerNetwork,
+    Value,
+    along_stack,
+    as_array,
+    check_stack,
+    check_value,
+    store_values,
+)
+from portable_nn.checks.trees import check_gradients, check_slots
+from portable_nn.equations import Array, Namespace, Parameters
+from portable_nn.optimizers.update import Rule, Slots, apply
+
+
+class OptimizerState(NamedTuple):
+    """What an optimizer remembers: the number of updates made, and its arrays.
+
+    `slots` holds one tree of the form of the parameters for each array kept per parameter: for `Adam`
+    ``m, v = state.slots``.
+    """
+
+    t: int
+    slots: Slots
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """What all optimizers share; for a user-defined one make a subclass that is a frozen dataclass too.
+
+    Parameters
+    ----------
+    learning_rate : float, or one for each network of a stack
+        alpha > 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a parameter is not a number in its range.
+
+    Notes
+    -----
+    For a stack of networks every parameter that is a number may be an array or a list of numbers of the
+    stack's shape. What `coefficients` returns reaches a compiled step as data: other values compile
+    nothing anew. Whatever else `rule` reads from ``self`` is compiled into the step; a `rule` that reads
+    nothing may be a static method.
+    """
+
+    learning_rate: Value = 1e-3
+
+    def __post_init__(self) -> None:
+        store_values(self, learning_rate=POSITIVE)
+
+    @property
+    def slots(self) -> int:
+        """How many arrays are kept per parameter."""
+        return 0
+
+    def coefficients(self, t: Any, alpha: Any) -> tuple[Any, ...]:
+        """The numbers that `rule` takes last in update t = 1, 2, ... with the learning rate alpha."""
+        return (alpha,)
+
+    def rule(self, xp: Namespace, theta: Array, g: Array, *rest: Any) -> tuple[Array, ...]:
+        """The new theta and arrays, from ``(xp, theta, g, *arrays, *coefficients)``, elementwise."""
+        raise NotImplementedError(
+            f"{type(self).__name__} defines no `rule`: Optimizer is to be subclassed"
+        )
+
+    def init(self, params: Parameters) -> OptimizerState:
+        """The state before the first update: arrays of zeros."""
+        backend = check_gradients(params, params)
+        return init_state(backend.xp, self, params)
+
+    def update(
+        self,
+        params: Parameters,
+        grads: Parameters,
+        state: OptimizerState,
+        learning_rate: Value | None = None,
+    ) -> tuple[Parameters, OptimizerState]:
+        """The parameters and the state after one update; none of the arrays given is changed.
+
+        Raises TypeError or ValueError where `grads` or `state` do not belong to `params`, where
+        parameters or gradients are NaN or infinite, or where `learning_rate`, which replaces that of
+        the optimizer for this update, is negative.
+        """
+        backend = check_gradients(params, grads)
+        alpha = self.learning_rate if learning_rate is None else learning_rate
+        alpha = check_value("learning_rate", alpha, NONNEGATIVE)
+        check_state(self, params, state, backend)
+        theta = trees.leaves(params)[0]
+        stack = tuple(theta.shape[:-2])
+        check_stack("learning_rate", alpha, stack)
+        check_values_of_stack(self, stack)
+        t = state.t + 1
+        numbers = [
+            x if isinstance(x, float) else backend.asarray(x, theta.dtype)
+            for x in map(along_stack, with_arrays(self).coefficients(t, as_array(alpha)))
+        ]
+        params, slots = apply(backend.xp, self.rule, params, grads, state.slots, numbers)
+        return params, OptimizerState(t, slots)
+
+
+def init_state(xp: Namespace, optimizer: Optimizer, params: Parameters) -> OptimizerState:
+    """No update made, and `optimizer.slots` trees of zeros of the form of the parameters."""
+    slots = tuple(trees.map(xp.zeros_like, params) for _ in range(optimizer.slots))
+    return OptimizerState(0, slots)
+
+
+def check_state(optimizer: Optimizer, params: Parameters, state: Any, backend: Backend) -> None:
+    """Raise ValueError unless `state` is one of this optimizer for parameters like these."""
+    if not isinstance(state, OptimizerState):
+        raise ValueError(f"`state` is {type(state)}; accepted: what `init(params)` returned")
+    check_slots(params, state.slots, optimizer.slots, backend)
+
+
+def check_values_of_stack(optimizer: Optimizer, stack: tuple[int, ...]) -> None:
+    """Raise ValueError where a parameter holds numbers for another stack."""
+    for each in fields(optimizer):
+        value = getattr(optimizer, each.name)
+        if isinstance(value, PerNetwork):
+            check_stack(each.name, value, stack)
+
+
+def with_arrays(optimizer: Optimizer) -> Optimizer:
+    """The optimizer for computing coefficients: its numbers of a stack are NumPy arrays."""
+    twin = copy.copy(optimizer)
+    for each in fields(optimizer):
+        object.__setattr__(twin, each.name, as_array(getattr(optimizer, each.name)))
+    return twin
+
+
+@dataclass(frozen=True)
+class UserRule:
+    """The `rule` of an optimizer, which may read any of its parameters: equal where they are."""
+
+    optimizer: Optimizer
+
+    def __call__(self, xp: Namespace, theta: Array, g: Array, *rest: Any) -> tuple[Array, ...]:
+        return self.optimizer.rule(xp, theta, g, *rest)
+
+
+def rule_of(optimizer: Optimizer) -> Rule:
+    """The rule, hashable and equal by value: steps with equal rules are one compiled step."""
+    is_method = getattr(optimizer.rule, "__self__", None) is optimizer
+    return UserRule(optimizer) if is_method else optimizer.rule

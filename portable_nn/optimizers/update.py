@@ -1,0 +1,40 @@
+"""One update: the formula of an optimizer, applied to every array of a tree."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from portable_nn import trees
+from portable_nn.equations import Array, Namespace, Parameters
+
+Rule = Callable[..., tuple[Array, ...]]
+Slots = tuple[Parameters, ...]  # trees of the form of the parameters: (v,), or (m, v)
+
+
+def clipped(xp: Namespace, grads: Parameters, c: Any) -> Parameters:
+    """g <- g min(1, c / ||g||), the norm taken over all parameters together (Pascanu et al., 2013)."""
+    squares = [xp.sum(g * g, axis=(-2, -1), keepdims=True) for g in trees.leaves(grads)]
+    total: Any = sum(squares)
+    scale = c / xp.maximum(xp.sqrt(total), c)
+    shortened: Parameters = trees.map(lambda g: g * scale, grads)
+    return shortened
+
+
+def apply(
+    xp: Namespace,
+    rule: Rule,
+    params: Parameters,
+    grads: Parameters,
+    slots: Slots,
+    coefficients: Sequence[Any],
+) -> tuple[Parameters, Slots]:
+    """`rule` for every parameter: the new parameters and slots."""
+    thetas, form = trees.flatten(params)
+    kept = [trees.leaves(slot) for slot in slots]
+    new = [
+        rule(xp, theta, g, *arrays, *coefficients)
+        for theta, g, *arrays in zip(thetas, trees.leaves(grads), *kept, strict=True)
+    ]
+    params, *new_slots = (trees.unflatten(form, each) for each in zip(*new, strict=True))
+    return params, tuple(new_slots)

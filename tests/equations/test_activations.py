@@ -1,0 +1,94 @@
+"""The activations and their derivatives, in extreme places too."""
+
+from __future__ import annotations
+
+import mpmath
+import numpy as np
+import pytest
+from exact import PLACES, close_to_the_truth
+from helpers import relative
+
+import portable_nn as pnn
+from portable_nn.equations import (
+    ACTIVATIONS,
+    leaky_relu,
+)
+
+pytestmark = pytest.mark.usefixtures("host_only")
+xp = pnn.backends.get("numpy").xp
+
+
+def test_the_derivative_at_zero_is_that_of_the_source():
+    zero = np.zeros((1, 1))
+    assert ACTIVATIONS["relu"].g_prime(xp, zero) == 1
+    assert ACTIVATIONS["leaky_relu"].g_prime(xp, zero) == 1
+    assert leaky_relu(0.3).g_prime(xp, -np.ones((1, 1))) == 0.3
+
+
+@pytest.mark.parametrize("name", [g for g in ACTIVATIONS if g != "softmax"])
+def test_each_derivative_is_that_of_its_function(name):
+    z = np.linspace(-4, 4, 100)[:, None]  # zero is not among them
+    g = ACTIVATIONS[name]
+    numeric = (g.g(xp, z + 1e-6) - g.g(xp, z - 1e-6)) / 2e-6
+    assert relative(g.g_prime(xp, z), numeric) < 1e-8
+
+
+@pytest.mark.parametrize("wrong", [-0.1, 1.5, float("nan"), "0.1", True])
+def test_a_slope_outside_its_range_is_refused(wrong):
+    with pytest.raises(ValueError, match=r"`slope`.*accepted"):
+        leaky_relu(wrong)
+
+
+SELU_SCALE = mpmath.mpf("1.0507009873554804934193349852946")
+
+SELU_ALPHA = mpmath.mpf("1.6732632423543772848170429916717")
+
+
+def _sigmoid(z):
+    return 1 / (1 + mpmath.exp(-z))
+
+
+def _gelu(z):
+    return z * _sigmoid(2 * mpmath.sqrt(2 / mpmath.pi) * (z + mpmath.mpf("0.044715") * z**3))
+
+
+def _gelu_prime(z):
+    c, k = 2 * mpmath.sqrt(2 / mpmath.pi), mpmath.mpf("0.044715")
+    s = _sigmoid(c * (z + k * z**3))
+    return s + z * s * _sigmoid(-c * (z + k * z**3)) * c * (1 + 3 * k * z**2)
+
+
+EXACT = {  # g and g' in mpmath, written anew
+    "identity": (lambda z: z, lambda z: 1),
+    "sigmoid": (_sigmoid, lambda z: _sigmoid(z) * _sigmoid(-z)),
+    "tanh": (mpmath.tanh, lambda z: mpmath.sech(z) ** 2),
+    "relu": (lambda z: max(z, 0), lambda z: int(z >= 0)),
+    "leaky_relu": (lambda z: z if z >= 0 else z * 0.01, lambda z: 1 if z >= 0 else 0.01),
+    "elu": (
+        lambda z: z if z >= 0 else mpmath.expm1(z),
+        lambda z: 1 if z >= 0 else mpmath.exp(z),
+    ),
+    "selu": (
+        lambda z: SELU_SCALE * (z if z >= 0 else SELU_ALPHA * mpmath.expm1(z)),
+        lambda z: SELU_SCALE * (1 if z >= 0 else SELU_ALPHA * mpmath.exp(z)),
+    ),
+    "softplus": (lambda z: mpmath.log1p(mpmath.exp(z)), _sigmoid),
+    "silu": (
+        lambda z: z * _sigmoid(z),
+        lambda z: _sigmoid(z) * (1 + z * _sigmoid(-z)),
+    ),
+    "gelu": (_gelu, _gelu_prime),
+}
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_activations_are_right_and_finite_everywhere(name, backend, dtype):
+    z = np.array([sign * p for p in PLACES for sign in (1, -1)], dtype=dtype)[:, None]
+    exact = [mpmath.mpf(float(v)) for v in z.ravel()]
+    Z = backend.asarray(z)
+    for function, truth in zip(
+        (ACTIVATIONS[name].g, ACTIVATIONS[name].g_prime), EXACT[name], strict=True
+    ):
+        found = function(backend.xp, Z)
+        assert found.dtype == Z.dtype
+        close_to_the_truth(backend.to_numpy(found), [truth(v) for v in exact], dtype)

@@ -1,0 +1,159 @@
+"""What a fitted estimator returns: features, frames, sparse labels, scores, loss curves."""
+
+from __future__ import annotations
+
+import pickle
+import warnings
+
+import numpy as np
+import pytest
+
+pytest.importorskip("sklearn", reason="scikit-learn is not installed")
+
+from helpers import relative
+from iris import X, classifier, regressor, same, t, y
+from sklearn.datasets import make_multilabel_classification
+
+import portable_nn as pnn
+
+pytestmark = [
+    pytest.mark.usefixtures("host_only"),
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+]
+
+
+def test_transform_gives_the_last_hidden_layer_and_activations_all_of_them():
+    ours = classifier().fit(X, y)
+    first = np.maximum(X @ ours.coefs_[0] + ours.intercepts_[0], 0)
+    second = np.maximum(first @ ours.coefs_[1] + ours.intercepts_[1], 0)
+    assert relative(ours.transform(X), second) < 1e-12
+    found = ours.activations(X)
+    assert [a.shape for a in found] == [(150, 6), (150, 5), (150, 3)]
+    assert relative(found[0], first) < 1e-12
+    np.testing.assert_array_equal(found[2], ours.predict_proba(X))
+    assert list(ours.get_feature_names_out()) == [f"mlpclassifier{i}" for i in range(5)]
+    np.testing.assert_array_equal(classifier().fit_transform(X, y), ours.transform(X))
+    assert "MLPClassifier" in ours._repr_html_()
+    none = classifier(hidden_layer_sizes=()).fit(X, y)
+    np.testing.assert_array_equal(none.transform(X), X)
+    assert len(none.get_feature_names_out()) == 4
+
+
+def test_transform_may_give_a_frame():
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed")
+    frame = pandas.DataFrame(X, columns=list("abcd"), index=np.arange(150) + 7)
+    ours = classifier().set_output(transform="pandas").fit(frame, y)
+    found = ours.transform(frame)
+    assert list(found.columns) == [f"mlpclassifier{i}" for i in range(5)]
+    assert list(found.index) == list(frame.index)
+
+
+def test_feature_names_come_from_frames():
+    polars = pytest.importorskip("polars", reason="polars is not installed")
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed")
+    expected = classifier(early_stopping=True).fit(X, y)
+    for module in (polars, pandas):
+        frame = module.DataFrame({name: X[:, i] for i, name in enumerate("abcd")})
+        labels = module.Series("species", y) if module is polars else module.Series(y, name="species")
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", UserWarning)
+            ours = classifier(early_stopping=True, scoring="accuracy").fit(frame, labels)
+            assert list(ours.feature_names_in_) == list("abcd")
+            assert same(ours, expected)
+            ours.predict(frame)
+            if module is pandas:
+                with pytest.raises(ValueError, match="The feature names should match"):
+                    ours.predict(frame.rename(columns={"a": "A"}))
+
+
+def test_sample_weights_are_routed_as_metadata():
+    import sklearn
+    from sklearn.model_selection import cross_validate
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    w = np.random.default_rng(0).uniform(size=150)
+    with sklearn.config_context(enable_metadata_routing=True):
+        ours = classifier().set_fit_request(sample_weight=True).set_score_request(sample_weight=True)
+        scaler = StandardScaler().set_fit_request(sample_weight=False)
+        pipe = make_pipeline(scaler, ours).fit(X, y, sample_weight=w)
+        assert same(pipe[-1], classifier().fit(pipe[0].transform(X), y, w))
+        cross_validate(pipe, X, y, params={"sample_weight": w}, cv=2)
+
+
+def test_scores_are_those_of_scikit_learn_with_weights_too():
+    from sklearn.metrics import accuracy_score, r2_score
+
+    w = np.random.default_rng(0).uniform(size=150)
+    ours, real = classifier().fit(X, y), regressor().fit(X, t)
+    assert ours.score(X, y, w) == accuracy_score(y, ours.predict(X), sample_weight=w)
+    assert real.score(X, t, w) == r2_score(t, real.predict(X), sample_weight=w)
+    assert ours.score(X, y, w) != ours.score(X, y)
+
+
+def test_weights_set_by_hand_predict():
+    import sklearn.neural_network
+
+    random = np.random.default_rng(0)
+    for module in (sklearn.neural_network, pnn):
+        est = module.MLPRegressor(hidden_layer_sizes=(5,), activation="tanh")
+        random = np.random.default_rng(0)
+        est.coefs_ = [random.normal(size=(4, 5)), random.normal(size=(5, 1))]
+        est.intercepts_ = [random.normal(size=5), random.normal(size=1)]
+        est.n_layers_, est.n_outputs_, est.out_activation_ = 3, 1, "identity"
+        A = np.tanh(X @ est.coefs_[0] + est.intercepts_[0]) @ est.coefs_[1] + est.intercepts_[1]
+        assert relative(est.predict(X), A[:, 0]) < 1e-13
+    assert relative(pickle.loads(pickle.dumps(est)).predict(X), A[:, 0]) < 1e-13
+    trained = classifier().fit(X, y)
+    ours = classifier(hidden_layer_sizes=(6, 5))
+    ours.coefs_, ours.intercepts_, ours.classes_ = trained.coefs_, trained.intercepts_, np.arange(3)
+    ours.n_outputs_, ours.out_activation_ = 3, "softmax"
+    np.testing.assert_array_equal(ours.predict(X), trained.predict(X))
+    ours.coefs_ = [*ours.coefs_[:1], np.eye(6), *ours.coefs_[1:]]  # deeper than any training
+    ours.intercepts_ = [*ours.intercepts_[:1], np.zeros(6), *ours.intercepts_[1:]]
+    np.testing.assert_array_equal(ours.predict(X), trained.predict(X))
+
+
+def test_sparse_labels_come_back_sparse():
+    import scipy.sparse
+    import sklearn.neural_network
+
+    rows, Y = make_multilabel_classification(n_samples=60, random_state=0)
+    sparse = scipy.sparse.csr_matrix(Y)
+    theirs = sklearn.neural_network.MLPClassifier(max_iter=5, random_state=0).fit(rows, sparse)
+    ours = pnn.MLPClassifier(max_iter=5, random_state=0).fit(rows, sparse)
+    assert type(ours.predict(rows)) is type(theirs.predict(rows))
+    np.testing.assert_array_equal(ours.predict(rows).toarray(), theirs.predict(rows).toarray())
+    assert ours.score(rows, sparse) == theirs.score(rows, sparse)
+
+
+def test_the_loss_curves_can_be_drawn():
+    matplotlib = pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+    from sklearn.exceptions import NotFittedError
+    from sklearn.linear_model import LogisticRegression
+
+    ours = classifier(early_stopping=True).fit(X, y)
+    display = pnn.LossCurveDisplay.from_estimator(ours, name="mine", c="red", ls=":")
+    np.testing.assert_array_equal(display.line_.get_ydata(), ours.loss_curve_)
+    np.testing.assert_array_equal(display.line_.get_xdata(), np.arange(1, ours.n_iter_ + 1))
+    np.testing.assert_array_equal(display.validation_line_.get_ydata(), ours.validation_loss_curve_)
+    assert display.line_.get_color() == display.validation_line_.get_color() == "red"
+    assert [text.get_text() for text in display.ax_.get_legend().get_texts()] == [
+        "mine: training",
+        "mine: validation",
+    ]
+    late = classifier(warm_start=True, max_iter=2).fit(X, y).fit(X, y, X_val=X, y_val=y).fit(X, y)
+    drawn = pnn.LossCurveDisplay.from_estimator(late).validation_line_  # of the second fit alone
+    np.testing.assert_array_equal(drawn.get_xdata()[~np.isnan(drawn.get_ydata())], [3, 4])
+    curves = {"loss_curve": [2.0, 1.0], "validation_loss_curve": np.array([3.0, 2.0])}
+    assert pnn.LossCurveDisplay(**curves).plot().validation_line_ is not None
+    again = pnn.LossCurveDisplay.from_estimator(classifier(solver="lbfgs").fit(X, y), ax=display.ax_)
+    assert again.figure_ is display.figure_
+    assert again.validation_line_ is None
+    with pytest.raises(NotFittedError):
+        pnn.LossCurveDisplay.from_estimator(classifier())
+    with pytest.raises(TypeError, match=r"no `loss_curve_`; accepted"):
+        pnn.LossCurveDisplay.from_estimator(LogisticRegression().fit(X, y))
+    plt.close("all")

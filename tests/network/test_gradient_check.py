@@ -1,0 +1,60 @@
+"""The gradient check: right gradients pass, wrong ones do not."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from helpers import network, problem, to
+
+import portable_nn as pnn
+from portable_nn.network.gradient_check import worst_difference
+from portable_nn.network.objective import Batch
+
+pytestmark = pytest.mark.usefixtures("host_only")
+
+
+def test_the_gradient_check_finds_right_gradients_right(backend, random):
+    net = pnn.Network((2, 2), ("softmax",), "categorical_cross_entropy")
+    params, X, Y = problem(net, random)
+    x, y, w = backend.asarray(X), backend.asarray(Y), backend.asarray(random.uniform(0.5, 2, size=7))
+    assert net.check_gradients(to(backend, params), x, y, l2=0.2, sample_weight=w) < 1e-7
+
+
+def test_the_gradient_check_looks_at_every_entry(random):
+    net = pnn.Network((50, 40, 3), ("tanh", "softmax"), "categorical_cross_entropy")
+    params = net.initialize(dtype="float64")
+    last = np.zeros((40, 50))
+    last[-1, -1] = 1.0
+
+    X, Y = random.normal(size=(4, 50)), np.eye(3)[[0, 1, 2, 0]]
+    _, grads = net.cost_and_gradients(params, X, Y)
+
+    def J(p):
+        return net.objective.cost(np, p, Batch(X, Y))
+
+    assert worst_difference(J, params, grads, 1e-5) < 1e-7
+    wrong = [(grads[0][0] + last, grads[0][1]), grads[1]]
+    assert worst_difference(J, params, wrong, 1e-5) > 0.1
+
+
+def test_the_gradient_check_finds_a_wrong_derivative(random):
+    wrong = pnn.Activation("wrong", lambda xp, Z: xp.tanh(Z), lambda xp, Z: 1 - xp.tanh(Z))
+    net = pnn.Network((4, 5, 3), (wrong, "softmax"), "categorical_cross_entropy")
+    assert net.check_gradients(*problem(net, random)) > 0.01
+
+
+def test_the_gradient_check_is_right_at_a_kink(random):
+    net = pnn.Network((3, 5, 4, 1), ("relu", "relu", "sigmoid"), "binary_cross_entropy")
+    X = random.normal(size=(20, 3))
+    Y = (X[:, :1] > 0).astype("float64")
+    for seed in range(4):  # biases of zero: where the first layer is dead, z = 0 in the second
+        assert net.check_gradients(net.initialize(seed=seed, dtype="float64"), X, Y) < 1e-6
+
+
+def test_the_gradient_check_refuses_a_stack_and_an_epsilon_of_zero(random):
+    net = network()
+    params, X, Y = problem(net, random)
+    with pytest.raises(ValueError, match="`epsilon`"):
+        net.check_gradients(params, X, Y, epsilon=0.0)
+    with pytest.raises(ValueError, match="`params` is a stack"):
+        net.check_gradients(net.initialize(stack=(2,), dtype="float64"), X, Y)
