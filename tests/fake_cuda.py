@@ -22,7 +22,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from portable_nn.compiler.cuda.cublas import Cublas
-from portable_nn.compiler.cuda.device import look
+from portable_nn.compiler.cuda.device import array_info
 
 COMPILER = shutil.which("g++")
 FLAGS = ("-std=c++17", "-O2", "-ffp-contract=off", "-fno-strict-aliasing", "-shared", "-fPIC", "-w")
@@ -131,10 +131,10 @@ class FakeDevice:
     def __init__(self, folder: Path, backwards: bool = False, can_capture: bool = True) -> None:
         self.folder, self.backwards, self.can_capture = folder, backwards, can_capture
         self.lock = threading.RLock()
-        self.users: list[Any] = []
+        self.memory_users: list[Any] = []
         self.seen_arrays: list[Any] = []
         self.queue: list[Any] = []  # what has been put in line
-        self.is_at_turn = self.is_capturing = False
+        self.is_on_stream = self.is_capturing = False
         self.loaded: set[Any] = set()  # kernels and products that have been put in line
         self.captured = 0  # steps and more that were put in line while something was being captured
         self.launches = 0
@@ -142,38 +142,38 @@ class FakeDevice:
         self.cublas = Cublas(compiled(CUBLAS, folder), 1, self.address(self.workspace))
 
     @contextlib.contextmanager
-    def turn(self) -> Iterator[None]:
-        assert not self.is_at_turn
-        self.is_at_turn = True
+    def own_stream(self) -> Iterator[None]:
+        assert not self.is_on_stream
+        self.is_on_stream = True
         try:
             yield
             for work in self.queue:
                 work()
         finally:
-            self.queue, self.is_at_turn = [], False
+            self.queue, self.is_on_stream = [], False
 
     def put(self, work: Any, what: Any = None) -> None:
-        assert self.is_at_turn, "work outside of the program's turn"
+        assert self.is_on_stream, "work outside of the program's turn"
         assert not self.is_capturing or what is None or what in self.loaded, "captured, and never run"
         self.loaded.add(what)
         self.launches += 1
         self.queue.append(work)
 
-    def look(self, array: Any) -> Any:
-        return look(array)
+    def info(self, array: Any) -> Any:
+        return array_info(array)
 
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
         array = np.empty(shape, dtype)
         array.reshape(-1).view("uint8")[...] = 0xFF  # NaN, read as a float
         return array
 
-    def array(self, host: Any) -> Any:
+    def to_device(self, host: Any) -> Any:
         return np.array(host, order="C")
 
     def address(self, array: Any) -> int:
         return int(array.__array_interface__["data"][0])
 
-    def seen(self, array: Any, dtype: Any, layout: Any) -> Any:
+    def view(self, array: Any, dtype: Any, layout: Any) -> Any:
         size = np.dtype(dtype).itemsize
         at = self.address(array) + layout.offset * size
         one = np.frombuffer((ctypes.c_char * size).from_address(at), dtype)
@@ -185,7 +185,7 @@ class FakeDevice:
         assert target.dtype == source.dtype
         self.put(functools.partial(np.copyto, target, source))
 
-    def kernels(self, source: str, names: Any) -> list[Any]:
+    def compile(self, source: str, names: Any) -> list[Any]:
         library = compiled(runnable(source, names), self.folder)
         return [functools.partial(self.launch, getattr(library, f"run_{name}")) for name in names]
 
@@ -216,7 +216,7 @@ def runnable(source: str, names: Any) -> str:
     starts = []
     for name in names:
         rest = source.partition(f"void {name}(")[2]
-        head, has_barriers = rest.partition(")")[0], "together" in rest.partition("__global__")[0]
+        head, has_barriers = rest.partition(")")[0], "block_reduce" in rest.partition("__global__")[0]
         kinds = [one.rsplit(maxsplit=1)[0] for one in head.split(",")]
         given = ", ".join(f"({kind})a[{i}]" for i, kind in enumerate(kinds))
         starts.append(

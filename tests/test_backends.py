@@ -233,7 +233,7 @@ def test_what_is_no_array_has_no_backend():
             backends.of(wrong)
 
 
-def test_a_compiled_step_and_a_fused_function_compute_the_same(backend):
+def test_a_compiled_step_computes_the_same(backend):
     xp = backend.xp
     x = backend.asarray(np.linspace(-1, 1, 6).reshape(2, 3))
     step = backend.compile(lambda a, b: (xp.exp(a) @ b, a))
@@ -241,10 +241,6 @@ def test_a_compiled_step_and_a_fused_function_compute_the_same(backend):
     expected = np.exp(backend.to_numpy(x)) @ backend.to_numpy(x).T
     np.testing.assert_allclose(backend.to_numpy(product), expected, rtol=1e-12)
     np.testing.assert_array_equal(backend.to_numpy(same), backend.to_numpy(x))
-    fused = backend.fuse(lambda xp, a, b: xp.maximum(a * b, 0.0))
-    np.testing.assert_allclose(
-        backend.to_numpy(fused(xp, x, x)), backend.to_numpy(x) ** 2, rtol=1e-12, atol=1e-300
-    )
 
 
 def test_a_step_on_torch_records_nothing_for_autograd():

@@ -26,16 +26,17 @@ import portable_nn as pnn
 from portable_nn.backends import cupy_backend
 from portable_nn.backends.cupy_device import CupyDevice
 from portable_nn.backends.numpy_backend import NumpyBackend
-from portable_nn.compiler.cuda import Steps
+from portable_nn.compiler.cuda import CudaScan
 from portable_nn.compiler.cuda.cublas import Cublas, mapped_library
-from portable_nn.compiler.cuda.device import HOW, OPTIONS
-from portable_nn.compiler.cuda.indexing import place
-from portable_nn.compiler.cuda.kernels import Kernel, whole_number
-from portable_nn.compiler.cuda.products import operand, product_of
-from portable_nn.compiler.cuda.program import Multiply, Program
+from portable_nn.compiler.cuda.device import MODE_VARIABLE, OPTIONS
+from portable_nn.compiler.cuda.indexing import element_index
+from portable_nn.compiler.cuda.kernels import Kernel
+from portable_nn.compiler.cuda.parts import index_type
+from portable_nn.compiler.cuda.products import operand_of, product_of
+from portable_nn.compiler.cuda.program import CudaProgram, ProductLaunch
+from portable_nn.compiler.graph import UntraceableError
 from portable_nn.compiler.layout import Layout
-from portable_nn.compiler.numpy import Compiled
-from portable_nn.compiler.trace import UntraceableError
+from portable_nn.compiler.numpy import CompiledStep
 from portable_nn.training.steps import training_steps
 
 needs_compiler = pytest.mark.skipif(COMPILER is None, reason="no g++ here to compile kernels with")
@@ -60,14 +61,14 @@ def device(folder) -> FakeDevice:
     return FakeDevice(folder)
 
 
-def steps_on(device, replay, step) -> Steps:
-    return Steps(*2 * [functools.partial(step, array_api_compat.numpy)], device, replay)
+def steps_on(device, replay, step) -> CudaScan:
+    return CudaScan(*2 * [functools.partial(step, array_api_compat.numpy)], device, replay)
 
 
 @pytest.fixture
 def train(device, replay, monkeypatch):
     """`pnn.fit` with NumPy's arrays for those of the device."""
-    made: list[Steps] = []
+    made: list[CudaScan] = []
 
     def fit(*arguments, on=device, by_graph=replay, **options):
         def scan(self, step):
@@ -91,7 +92,7 @@ def train(device, replay, monkeypatch):
 def as_it_stands(*arguments, **options):
     training_steps.cache_clear()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Compiled, "program", lambda *_, **__: None)
+        patch.setattr(CompiledStep, "program", lambda *_, **__: None)
         found = pnn.fit(*arguments, **options)
     training_steps.cache_clear()
     return found
@@ -385,10 +386,10 @@ def test_where_a_thread_takes_several_elements_none_is_left_out(n, device, repla
 
 
 def test_indices_count_as_far_as_they_have_to():
-    assert whole_number(2**31 - 2000) == "int"
-    assert whole_number(2**31) == "long long"
-    assert place(Layout((2, 3), (2**30, 1)), (2, 3), "e") == f"(e % 3) + (e / 3) * {2**30}LL"
-    assert "LL" not in place(Layout((2, 3), (2**28, 1)), (2, 3), "e")
+    assert index_type(2**31 - 2000) == "int"
+    assert index_type(2**31) == "long long"
+    assert element_index(Layout((2, 3), (2**30, 1)), (2, 3), "e") == f"(e % 3) + (e / 3) * {2**30}LL"
+    assert "LL" not in element_index(Layout((2, 3), (2**28, 1)), (2, 3), "e")
 
 
 def test_a_launch_takes_no_more_than_it_can_be_handed(device, replay):
@@ -398,7 +399,7 @@ def test_a_launch_takes_no_more_than_it_can_be_handed(device, replay):
     for i, x in enumerate(steps(carry, (), np.full((3, 1), 0.5), (False,) * 60)):
         np.testing.assert_array_equal(x, i / 8)
     (program,) = steps.programs.values()
-    assert [len(one.arguments) for one in program.line][:3] == [25, 25, 13]
+    assert [len(one.arguments) for one in program.launches][:3] == [25, 25, 13]
 
 
 # ---- kernels, order, graphs ----------------------------------------------------------------------
@@ -445,7 +446,7 @@ def test_without_a_handle_of_our_own_nothing_is_captured(train, folder):
     assert training_difference(found, trained(train, np.random.default_rng(3), by_graph=False)) == 0.0
 
 
-def program_of(train) -> Program:
+def program_of(train) -> CudaProgram:
     return next(iter(train.made[-1].programs.values()))
 
 
@@ -453,8 +454,8 @@ def test_a_step_is_few_launches(train, random):
     net = pnn.Network((20, 16, 12, 10), ("relu", "relu", "softmax"), "categorical_cross_entropy")
     X, Y = samples(random, 32, 20, 10, "float32")
     train(net, net.initialize(), X, Y, pnn.Adam(), 1, 16)
-    kinds = Counter(type(one) for one in program_of(train).line)
-    assert kinds[Multiply] == 8  # three forward, three for dJ/dW, two for Delta
+    kinds = Counter(type(one) for one in program_of(train).launches)
+    assert kinds[ProductLaunch] == 8  # three forward, three for dJ/dW, two for Delta
     # rows gathered; three activations, the last with its cost and its Delta; two Delta; the last update
     assert kinds[Kernel] == 7
 
@@ -466,7 +467,7 @@ def test_a_sum_of_all_is_made_by_many_blocks(shape, device, replay, random):
     (found,) = steps((np.zeros(shape[:-2]),), (X,), each, (False,))
     np.testing.assert_allclose(found, 2 * X.sum(axis=(-2, -1)), rtol=1e-11)
     (program,) = steps.programs.values()
-    assert program.line[0].blocks >= 35
+    assert program.launches[0].blocks >= 35
 
 
 def test_all_parameters_are_updated_in_one_launch_where_nothing_else_is_to_do(train, random):
@@ -477,7 +478,7 @@ def test_all_parameters_are_updated_in_one_launch_where_nothing_else_is_to_do(tr
     net = pnn.Network((5, 1), ("identity",), "squared_error")
     X, Y = samples(random, 32, 5, 1, "float32")
     train(net, net.initialize(stack=(3,)), X, Y, Late(), 1, 16)
-    last = program_of(train).line[-1]
+    last = program_of(train).launches[-1]
     assert isinstance(last, Kernel)
     assert last.source.count("sqrt(") == 2  # W's and b's
 
@@ -503,7 +504,7 @@ def test_programs_keep_memory_for_the_latest_steps_alone(device, replay):
         step = lambda xp, carry, fixed, one, i=i: (carry[0] + one[0] + i,)  # noqa: E731
         made.append(steps_on(device, replay, step))
         made[-1]((np.zeros(3),), (), np.ones((2, 1)), (False,))
-    assert [bool(steps.bound) for steps in made] == [False, False, True, True]
+    assert [bool(steps.loaded) for steps in made] == [False, False, True, True]
     (again,) = made[0]((np.zeros(3),), (), np.ones((2, 1)), (False,))
     np.testing.assert_array_equal(again, 2.0)
 
@@ -519,7 +520,7 @@ def test_other_data_of_the_same_shape_is_read_where_it_lies(device, replay, rand
         (found,) = steps((np.zeros((4, 1)),), fixed, each, (False,))
         np.testing.assert_allclose(found[:, 0], 3 * X.sum(axis=1), rtol=1e-12)
     assert len(steps.programs) == 1
-    assert len(steps.bound) == 8
+    assert len(steps.loaded) == 8
 
 
 def test_the_data_is_not_kept(device, replay, random):
@@ -538,7 +539,7 @@ def test_programs_of_other_batch_sizes_share_their_memory(train, random):
     X, Y = samples(random, 50, 5, 2, "float32")
     train(net, net.initialize(), X, Y, pnn.Adam(), 2, 16)
     (steps,) = train.made
-    full, last = steps.bound.values()
+    full, last = steps.loaded.values()
     assert len(steps.programs) == 2
     for bound in (full, last):
         pieces = [array for key, array in bound.memory.items() if key[0] == "buffer"]
@@ -646,10 +647,10 @@ def test_where_kernels_cannot_be_compiled_it_is_said_and_nothing_is_lost(device,
     def fail(self, source, names):
         raise RuntimeError("no compiler here")
 
-    monkeypatch.setattr(FakeDevice, "kernels", fail)
+    monkeypatch.setattr(FakeDevice, "compile", fail)
     steps = steps_on(device, replay, lambda xp, carry, fixed, one: (carry[0] + one[0],))
     start = np.zeros(2)
-    with pytest.warns(UserWarning, match="runs as it stands, not as a program: no compiler here"):
+    with pytest.warns(UserWarning, match="runs eagerly, not compiled: no compiler here"):
         (found,) = steps((start,), (), np.ones((3, 1)), (True,))
     np.testing.assert_array_equal(found, 3.0)
     (found,) = steps((found,), (), np.ones((3, 1)), (True,))  # and not said again
@@ -663,10 +664,10 @@ def test_where_nothing_can_be_captured_it_is_said_and_nothing_is_lost(device, mo
 
     monkeypatch.setattr(FakeDevice, "capture", fail)
     steps = steps_on(device, True, lambda xp, carry, fixed, one: (carry[0] + one[0],))
-    with pytest.warns(UserWarning, match="as it stands, not as a program: cannot be captured"):
+    with pytest.warns(UserWarning, match="runs eagerly, not compiled: cannot be captured"):
         (found,) = steps((np.zeros(2),), (), np.ones((3, 1)), (True,))
     np.testing.assert_array_equal(found, 3.0)
-    assert (len(steps.bound), len(steps.carries), steps.memory) == (0, 0, None)
+    assert (len(steps.loaded), len(steps.carries), steps.memory) == (0, 0, None)
 
 
 def test_without_steps_or_arrays_there_is_nothing_to_do(device, replay):
@@ -713,24 +714,24 @@ def test_the_programs_used_longest_ago_are_forgotten(device, replay):
         steps((np.zeros(n),), (), np.ones((1, 1)), (False,))
     lengths = [key[0][1][0][0] for key in steps.programs]
     assert lengths == [(n,) for n in [*range(4, 27), *range(28, 33), 1, 33, 27, 34]]
-    assert [where[0][0][1][0][0] for where in steps.bound] == [
+    assert [where[0][0][1][0][0] for where in steps.loaded] == [
         (n,) for n in [*range(29, 33), 1, 33, 27, 34]
     ]
 
 
 def test_products_that_cublas_does_not_take_as_they_lie_are_refused():
-    assert operand(Layout((2, 3), (3, 1))) == operand(Layout((2, 3), (3, 1), 7))
+    assert operand_of(Layout((2, 3), (3, 1))) == operand_of(Layout((2, 3), (3, 1), 7))
     for strides in [(6, 2), (3, -1), (0, 1)]:
         with pytest.raises(UntraceableError, match="no kernel for a product"):
-            operand(Layout((2, 3), strides))
+            operand_of(Layout((2, 3), strides))
     with pytest.raises(UntraceableError, match="a stack"):
-        operand(Layout((2, 2, 2, 3), (100, 6, 3, 1)))
+        operand_of(Layout((2, 2, 2, 3), (100, 6, 3, 1)))
 
 
 @pytest.mark.parametrize("strides", [(12, 4, 1), (1, 2, 6), (0, 4, 1), (-12, 4, 2), (0, 0, 0)])
 def test_a_place_is_where_numpy_has_the_element(strides):
     shape = (2, 3, 4)
-    where = place(Layout(shape, strides, 50), shape, "e")
+    where = element_index(Layout(shape, strides, 50), shape, "e")
     for e in range(24):
         i, j, k = np.unravel_index(e, shape)
         expected = 50 + int(i) * strides[0] + int(j) * strides[1] + int(k) * strides[2]
@@ -792,7 +793,7 @@ def test_the_programs_stream_comes_after_the_callers_and_before_what_he_does_nex
     device = CupyDevice(NoDevice())
 
     def work():
-        with device.turn():
+        with device.own_stream():
             cupy.said.append(f"work on {cupy.current[-1]}")
             raise KeyError
 
@@ -810,9 +811,9 @@ def test_the_programs_stream_comes_after_the_callers_and_before_what_he_does_nex
 @pytest.mark.parametrize("how", ["eager", "fused", "replayed", None, "fast"])
 def test_how_steps_are_run_on_cupy_is_the_users_choice(how, monkeypatch):
     if how is None:
-        monkeypatch.delenv(HOW, raising=False)
+        monkeypatch.delenv(MODE_VARIABLE, raising=False)
     else:
-        monkeypatch.setenv(HOW, how)
+        monkeypatch.setenv(MODE_VARIABLE, how)
     backend = object.__new__(cupy_backend.CupyBackend)
     backend.xp, backend.device, backend.__dict__["cuda"] = array_api_compat.numpy, NoDevice(), None
     if how == "fast":
@@ -820,8 +821,8 @@ def test_how_steps_are_run_on_cupy_is_the_users_choice(how, monkeypatch):
             backend.scan(lambda xp, *_: None)
         return
     steps = backend.scan(lambda xp, *_: None)
-    assert isinstance(steps, Steps) == (how in ("fused", "replayed"))
-    assert not isinstance(steps, Steps) or steps.replay == (how == "replayed")
+    assert isinstance(steps, CudaScan) == (how in ("fused", "replayed"))
+    assert not isinstance(steps, CudaScan) or steps.replay == (how == "replayed")
 
 
 def test_cupy_takes_what_is_asked_of_it():
@@ -831,10 +832,10 @@ def test_cupy_takes_what_is_asked_of_it():
     device = object.__new__(CupyDevice)
     device.cupy, device.device = cupy, NoDevice()
     whole = cupy.ndarray((8 * 600,), "uint8", memory)
-    seen = device.seen(whole, np.dtype("float32"), Layout((2, 3), (1, 10), 7))
+    seen = device.view(whole, np.dtype("float32"), Layout((2, 3), (1, 10), 7))
     assert (seen.shape, seen.strides, seen.dtype) == ((2, 3), (4, 40), np.dtype("float32"))
     assert device.address(seen) == 4096 + 7 * 4
-    assert device.seen(whole, np.dtype("float64"), Layout((), ())).shape == ()
+    assert device.view(whole, np.dtype("float64"), Layout((), ())).shape == ()
     module = cupy.RawModule(code="", options=OPTIONS)
     assert callable(module.get_function)
     for name in ("begin_capture", "end_capture", "wait_event", "record"):

@@ -13,8 +13,8 @@ from fake_cuda import COMPILER, FakeDevice
 import portable_nn as pnn
 from portable_nn.backends.torch_backend import TorchBackend
 from portable_nn.backends.torch_device import TorchDevice
-from portable_nn.compiler.cuda import Steps
-from portable_nn.compiler.cuda.device import HOW
+from portable_nn.compiler.cuda import CudaScan
+from portable_nn.compiler.cuda.device import MODE_VARIABLE
 from portable_nn.compiler.layout import Layout
 from portable_nn.training.steps import training_steps
 
@@ -36,7 +36,7 @@ class Pretended(FakeDevice):
         self.memory = object.__new__(TorchDevice)
         self.memory.torch, self.memory.device = torch, "cpu"
         super().__init__(folder)
-        for name in ("look", "array", "address", "seen"):
+        for name in ("info", "to_device", "address", "view"):
             setattr(self, name, getattr(self.memory, name))
 
     def empty(self, shape, dtype):
@@ -59,9 +59,9 @@ def train(torch, tmp_path, monkeypatch):
     made = []
 
     def scan(self, step):
-        as_it_stands = self.compile(functools.partial(step, self.xp))
+        eager = self.compile(functools.partial(step, self.xp))
         traced = functools.partial(step, array_api_compat.numpy)
-        made.append(Steps(traced, as_it_stands, Pretended(torch, tmp_path), True))
+        made.append(CudaScan(traced, eager, Pretended(torch, tmp_path), True))
         return made[-1]
 
     def fit(*arguments, **options):
@@ -119,7 +119,7 @@ def test_tensors_that_lie_otherwise_are_read_where_they_lie(torch, train, random
 def test_a_dtype_that_numpy_lacks_is_run_as_it_stands(torch, tmp_path):
     device = Pretended(torch, tmp_path)
     step = lambda xp, carry, fixed, one: (carry[0] + one[0],)  # noqa: E731
-    steps = Steps(*2 * [functools.partial(step, None)], device, True)
+    steps = CudaScan(*2 * [functools.partial(step, None)], device, True)
     start, each = torch.zeros(3, dtype=torch.bfloat16), torch.ones(2, 1, dtype=torch.bfloat16)
     (found,) = steps((start,), (), each, (False,))
     assert found.tolist() == [2.0] * 3
@@ -130,18 +130,18 @@ def test_memory_is_seen_with_another_layout(torch):
     device = object.__new__(TorchDevice)
     device.torch, device.device = torch, "cpu"
     whole = torch.arange(400, dtype=torch.uint8)
-    seen = device.seen(whole, np.dtype("int32"), Layout((2, 3), (1, 10), 7))
+    seen = device.view(whole, np.dtype("int32"), Layout((2, 3), (1, 10), 7))
     expected = np.arange(400).astype("uint8").view("int32")[7 + np.array([[0, 10, 20], [1, 11, 21]])]
     np.testing.assert_array_equal(seen, expected)
     other = torch.arange(10.0)[2:]
-    assert device.seen(other, np.dtype("float32"), Layout((2,), (3,), 1)).tolist() == [3.0, 6.0]
+    assert device.view(other, np.dtype("float32"), Layout((2,), (3,), 1)).tolist() == [3.0, 6.0]
 
 
 @pytest.mark.parametrize(("how", "kind"), [("eager", None), ("fused", False), ("replayed", True)])
 def test_how_steps_are_run_on_torchs_cuda_is_the_users_choice(how, kind, torch, monkeypatch):
-    monkeypatch.setenv(HOW, how)
+    monkeypatch.setenv(MODE_VARIABLE, how)
     made = []
-    monkeypatch.setattr("portable_nn.compiler.cuda.Steps", lambda *_, replay: made.append(replay))
+    monkeypatch.setattr("portable_nn.compiler.cuda.CudaScan", lambda *_, replay: made.append(replay))
     backend = object.__new__(TorchBackend)
     backend.xp, backend.device = array_api_compat.numpy, torch.device("cuda:0")
     backend.__dict__["cuda"] = None
@@ -166,6 +166,6 @@ def test_the_programs_stream_comes_after_the_callers_and_before_what_he_does_nex
 
     device = object.__new__(TorchDevice)
     device.torch, device.device, device.stream = Library, "cuda:0", Stream("ours")
-    with device.turn():
+    with device.own_stream():
         said.append("work")
     assert said == ["ours waits for the caller's", "work", "the caller's waits for ours"]

@@ -6,7 +6,7 @@ import pytest
 from helpers import HIDDEN, OPTIMIZERS, OUTPUTS, samples, training_difference
 
 import portable_nn as pnn
-from portable_nn.compiler.cuda.device import HOW
+from portable_nn.compiler.cuda.device import MODE_VARIABLE
 from portable_nn.training.steps import training_steps
 
 pytestmark = pytest.mark.parametrize("way", ["fused", "replayed"])
@@ -34,7 +34,7 @@ def train(cupy, monkeypatch):
     """``train(way, net, params, X, Y, ...)``: `pnn.fit` on the card, its results on the host."""
 
     def fit(way, net, params, X, Y, *rest, **options):
-        monkeypatch.setenv(HOW, way)
+        monkeypatch.setenv(MODE_VARIABLE, way)
         training_steps.cache_clear()
         moved = [(cupy.asarray(W), cupy.asarray(b)) for W, b in params]
         if "sample_weight" in options:
@@ -96,16 +96,16 @@ def test_every_run_gives_the_same_bits_replayed_or_not(way, train, random):
 
 
 def test_no_step_falls_back_to_itself(way, cupy, train, monkeypatch, random):
-    from portable_nn.compiler.cuda import Steps
+    from portable_nn.compiler.cuda import CudaScan
 
     made = []
-    original = Steps.__init__
+    original = CudaScan.__init__
 
     def noted(self, *arguments, **options):
         original(self, *arguments, **options)
         made.append(self)
 
-    monkeypatch.setattr(Steps, "__init__", noted)
+    monkeypatch.setattr(CudaScan, "__init__", noted)
     net = pnn.Network((5, 4, 2), ("relu", "softmax"), "categorical_cross_entropy")
     X, Y = samples(random, 50, 5, 2, "float32")
     train(way, net, net.initialize(), X, Y, pnn.Adam(), 2, 16)

@@ -13,10 +13,11 @@ import pytest
 from helpers import HIDDEN, OPTIMIZERS, OUTPUTS, Own, samples
 
 import portable_nn as pnn
-from portable_nn.compiler.numpy import Compiled, Scanned, run
+from portable_nn.compiler.graph import UntraceableError, is_elementwise
+from portable_nn.compiler.numpy import CompiledScan, CompiledStep, program, steps
 from portable_nn.compiler.numpy import loop_cache as kernels
-from portable_nn.compiler.plan import is_elementwise, make_plan
-from portable_nn.compiler.trace import UntraceableError, trace
+from portable_nn.compiler.plan import make_plan
+from portable_nn.compiler.trace import trace
 from portable_nn.training.steps import evaluation_step, summary, training_steps
 
 pytestmark = pytest.mark.usefixtures("host_only")
@@ -34,8 +35,8 @@ def forget() -> None:
 def way(request, monkeypatch):
     """Programs at once: by NumPy in blocks, or by compiled loops."""
     forget()
-    monkeypatch.setattr(run, "FEW", 0)
-    monkeypatch.setattr(run, "PATIENCE", (0.0, 0.0) if request.param == "loops" else (1e9, 1e9))
+    monkeypatch.setattr(steps, "FEW_STEPS", 0)
+    monkeypatch.setattr(program, "PATIENCE", (0.0, 0.0) if request.param == "loops" else (1e9, 1e9))
     yield request.param
     forget()
 
@@ -46,7 +47,7 @@ def as_it_stands(monkeypatch):
 
     def fit(*arguments, **options):
         with monkeypatch.context() as patch:
-            patch.setattr(Compiled, "program", lambda *_, **__: None)
+            patch.setattr(CompiledStep, "program", lambda *_, **__: None)
             return pnn.fit(*arguments, **options)
 
     return fit
@@ -141,7 +142,7 @@ def test_random_programs_give_the_same_bits_in_place(seed, way, random):
         for one in each:
             expected = step(np, expected, fixed, one)
     kept = [x.copy() for x in carry]
-    found = Scanned(step, np)(carry, fixed, each, (False, False, False))
+    found = CompiledScan(step, np)(carry, fixed, each, (False, False, False))
     for x, y, z, old in zip(found, expected, carry, kept, strict=True):
         np.testing.assert_array_equal(x, y)
         np.testing.assert_array_equal(z, old)
@@ -255,7 +256,7 @@ def test_nothing_is_written_over_before_it_is_read(step, rows, way, random):
     expected = carry
     for one in each:
         expected = step(np, expected, (), one)
-    found = Scanned(step, np)(carry, (), each, (False, False))
+    found = CompiledScan(step, np)(carry, (), each, (False, False))
     for x, y in zip(found, expected, strict=True):
         np.testing.assert_array_equal(x, y)
 
@@ -271,7 +272,9 @@ def test_nan_and_infinity_pass_through_as_they_do_in_numpy(bad, way):
     with np.errstate(all="ignore"):
         for one in each:
             expected = step(np, expected, (), one)
-    for found, wanted in zip(Scanned(step, np)((x, y), (), each, (False, False)), expected, strict=True):
+    for found, wanted in zip(
+        CompiledScan(step, np)((x, y), (), each, (False, False)), expected, strict=True
+    ):
         np.testing.assert_array_equal(found, wanted)
 
 
@@ -284,7 +287,7 @@ def test_zeros_have_the_sign_that_numpy_gives_them(way, random):
     expected = (z,)
     for _ in range(9):
         expected = step(np, expected, (), np.ones(1, "float32"))
-    found = Scanned(step, np)((z,), (), np.ones((9, 1), "float32"), (False,))
+    found = CompiledScan(step, np)((z,), (), np.ones((9, 1), "float32"), (False,))
     np.testing.assert_array_equal(np.signbit(found[0]), np.signbit(expected[0]))
 
 
@@ -335,7 +338,7 @@ def test_a_rule_may_do_what_it_likes_with_its_arrays(kind, batch_size, monkeypat
     given = (net, start, X, Y, Own(0.05, way=kind), 5, batch_size)
     found = pnn.fit(*given)
     with monkeypatch.context() as patch:
-        patch.setattr(Compiled, "program", lambda *_, **__: None)
+        patch.setattr(CompiledStep, "program", lambda *_, **__: None)
         expected = pnn.fit(*given)
     assert_same(found, expected)
 
@@ -387,8 +390,8 @@ def test_an_output_takes_the_place_of_an_input_only_where_nobody_needs_the_old_v
 
     _, plan = planned(swapped, np.ones((3, 3)), np.ones((3, 3)), places={0: 0, 1: 1})
     assert len(plan.in_place_of) < 2
-    assert plan.left_over
-    scanned = Scanned(lambda xp, carry, fixed, one: (carry[1] + one, carry[0] - one), np)
+    assert plan.copied_to
+    scanned = CompiledScan(lambda xp, carry, fixed, one: (carry[1] + one, carry[0] - one), np)
     x, y = scanned((np.ones(3), np.zeros(3)), (), np.ones((7, 1)), (False, False))
     a, b = np.ones(3), np.zeros(3)
     for _ in range(7):
@@ -484,15 +487,17 @@ def adam_like(xp, carry, fixed, one):
 
 @pytest.mark.parametrize("stack", [(), (3,)], ids=["one", "stack"])
 def test_the_numbers_of_a_step_are_one_argument_of_its_loop(stack, dtype, way, monkeypatch, random):
-    sources, loop_for = [], run.loop_for
-    monkeypatch.setattr(run, "loop_for", lambda *given: sources.append(loop_for(*given)) or sources[-1])
+    sources, loop_for = [], program.loop_for
+    monkeypatch.setattr(
+        program, "loop_for", lambda *given: sources.append(loop_for(*given)) or sources[-1]
+    )
     carry = tuple(np.abs(random.normal(size=(*stack, 50, 70))).astype(dtype) for _ in range(3))
     fixed = (random.normal(size=(*stack, 50, 70)).astype(dtype),)
     numbers = random.uniform(size=(5, 8, *stack, *(1, 1) * len(stack))).astype(dtype)
     expected = carry
     for one in numbers:
         expected = adam_like(np, expected, fixed, (one,))
-    found = Scanned(adam_like, np)(carry, fixed, (numbers,), (False,) * 3)
+    found = CompiledScan(adam_like, np)(carry, fixed, (numbers,), (False,) * 3)
     for x, y in zip(found, expected, strict=True):
         np.testing.assert_array_equal(x, y)
     if way == "loops":
@@ -513,19 +518,19 @@ def test_a_loop_may_have_arrays_that_repeat_over_any_axis(way, random):
     expected = carry
     for one in each:
         expected = every_axis_on_its_own(np, expected, fixed, one)
-    found = Scanned(every_axis_on_its_own, np)(carry, fixed, each, (False,))
+    found = CompiledScan(every_axis_on_its_own, np)(carry, fixed, each, (False,))
     np.testing.assert_array_equal(found[0], expected[0])
 
 
 def test_a_small_job_waits_for_no_compiler():
-    program = (
+    script = (
         "import sys, numpy as np, portable_nn as pnn\n"
         "net = pnn.Network((20, 32, 3), ('relu', 'softmax'), 'categorical_cross_entropy')\n"
         "X, Y = np.ones((640, 20), 'float32'), np.eye(3, dtype='float32')[np.zeros(640, int)]\n"
         "pnn.fit(net, net.initialize(), X, Y, epochs=20, batch_size=32)\n"
         "assert 'numba' not in sys.modules\n"
     )
-    subprocess.run([sys.executable, "-W", "error", "-c", program], check=True)
+    subprocess.run([sys.executable, "-W", "error", "-c", script], check=True)
 
 
 LOOP = "def loop(p0):\n    for i in range(p0.shape[0]):\n        p0[i] = p0[i] + float32(1)\n"
@@ -533,14 +538,14 @@ LOOP = "def loop(p0):\n    for i in range(p0.shape[0]):\n        p0[i] = p0[i] +
 
 @pytest.mark.skipif(not NUMBA, reason="no numba here")
 def test_threads_may_ask_for_loops_at_once(tmp_path, monkeypatch):
-    monkeypatch.setattr(kernels, "folder", lambda: tmp_path)
+    monkeypatch.setattr(kernels, "cache_folder", lambda: tmp_path)
     sources = [LOOP.replace("(1)", f"({k})") for k in range(12)]
     failed = []
 
     def ask():
         try:
             for source in sources:
-                kernels.loop_from(source)
+                kernels.load_loop(source)
         except Exception as error:
             failed.append(error)
 
@@ -554,7 +559,7 @@ def test_threads_may_ask_for_loops_at_once(tmp_path, monkeypatch):
 
 @pytest.mark.skipif(not NUMBA, reason="no numba here")
 def test_a_loop_on_disk_that_was_changed_is_not_trusted(tmp_path, monkeypatch):
-    monkeypatch.setattr(kernels, "folder", lambda: tmp_path)
+    monkeypatch.setattr(kernels, "cache_folder", lambda: tmp_path)
     path = tmp_path / f"{kernels.module_name(LOOP)}.py"
     path.write_text("raise SystemExit('not ours')\n")
     x = np.zeros(3, "float32")
@@ -568,20 +573,20 @@ def test_where_nothing_can_be_kept_loops_last_as_long_as_the_process(tmp_path, m
     blocked.write_text("")
     for variable in ("XDG_CACHE_HOME", "LOCALAPPDATA"):
         monkeypatch.setenv(variable, str(blocked))
-    found = kernels.folder.__wrapped__()
+    found = kernels.cache_folder.__wrapped__()
     assert found.is_dir()
     assert blocked not in found.parents
 
 
 def test_where_the_compiler_fails_numpy_goes_on_and_it_is_said(monkeypatch, as_it_stands, random):
     forget()
-    monkeypatch.setattr(run, "PATIENCE", (0.0, 0.0))
-    monkeypatch.setattr(run, "installed", lambda: True)
+    monkeypatch.setattr(program, "PATIENCE", (0.0, 0.0))
+    monkeypatch.setattr(program, "installed", lambda: True)
 
     def broken(source):
         raise RuntimeError("no compiler today")
 
-    monkeypatch.setattr(run, "loop_from", broken)
+    monkeypatch.setattr(program, "load_loop", broken)
     net = pnn.Network((5, 4, 2), ("relu", "identity"), "squared_error")
     X, Y = samples(random, 64, 5, 2, "float64")
     given = (net, net.initialize(dtype="float64"), X, Y, pnn.Adam(0.5), 2, 8)

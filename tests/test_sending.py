@@ -14,7 +14,7 @@ from helpers import flat, network, problem
 
 import portable_nn as pnn
 from portable_nn.backends import streaming as sending
-from portable_nn.backends.streaming import Piece, Relay, Sender
+from portable_nn.backends.streaming import OverlappingSender, Piece, Sender
 
 
 def test_a_chunk_waits_until_that_before_is_done_with(host_only):
@@ -89,14 +89,14 @@ class Pretended:
             elif kind == "work":
                 work()
 
-    def staging(self, count, dtype):
+    def host_buffer(self, count, dtype):
         self.memory += 1
         memory = np.full(count, np.nan, dtype)
         mine = memory[:]
         weakref.finalize(mine, memory.fill, np.nan).atexit = False  # it goes to others when it is let go
         return mine
 
-    def buffer(self, count, dtype):
+    def device_buffer(self, count, dtype):
         array = np.empty(count, dtype)
         self.put("current", "work", lambda: array.fill(np.nan))  # of those who had it before
         return array
@@ -109,18 +109,18 @@ class Pretended:
         self.put(lane, "mark", self.marks)
         return self.marks
 
-    def mark_current(self):
+    def record_current(self):
         return self.mark("current")
 
-    def mark_side(self):
+    def record_copies(self):
         return self.mark("side")
 
     def current_waits(self, mark):
         if self.ignored != "current_waits":
             self.put("current", "wait", mark)
 
-    def side_waits(self, mark):
-        if self.ignored != "side_waits":
+    def copies_wait(self, mark):
+        if self.ignored != "copies_wait":
             self.put("side", "wait", mark)
 
     def host_waits(self, mark):
@@ -150,7 +150,7 @@ def relayed(eager, ignored=""):
     X, w = random.normal(size=(2, 50, 3)), random.normal(size=50)
     w = w.astype(w.dtype.newbyteorder("S"))
     device = Pretended(eager, ignored)
-    relay = Relay(device)
+    relay = OverlappingSender(device)
     found, expected = [], []
     for i, length in enumerate(LENGTHS):
         rows = slice(i, i + length) if i % 3 == 2 else random.integers(0, 50, length)
@@ -176,27 +176,27 @@ def test_each_chunk_is_computed_with_as_it_was_gathered_whenever_the_device_work
     assert agree(*relayed(eager))
 
 
-@pytest.mark.parametrize("ignored", ["host_waits", "side_waits", "current_waits"])
+@pytest.mark.parametrize("ignored", ["host_waits", "copies_wait", "current_waits"])
 def test_without_any_one_of_the_waits_a_chunk_could_be_another(ignored, host_only):
     assert not all(agree(*relayed(eager, ignored)) for eager in EAGER)
 
 
 def test_memory_of_a_chunk_is_not_written_over_before_its_copy_is_done(host_only):
     device = Pretended()  # it does nothing before it has to
-    relay = Relay(device)
+    relay = OverlappingSender(device)
     X = np.arange(40.0).reshape(20, 2)
     for start in (0, 4):
         relay.send([Piece(X, slice(start, start + 4), -2)])
     assert device.done == []
-    np.testing.assert_array_equal(relay.slots[0].staging[0], X[:4].ravel())
+    np.testing.assert_array_equal(relay.slots[0].host_buffers[0], X[:4].ravel())
     relay.send([Piece(X, slice(8, 12), -2)])  # in the place of the first
     assert device.done == ["copy"]
-    np.testing.assert_array_equal(relay.slots[1].staging[0], X[8:12].ravel())
+    np.testing.assert_array_equal(relay.slots[1].host_buffers[0], X[8:12].ravel())
 
 
 def test_a_chunk_is_copied_while_that_before_is_computed_with_and_memory_stays_in_its_place(host_only):
     device = Pretended(eager=("side",))
-    relay = Relay(device)
+    relay = OverlappingSender(device)
     X = np.arange(80.0).reshape(40, 2)
     device.run("current")
     places, results = [], []
@@ -220,7 +220,7 @@ def test_fit_gives_the_same_by_way_of_such_a_device(host_only, monkeypatch, rand
     expected, history = pnn.fit(net, params, X, Y, validation=(X, Y), **options)
     monkeypatch.setattr(sending, "CHUNK", 4 * 6 * 7 * 8)  # four batches, without their weights
     numpy = type(pnn.backends.get("numpy"))
-    monkeypatch.setattr(numpy, "sender", lambda self: Relay(Pretended(EAGER[-1])))
+    monkeypatch.setattr(numpy, "sender", lambda self: OverlappingSender(Pretended(EAGER[-1])))
     found, ours = pnn.fit(net, params, X, Y, validation=(X, Y), stream=True, **options)
     for a, b in zip(flat(found), flat(expected), strict=True):
         np.testing.assert_array_equal(a, b)
@@ -255,8 +255,8 @@ class Event:
         assert self.stream is not None
 
 
-def chunks_by(lanes):
-    relay, X = Relay(lanes), np.arange(60, dtype="float32").reshape(20, 3)
+def chunks_by(streams):
+    relay, X = OverlappingSender(streams), np.arange(60, dtype="float32").reshape(20, 3)
     for start in (0, 4, 8, 12):
         (array,) = relay.send([Piece(X, slice(start, start + 4), -2)])
         np.testing.assert_array_equal(np.asarray(array), X[start : start + 4])
@@ -264,7 +264,7 @@ def chunks_by(lanes):
 
 
 def test_the_calls_of_cupy_can_be_made_on_stand_ins(host_only, monkeypatch):
-    from portable_nn.backends.cuda_streams import CupyLanes
+    from portable_nn.backends.cuda_streams import CupyStreams
 
     class Array(np.ndarray):
         def set(self, host, stream):
@@ -278,13 +278,13 @@ def test_the_calls_of_cupy_can_be_made_on_stand_ins(host_only, monkeypatch):
     cupy = types.SimpleNamespace(cuda=cuda, empty=lambda n, dtype: np.empty(n, dtype).view(Array))
     monkeypatch.setitem(sys.modules, "cupy", cupy)
     monkeypatch.setitem(sys.modules, "cupyx", types.SimpleNamespace(empty_pinned=np.empty))
-    relay = chunks_by(CupyLanes(Stream()))
-    assert len(current.events) == len(relay.lanes.side.events) == 4
+    relay = chunks_by(CupyStreams(Stream()))
+    assert len(current.events) == len(relay.streams.copy_stream.events) == 4
 
 
 def test_the_calls_of_torch_can_be_made_on_stand_ins(host_only, monkeypatch):
     torch = pytest.importorskip("torch", reason="torch is not installed")
-    from portable_nn.backends.cuda_streams import TorchLanes
+    from portable_nn.backends.cuda_streams import TorchStreams
 
     current, empty = Stream(), torch.empty
     monkeypatch.setattr(torch, "empty", lambda n, pin_memory=False, **how: empty(n, **how))
@@ -295,5 +295,5 @@ def test_the_calls_of_torch_can_be_made_on_stand_ins(host_only, monkeypatch):
         ("stream", lambda stream: stream),
     ):
         monkeypatch.setattr(torch.cuda, name, stand_in)
-    relay = chunks_by(TorchLanes("cpu"))
-    assert len(current.events) == len(relay.lanes.side.events) == 4
+    relay = chunks_by(TorchStreams("cpu"))
+    assert len(current.events) == len(relay.streams.copy_stream.events) == 4

@@ -12,9 +12,12 @@ import numpy as np
 
 from portable_nn import trees
 from portable_nn.backends.base import Backend
+from portable_nn.compiler.signatures import HostArray, Scan, ScanStep, Step
+from portable_nn.equations import Array, Namespace
 from portable_nn.errors import BackendUnavailableError
+from portable_nn.trees import Tree
 
-ACCELERATORS = ("cuda", "gpu", "rocm", "tpu")  # known to JAX, whether they are here or not
+ACCELERATORS = ("cuda", "gpu", "rocm", "tpu")  # platforms that JAX knows, present or not
 
 
 class JaxBackend(Backend):
@@ -29,7 +32,7 @@ class JaxBackend(Backend):
     )
 
     @classmethod
-    def namespace(cls) -> Any:
+    def namespace(cls) -> Namespace:
         import jax.numpy  # noqa: PLC0415
 
         return jax.numpy
@@ -60,7 +63,7 @@ class JaxBackend(Backend):
             raise self.unknown_device(device, jax.devices()) from None
 
     @classmethod
-    def values_known(cls, x: Any) -> bool:
+    def values_known(cls, x: Array) -> bool:
         import jax  # noqa: PLC0415
 
         return not isinstance(x, jax.core.Tracer)
@@ -70,45 +73,45 @@ class JaxBackend(Backend):
 
         return self._dtypes(bool(jax.config.jax_enable_x64))
 
-    @functools.cache  # noqa: B019  (there is one object for each device, and it stays)
-    def _dtypes(self, has_64_bits: bool) -> dict[str, Any]:  # JAX takes half a millisecond to tell
+    @functools.cache  # noqa: B019  (there is one object for each device, for good)
+    def _dtypes(self, has_64_bits: bool) -> dict[str, Any]:  # JAX takes half a millisecond
         return super().dtypes()
 
-    def all_finite(self, x: Any) -> Any:
+    def all_finite(self, x: Array) -> Array:
         return finite_check()(x)
 
-    def from_host(self, host: np.ndarray[Any, Any], dtype: Any) -> Any:
+    def from_host(self, host: HostArray, dtype: Any) -> Array:
         import jax  # noqa: PLC0415
 
-        return jax.device_put(np.array(host, dtype=dtype), self.device)  # a copy: JAX may alias it
+        return jax.device_put(np.array(host, dtype=dtype), self.device)  # JAX may alias what it gets
 
-    def compile(self, step: Callable[..., Any]) -> Callable[..., Any]:
+    def compile(self, step: Step) -> Step:
         import jax  # noqa: PLC0415
 
-        compiled: Callable[..., Any] = jax.jit(step)
+        compiled: Step = jax.jit(step)
         return compiled
 
-    def scan(self, step: Callable[..., Any]) -> Callable[..., Any]:
+    def scan(self, step: ScanStep) -> Scan:
         import jax  # noqa: PLC0415
 
-        def scanned(fixed: Any, each: Any, *carry: Any) -> Any:
-            def one_step(carry: Any, one: Any) -> tuple[Any, None]:
+        def scanned(fixed: Tree, each: Tree, *carry: Tree) -> Tree:
+            def one_step(carry: Tree, one: Tree) -> tuple[Tree, None]:
                 return step(self.xp, carry, fixed, one), None
 
-            # two steps in one turn: an eighth faster on a tiny net; four are no more than that
+            # two steps per iteration are an eighth faster on a tiny network; four gain no more
             return jax.lax.scan(one_step, carry, each, unroll=2)[0]
 
         @functools.cache
-        def compiled(owned: tuple[bool, ...]) -> Callable[..., Any]:
-            given = [2 + i for i, is_owned in enumerate(owned) if is_owned]
-            jitted: Callable[..., Any] = jax.jit(scanned, donate_argnums=given)
+        def compiled(owned: tuple[bool, ...]) -> Step:
+            donated = [2 + i for i, is_owned in enumerate(owned) if is_owned]
+            jitted: Step = jax.jit(scanned, donate_argnums=donated)
             return jitted
 
-        known: set[int] = set()  # the numbers of steps that have been compiled for
+        known: set[int] = set()  # numbers of steps for which there is a compiled scan
 
-        def run(carry: Any, fixed: Any, each: Any, owned: Sequence[bool]) -> Any:
+        def run(carry: Tree, fixed: Tree, each: Tree, owned: Sequence[bool]) -> Tree:
             start, total = 0, trees.length(each)
-            for steps in lengths(total, known):
+            for steps in scan_lengths(total, known):
                 at = slice(start, start + steps)
                 part = each if steps == total else trees.map(operator.itemgetter(at), each)
                 carry = compiled(tuple(owned))(fixed, part, *carry)
@@ -117,25 +120,25 @@ class JaxBackend(Backend):
 
         return run
 
-    def ready(self, *arrays: Any) -> None:
+    def ready(self, *arrays: Array) -> None:
         import jax  # noqa: PLC0415
 
         jax.block_until_ready(arrays)
 
 
 @functools.cache
-def finite_check() -> Callable[[Any], Any]:
-    """Whether all values are finite, in one pass and without an array between."""
+def finite_check() -> Callable[[Array], Array]:
+    """A compiled function that says whether all elements are finite, in one pass."""
     import jax  # noqa: PLC0415
 
-    compiled: Callable[[Any], Any] = jax.jit(lambda x: jax.numpy.all(jax.numpy.isfinite(x)))
+    compiled: Callable[[Array], Array] = jax.jit(lambda x: jax.numpy.all(jax.numpy.isfinite(x)))
     return compiled
 
 
-def lengths(steps: int, known: set[int], most: int = 8) -> list[int]:
-    """How many steps to make at a time: all, but where that number is one too many to compile for.
+def scan_lengths(steps: int, known: set[int], most: int = 8) -> list[int]:
+    """How many steps to run at a time: all of them, unless too many numbers have been compiled for.
 
-    Then they are made by powers of two, for which no more than their logarithm is compiled.
+    Then it is powers of two, of which there are few.
     """
     if steps in known or len(known) < most:
         known.add(steps)
@@ -144,7 +147,7 @@ def lengths(steps: int, known: set[int], most: int = 8) -> list[int]:
 
 
 def default_device() -> Any:
-    """Where JAX puts an array when no device is named."""
+    """The device on which JAX makes an array when none is named."""
     import jax  # noqa: PLC0415
 
     chosen = jax.config.jax_default_device
