@@ -61,8 +61,8 @@ def tests(session: nox.Session, library: str) -> None:
     if library == "cupy" and not has_cuda_device():
         session.install(*group("cuda"))
         session.run("pytest", "--collect-only", "-qq", "--backend", backend)
-        session.run("pytest", "tests/test_backends.py", "tests/test_cuda.py", "-k", "cupy or nvidia")
-        session.run("pytest", "tests/test_gpu.py", "-q", "--no-header")
+        session.run("pytest", "tests/backends", "tests/compiler", "-k", "cupy or nvidia")
+        session.run("pytest", "tests/compiler/test_gpu.py", "-q", "--no-header")
         session.warn(NO_DEVICE)
         session.skip(NO_DEVICE)
     session.run("pytest", "--backend", backend, *session.posargs)
@@ -78,7 +78,7 @@ def minimums(session: nox.Session) -> None:
     session.install("-e", ".", *lowest, *group("test"))
     quiet = ("-W", "ignore::pytest.PytestRemovedIn10Warning")  # by parametrize_with_checks of 1.9.0
     backends = ("--backend", "numpy", "--backend", "array_api_strict")
-    kernels = "--ignore=tests/test_cuda.py"  # what is compiled there is the same text
+    kernels = "--ignore-glob=tests/compiler/test_cu*.py"  # what is compiled there is the same text
     session.run("pytest", *quiet, *backends, kernels, *session.posargs)
 
 

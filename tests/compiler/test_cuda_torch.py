@@ -8,7 +8,8 @@ import functools
 import array_api_compat.numpy
 import numpy as np
 import pytest
-from fake_cuda import COMPILER, FakeDevice
+from cuda_helpers import needs_gcc
+from fake_cuda import FakeDevice
 
 import portable_nn as pnn
 from portable_nn.backends.torch_backend import TorchBackend
@@ -18,7 +19,7 @@ from portable_nn.compiler.cuda.device import MODE_VARIABLE
 from portable_nn.compiler.layout import Layout
 from portable_nn.training.steps import training_steps
 
-pytestmark = pytest.mark.skipif(COMPILER is None, reason="no g++ here to compile kernels with")
+pytestmark = needs_gcc
 
 
 @pytest.fixture
@@ -50,18 +51,18 @@ class Pretended(FakeDevice):
 
     def copy(self, target, source):
         assert (target.shape, target.dtype) == (source.shape, source.dtype)
-        self.put(functools.partial(self.memory.copy, target, source))
+        self.enqueue(functools.partial(self.memory.copy, target, source))
 
 
 @pytest.fixture
-def train(torch, tmp_path, monkeypatch):
-    """`pnn.fit` on torch's CPU, its steps made by programs as on a CUDA device."""
+def train(torch, folder, monkeypatch):
+    """`pnn.fit` on torch's CPU, its steps compiled as on a CUDA device."""
     made = []
 
     def scan(self, step):
         eager = self.compile(functools.partial(step, self.xp))
         traced = functools.partial(step, array_api_compat.numpy)
-        made.append(CudaScan(traced, eager, Pretended(torch, tmp_path), True))
+        made.append(CudaScan(traced, eager, Pretended(torch, folder), True))
         return made[-1]
 
     def fit(*arguments, **options):
@@ -72,7 +73,7 @@ def train(torch, tmp_path, monkeypatch):
         training_steps.cache_clear()
         return found
 
-    fit.made = made
+    fit.scans = made
     return fit
 
 
@@ -82,7 +83,7 @@ def case(torch, random, dtype):
     return torch.from_numpy(X), torch.from_numpy(Y)
 
 
-def test_tensors_train_as_they_do_as_they_stand(torch, train, dtype, random):
+def test_tensors_train_as_they_do_eagerly(torch, train, dtype, random):
     net = pnn.Network((12, 16, 9, 3), ("relu", "tanh", "softmax"), "categorical_cross_entropy")
     X, Y = case(torch, random, dtype)
     params = net.initialize(backend="torch", dtype=dtype)
@@ -91,7 +92,7 @@ def test_tensors_train_as_they_do_as_they_stand(torch, train, dtype, random):
     kept = [theta.clone() for layer in params for theta in layer]
     found, history = train(*given, **options)
     expected, theirs = pnn.fit(*given, **options)
-    assert None not in train.made[-1].programs.values()
+    assert None not in train.scans[-1].programs.values()
     assert history.cost == pytest.approx(theirs.cost, rel=1e-5 if dtype == "float32" else 1e-12)
     for layer, other in zip(found, expected, strict=True):
         for a, b in zip(layer, other, strict=True):
@@ -101,7 +102,7 @@ def test_tensors_train_as_they_do_as_they_stand(torch, train, dtype, random):
         assert torch.equal(old, theta)
 
 
-def test_tensors_that_lie_otherwise_are_read_where_they_lie(torch, train, random):
+def test_tensors_of_any_memory_layout_are_read_in_place(torch, train, random):
     net = pnn.Network((12, 3), ("softmax",), "categorical_cross_entropy")
     X, Y = case(torch, random, "float64")
     given = {"params": net.initialize(backend="torch", dtype="float64"), "Y": Y, "batch_size": 16}
@@ -116,8 +117,8 @@ def test_tensors_that_lie_otherwise_are_read_where_they_lie(torch, train, random
             assert not a.requires_grad
 
 
-def test_a_dtype_that_numpy_lacks_is_run_as_it_stands(torch, tmp_path):
-    device = Pretended(torch, tmp_path)
+def test_a_dtype_that_numpy_lacks_runs_eagerly(torch, folder):
+    device = Pretended(torch, folder)
     step = lambda xp, carry, fixed, one: (carry[0] + one[0],)  # noqa: E731
     steps = CudaScan(*2 * [functools.partial(step, None)], device, True)
     start, each = torch.zeros(3, dtype=torch.bfloat16), torch.ones(2, 1, dtype=torch.bfloat16)
@@ -126,7 +127,7 @@ def test_a_dtype_that_numpy_lacks_is_run_as_it_stands(torch, tmp_path):
     assert device.launches == 0
 
 
-def test_memory_is_seen_with_another_layout(torch):
+def test_a_view_of_memory_has_another_layout(torch):
     device = object.__new__(TorchDevice)
     device.torch, device.device = torch, "cpu"
     whole = torch.arange(400, dtype=torch.uint8)
@@ -138,7 +139,7 @@ def test_memory_is_seen_with_another_layout(torch):
 
 
 @pytest.mark.parametrize(("how", "kind"), [("eager", None), ("fused", False), ("replayed", True)])
-def test_how_steps_are_run_on_torchs_cuda_is_the_users_choice(how, kind, torch, monkeypatch):
+def test_the_user_chooses_how_steps_run_on_cuda_by_torch(how, kind, torch, monkeypatch):
     monkeypatch.setenv(MODE_VARIABLE, how)
     made = []
     monkeypatch.setattr("portable_nn.compiler.cuda.CudaScan", lambda *_, replay: made.append(replay))
@@ -149,7 +150,7 @@ def test_how_steps_are_run_on_torchs_cuda_is_the_users_choice(how, kind, torch, 
     assert made == ([] if kind is None else [kind])
 
 
-def test_the_programs_stream_comes_after_the_callers_and_before_what_he_does_next(torch):
+def test_our_stream_waits_for_the_callers_and_the_caller_for_ours(torch):
     said = []
 
     class Stream:
