@@ -111,7 +111,7 @@ class JaxBackend(Backend):
 
         def run(carry: Tree, fixed: Tree, each: Tree, owned: Sequence[bool]) -> Tree:
             start, total = 0, trees.length(each)
-            for steps in scan_lengths(total, known):
+            for steps in lengths(total, known):
                 at = slice(start, start + steps)
                 part = each if steps == total else trees.map(operator.itemgetter(at), each)
                 carry = compiled(tuple(owned))(fixed, part, *carry)
@@ -135,7 +135,7 @@ def finite_check() -> Callable[[Array], Array]:
     return compiled
 
 
-def scan_lengths(steps: int, known: set[int], most: int = 8) -> list[int]:
+def lengths(steps: int, known: set[int], most: int = 8) -> list[int]:
     """How many steps to run at a time: all of them, unless too many numbers have been compiled for.
 
     Then it is powers of two, of which there are few.
