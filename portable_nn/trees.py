@@ -58,6 +58,15 @@ def map(function: Callable[..., Any], tree: Tree, *others: Tree) -> Tree:
     )
 
 
+def alike(form: Form, other: Form) -> bool:
+    """Whether two forms have their arrays in the same places; a list counts as a tuple."""
+    if not isinstance(form, tuple) or not isinstance(other, tuple) or CONSTANT in (form[0], other[0]):
+        return bool(form == other)
+    return len(form) == len(other) and all(
+        alike(*pair) for pair in zip(form[1:], other[1:], strict=True)
+    )
+
+
 def signature(form: Form, leaves: Sequence[Any]) -> Any:
     """What a compiled step depends on: the form, and the shape and dtype of each array."""
     return form, tuple((leaf.shape, leaf.dtype.str) for leaf in leaves)

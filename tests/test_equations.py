@@ -22,7 +22,7 @@ from portable_nn.equations import (
     output_delta,
     pinball,
 )
-from portable_nn.network.objective import batch_cost, batch_gradients
+from portable_nn.network.objective import Batch
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*is not meant for")  # every pair is tested
 
@@ -371,7 +371,7 @@ def test_gradients_with_dropout_masks_match_two_sided_differences(random):
         _, A = forward(xp, p, X.T, net.g, masks)
         return float(-np.sum(Y.T * np.log(A[-1])) / len(X))
 
-    _, grads = batch_gradients(xp, net.g, net.loss, params, X, Y, masks=masks)
+    _, grads = net.objective.gradients(xp, params, Batch(X, Y), masks=masks)
     assert worst(flat(grads), numeric_gradients(J, params)) < 1e-7
     _, A = forward(xp, params, X.T, net.g, masks)
     assert np.all(A[1][masks[0] == 0] == 0)
@@ -383,7 +383,7 @@ def test_batches_that_share_a_mean_weight_add_up_to_the_whole(random):
     w = np.array([0, 0, 0, 0, 1.0, 2.0, 3.0, 10.0])  # the first half's own weights are all zero
     whole, expected = net.cost_and_gradients(params, X, Y, l2=0.5, sample_weight=w)
     halves = [
-        batch_gradients(xp, net.g, net.loss, params, X[h], Y[h], 0.5, w[h], np.mean(w))
+        net.objective.gradients(xp, params, Batch(X[h], Y[h], w[h], np.mean(w)), 0.5)
         for h in (slice(0, 4), slice(4, 8))
     ]
     norm = sum(
@@ -398,7 +398,7 @@ def test_batches_that_share_a_mean_weight_add_up_to_the_whole(random):
 def test_a_batch_whose_own_weights_are_all_zero_counts_for_nothing(random):
     net = network()
     params, X, Y = problem(net, random)
-    J, grads = batch_gradients(xp, net.g, net.loss, params, X, Y, 0.5, np.zeros(7))
+    J, grads = net.objective.gradients(xp, params, Batch(X, Y, np.zeros(7)), 0.5)
     assert pytest.approx(0.5 / (2 * 7) * sum(np.sum(W * W) for W, _ in params), rel=1e-13) == J
     for (W, _), (dW, db) in zip(params, grads, strict=True):
         np.testing.assert_allclose(dW, 0.5 / 7 * W, rtol=1e-13)
@@ -419,5 +419,5 @@ def test_the_cost_is_its_formula(random):
     assert net.cost(params, X, Y, l2=0.7) == pytest.approx(
         np.mean(L) + 0.7 / (2 * len(X)) * norm, rel=1e-13
     )
-    half = batch_cost(xp, net.g, net.loss, params, X, Y, 0.7, w, 2 * np.mean(w))
+    half = net.objective.cost(xp, params, Batch(X, Y, w, 2 * np.mean(w)), 0.7)
     assert half == pytest.approx(float(net.cost(params, X, Y, l2=0.7, sample_weight=w)) / 2, rel=1e-13)

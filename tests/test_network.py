@@ -10,7 +10,7 @@ from helpers import assert_place, flat, network, problem, relative, to
 
 import portable_nn as pnn
 from portable_nn.network.gradient_check import worst_difference
-from portable_nn.network.objective import batch_cost
+from portable_nn.network.objective import Batch
 
 
 def test_a_network_is_frozen_hashable_and_equal_by_value():
@@ -89,7 +89,7 @@ def test_the_gradient_check_looks_at_every_entry(random):
     _, grads = net.cost_and_gradients(params, X, Y)
 
     def J(p):
-        return batch_cost(pnn.backends.get("numpy").xp, net.g, net.loss, p, X, Y)
+        return net.objective.cost(np, p, Batch(X, Y))
 
     assert worst_difference(J, params, grads, 1e-5) < 1e-7
     wrong = [(grads[0][0] + last, grads[0][1]), grads[1]]

@@ -12,7 +12,7 @@ import portable_nn as pnn
 from portable_nn.backends import streaming as sending
 from portable_nn.backends.streaming import Sender
 from portable_nn.compiler.numpy import program
-from portable_nn.training.data import Data, HostData, even
+from portable_nn.training.data import DeviceSource, HostSource, even
 
 N, SIZE = 45, 6  # seven batches, and one of what is left
 ROW = 8 * (4 + 3)  # bytes of a row of X and Y
@@ -216,7 +216,7 @@ def test_the_sender_is_told_of_each_chunk_what_comes_of_it_before_the_next(case,
 def test_a_chunk_is_no_larger_than_it_may_be_and_all_are_equal_where_they_can_be(host_only, monkeypatch):
     numpy = pnn.backends.get("numpy")
     X, Y = np.zeros((1000, 4)), np.zeros((1000, 3))
-    data = HostData(numpy, X, Y)
+    data = HostSource(numpy, X, Y)
     for n, size, room, expected in (
         (1000, 10, 30, [200] * 5),  # rather than 300, 300, 300 and 100
         (1000, 10, 9, [40] * 25),
@@ -250,8 +250,8 @@ def test_equal_portions(host_only):
 
 def test_data_on_the_device_is_taken_as_it_is(host_only):
     X, Y = np.zeros((10, 4)), np.zeros((10, 3))
-    data = Data(X, Y)
-    assert all(chunk is data for chunk, _ in data.chunks(np.arange(10), 4, 2))
+    data = DeviceSource(X, Y, None, None)
+    assert all(chunk is data.all for chunk, _ in data.chunks(np.arange(10), 4, 2))
 
 
 # ---- what is refused -----------------------------------------------------------------------------

@@ -55,6 +55,8 @@ class Backend:
         If there is no device of that name.
     """
 
+    xp: Namespace
+    device: Any
     name: ClassVar[str]
     package: ClassVar[str]
     remedy: ClassVar[str] = ""
@@ -153,12 +155,12 @@ class Backend:
         return str(device)
 
     @classmethod
-    def device_of(cls, x: Array) -> Any:
+    def device_of(cls, x: Any) -> Any:
         """The device of `x`; None if it is unknown, as for an array that is being traced."""
         return getattr(x, "device", None)
 
     @classmethod
-    def values_known(cls, x: Array) -> bool:
+    def values_known(cls, x: Any) -> bool:
         """Whether the values of `x` can be read now; False while a function is being traced."""
         return True
 

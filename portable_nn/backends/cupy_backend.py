@@ -11,7 +11,6 @@ import array_api_compat.numpy
 from portable_nn.backends.base import Backend
 from portable_nn.backends.streaming import OverlappingSender, Sender
 from portable_nn.compiler.signatures import HostArray, Scan, ScanStep, Step
-from portable_nn.equations import Array, Namespace
 from portable_nn.trees import Tree
 
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ class CupyBackend(Backend):
         return missing_library() if cupy.is_available() else "no CUDA device"
 
     @classmethod
-    def namespace(cls) -> Namespace:
+    def namespace(cls) -> Any:
         import array_api_compat.cupy  # noqa: PLC0415
 
         return array_api_compat.cupy
@@ -66,7 +65,7 @@ class CupyBackend(Backend):
     def name_device(cls, device: Any) -> str:
         return f"cuda:{device.id}"
 
-    def to_numpy(self, x: Array) -> HostArray:
+    def to_numpy(self, x: Any) -> HostArray:
         host: HostArray = x.get()
         return host
 
@@ -95,7 +94,7 @@ class CupyBackend(Backend):
         traced = functools.partial(step, array_api_compat.numpy)
         return CudaScan(traced, eager, self.cuda, replay=mode is StepMode.REPLAYED)
 
-    def ready(self, *arrays: Array) -> None:
+    def ready(self, *arrays: Any) -> None:
         import cupy  # noqa: PLC0415
 
         with self.device:

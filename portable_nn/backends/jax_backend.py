@@ -13,7 +13,6 @@ import numpy as np
 from portable_nn import trees
 from portable_nn.backends.base import Backend
 from portable_nn.compiler.signatures import HostArray, Scan, ScanStep, Step
-from portable_nn.equations import Array, Namespace
 from portable_nn.errors import BackendUnavailableError
 from portable_nn.trees import Tree
 
@@ -32,7 +31,7 @@ class JaxBackend(Backend):
     )
 
     @classmethod
-    def namespace(cls) -> Namespace:
+    def namespace(cls) -> Any:
         import jax.numpy  # noqa: PLC0415
 
         return jax.numpy
@@ -63,7 +62,7 @@ class JaxBackend(Backend):
             raise self.unknown_device(device, jax.devices()) from None
 
     @classmethod
-    def values_known(cls, x: Array) -> bool:
+    def values_known(cls, x: Any) -> bool:
         import jax  # noqa: PLC0415
 
         return not isinstance(x, jax.core.Tracer)
@@ -77,10 +76,10 @@ class JaxBackend(Backend):
     def _dtypes(self, has_64_bits: bool) -> dict[str, Any]:  # JAX takes half a millisecond
         return super().dtypes()
 
-    def all_finite(self, x: Array) -> Array:
+    def all_finite(self, x: Any) -> Any:
         return finite_check()(x)
 
-    def from_host(self, host: HostArray, dtype: Any) -> Array:
+    def from_host(self, host: HostArray, dtype: Any) -> Any:
         import jax  # noqa: PLC0415
 
         return jax.device_put(np.array(host, dtype=dtype), self.device)  # JAX may alias what it gets
@@ -120,18 +119,18 @@ class JaxBackend(Backend):
 
         return run
 
-    def ready(self, *arrays: Array) -> None:
+    def ready(self, *arrays: Any) -> None:
         import jax  # noqa: PLC0415
 
         jax.block_until_ready(arrays)
 
 
 @functools.cache
-def finite_check() -> Callable[[Array], Array]:
+def finite_check() -> Callable[[Any], Any]:
     """A compiled function that says whether all elements are finite, in one pass."""
     import jax  # noqa: PLC0415
 
-    compiled: Callable[[Array], Array] = jax.jit(lambda x: jax.numpy.all(jax.numpy.isfinite(x)))
+    compiled: Callable[[Any], Any] = jax.jit(lambda x: jax.numpy.all(jax.numpy.isfinite(x)))
     return compiled
 
 

@@ -9,7 +9,6 @@ import numpy as np
 
 from portable_nn.backends.base import Backend
 from portable_nn.compiler.signatures import Scan, ScanStep, Step
-from portable_nn.equations import Array, Namespace
 
 
 class NumpyBackend(Backend):
@@ -20,7 +19,7 @@ class NumpyBackend(Backend):
     host = True
 
     @classmethod
-    def namespace(cls) -> Namespace:
+    def namespace(cls) -> Any:
         return array_api_compat.numpy
 
     @classmethod
@@ -29,10 +28,10 @@ class NumpyBackend(Backend):
         return isinstance(x, np.ndarray) and not isinstance(x, (np.matrix, np.ma.MaskedArray))
 
     @classmethod
-    def device_of(cls, x: Array) -> Any:
+    def device_of(cls, x: Any) -> Any:
         return "cpu"
 
-    def all_finite(self, x: Array) -> Any:
+    def all_finite(self, x: Any) -> Any:
         with np.errstate(all="ignore"):  # a finite sum is the rule, and it makes no array
             return np.isfinite(np.sum(x)) or np.all(np.isfinite(x))
 

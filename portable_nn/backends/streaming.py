@@ -89,10 +89,10 @@ class CopyStreams(Protocol):
     def host_buffer(self, count: int, dtype: np.dtype[Any]) -> HostArray:
         """A flat array in pinned host memory, which the device can read by itself."""
 
-    def device_buffer(self, count: int, dtype: np.dtype[Any]) -> Array:
+    def device_buffer(self, count: int, dtype: np.dtype[Any]) -> Any:
         """A flat array on the device; earlier work on the current stream may still use its memory."""
 
-    def copy(self, target: Array, source: HostArray) -> None:
+    def copy(self, target: Any, source: HostArray) -> None:
         """Enqueue a copy to the device on the copy stream; `source` must not change until it is done."""
 
     def record_current(self) -> Any:
@@ -116,7 +116,7 @@ class Slot:
 
     def __init__(self) -> None:
         self.host_buffers: list[HostArray] = []
-        self.device_buffers: list[Array] = []
+        self.device_buffers: list[Any] = []
         self.copied: Any = None  # once complete, the host buffers may be overwritten
         self.used: Any = None  # once complete, the device buffers may be overwritten
 

@@ -16,7 +16,6 @@ from portable_nn import trees
 from portable_nn.backends.base import Backend
 from portable_nn.backends.streaming import OverlappingSender, Sender
 from portable_nn.compiler.signatures import HostArray, Scan, ScanStep, Step
-from portable_nn.equations import Array, Namespace
 from portable_nn.errors import BackendUnavailableError
 from portable_nn.trees import Tree
 
@@ -32,7 +31,7 @@ class TorchBackend(Backend):
     remedy = "install it with: pip install 'portable-nn[torch]'"
 
     @classmethod
-    def namespace(cls) -> Namespace:
+    def namespace(cls) -> Any:
         return lean_namespace()
 
     @classmethod
@@ -56,20 +55,20 @@ class TorchBackend(Backend):
                 "'cpu', or a device that this build of torch and this machine have"
             ) from None
 
-    def from_host(self, host: HostArray, dtype: Any) -> Array:
+    def from_host(self, host: HostArray, dtype: Any) -> Any:
         import torch  # noqa: PLC0415
 
         # torch warns of read-only memory and refuses negative strides, so it gets a copy
         return torch.from_numpy(np.array(host, order="C")).to(device=self.device, dtype=dtype)
 
-    def to_numpy(self, x: Array) -> HostArray:
+    def to_numpy(self, x: Any) -> HostArray:
         import torch  # noqa: PLC0415
 
         x = x.detach().cpu().resolve_conj().resolve_neg()
         host: HostArray = (x.float() if x.dtype == torch.bfloat16 else x).numpy()
         return host
 
-    def all_finite(self, x: Array) -> Array:
+    def all_finite(self, x: Any) -> Any:
         import torch  # noqa: PLC0415
 
         if self.device.type == "cpu":  # a finite sum is the rule; on a GPU, reading it would wait
@@ -142,7 +141,7 @@ class TorchBackend(Backend):
 
         return TorchDevice(self.device)
 
-    def ready(self, *arrays: Array) -> None:
+    def ready(self, *arrays: Any) -> None:
         import torch  # noqa: PLC0415
 
         if self.device.type != "cpu":
@@ -179,7 +178,7 @@ def as_numpy(x: Any) -> HostArray:
 
 
 @functools.cache
-def lean_namespace() -> Namespace:
+def lean_namespace() -> Any:
     """array_api_compat.torch, with a faster `maximum` and `minimum` of an array and a Python number.
 
     Those of array_api_compat make a tensor of the number at each call: on a GPU that is a copy from the

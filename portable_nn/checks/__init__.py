@@ -1,3 +1,50 @@
-"""The door: what a user hands in is checked here, before anything is computed or changed."""
+"""The door: what a user hands in is checked here, once, before anything is computed or changed.
 
-from portable_nn.checks.arrays import *  # noqa: F403
+Every message says what was given, what is accepted, and what to do.
+"""
+
+from portable_nn.checks.arrays import (
+    check_dtype,
+    check_one_dtype,
+    check_one_place,
+    check_owner,
+    check_values,
+)
+from portable_nn.checks.data import Given
+from portable_nn.checks.numbers import (
+    BELOW_ONE,
+    NONNEGATIVE,
+    POSITIVE,
+    UP_TO_ONE,
+    Interval,
+    Value,
+    as_array,
+    check_flag,
+    check_number,
+    check_stack,
+    check_value,
+    check_whole,
+    store_values,
+)
+
+__all__ = [
+    "BELOW_ONE",
+    "NONNEGATIVE",
+    "POSITIVE",
+    "UP_TO_ONE",
+    "Given",
+    "Interval",
+    "Value",
+    "as_array",
+    "check_dtype",
+    "check_flag",
+    "check_number",
+    "check_one_dtype",
+    "check_one_place",
+    "check_owner",
+    "check_stack",
+    "check_value",
+    "check_values",
+    "check_whole",
+    "store_values",
+]

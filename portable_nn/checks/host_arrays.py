@@ -1,55 +1,34 @@
-"""The door for data that stays on the host: what `checks` wants of it, looked at part by part."""
+"""Arrays that stay on the host, memory maps included: looked at part by part, in little memory."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
-
-from portable_nn import checks
-from portable_nn.backends import Backend
-from portable_nn.backends import streaming as sending
-from portable_nn.equations import Array, Loss
+from portable_nn.backends import Backend, streaming
+from portable_nn.checks.arrays import Named, check_owner, check_values
+from portable_nn.checks.data import Given
+from portable_nn.equations import Loss
 
 
-def admit(
-    sizes: Sequence[int],
-    loss: Loss,
-    params: Any,
-    X: Array,
-    Y: Array,
-    sample_weight: Array | None = None,
-    prefix: str = "",
-) -> Backend:
-    """The backend of `params`, once everything about them and the host's arrays has been checked.
-
-    As `checks.admit`, but that the data lies in the host's memory, or in files (np.memmap); what the
-    checks themselves take stays small beside it.
-    """
-    parameters = checks.parameter_arrays(params, sizes)
-    given = checks.named(prefix, X, Y, sample_weight)
-    backend, host = checks.same_place(parameters), on_host(given)
-    checks.same_dtype(parameters | given)
-    checks.shapes(parameters | given, sizes, prefix)
-    checks.values(backend, parameters)
-    weight = given.pop(prefix + "sample_weight", None)
-    n = X.shape[-2]
-    size = max(1, sending.CHUNK // max(array.nbytes // n for array in given.values()))
-    for start in range(0, n, size):
-        part = {name: array[..., start : start + size, :] for name, array in given.items()}
-        checks.values(host, part, loss, prefix + "Y")
-    if weight is not None:
-        name = prefix + "sample_weight"
-        checks.values(host, {name: weight}, weight=name)
-    return backend
-
-
-def on_host(arrays: Mapping[str, Array]) -> Backend:
-    """The backend of NumPy's arrays, if all `arrays` are; else ValueError."""
+def check_on_host(arrays: Named) -> Backend:
+    """The backend of NumPy's arrays; ValueError unless all `arrays` are NumPy's."""
     for name, array in arrays.items():
-        theirs = checks.owner(name, array)
+        theirs = check_owner(name, array)
         if not theirs.host:
             raise ValueError(
                 f"`{name}` is on {theirs!r}; accepted with `stream=True`: arrays of NumPy, np.memmap "
-                "included; without it: arrays that lie where `params` do"
+                "included; without it: arrays on the device of `params`"
             )
     return theirs
+
+
+def check_host_values(host: Backend, given: Given, loss: Loss) -> None:
+    """`check_values` of data on the host, a chunk of rows at a time."""
+    arrays = given.arrays
+    _, y, w = given.names
+    weight = arrays.pop(w, None)
+    n = given.X.shape[-2]
+    size = max(1, streaming.CHUNK // max(array.nbytes // n for array in arrays.values()))
+    for start in range(0, n, size):
+        part = {name: array[..., start : start + size, :] for name, array in arrays.items()}
+        check_values(host, part, loss, y)
+    if weight is not None:
+        check_values(host, {w: weight}, weight=w)

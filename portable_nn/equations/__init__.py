@@ -49,6 +49,7 @@ __all__ = [
     "output_delta",
     "pinball",
     "squared_norm",
+    "symbols",
 ]
 
 Parameters: TypeAlias = list[tuple[Array, Array]]  # [(W[1], b[1]), ..., (W[L], b[L])]
@@ -57,6 +58,11 @@ Parameters: TypeAlias = list[tuple[Array, Array]]  # [(W[1], b[1]), ..., (W[L], 
 def by_layer(parameters: Parameters) -> tuple[list[Array], list[Array]]:
     """W and b, numbered as in the source: W[1] is the first layer's."""
     return [None, *(W for W, _ in parameters)], [None, *(b for _, b in parameters)]
+
+
+def symbols(parameters: Parameters) -> list[str]:
+    """What the source calls the arrays of the parameters, in their order: W[1], b[1], ..., b[L]."""
+    return [f"{symbol}[{l}]" for l, _ in enumerate(parameters, start=1) for symbol in ("W", "b")]
 
 
 def by_number(activations: Sequence[Activation]) -> list[Activation]:

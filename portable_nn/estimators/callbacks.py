@@ -25,7 +25,7 @@ def sort_callbacks(given: Any) -> tuple[list[Any], list[Any]]:
     return ours, theirs
 
 
-class Hooks:
+class Callbacks:
     """The callbacks of one call of fit or partial_fit, and what they are told.
 
     scikit-learn's are told of `fit` only, as in scikit-learn: those of `set_callbacks` and of the

@@ -10,25 +10,24 @@ from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.metrics import accuracy_score
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import unique_labels
 from sklearn.utils.validation import check_is_fitted
 
 from portable_nn.backends import Backend, of
-from portable_nn.equations import ACTIVATIONS, Activation, Array, Loss
+from portable_nn.equations import Array, Loss
 from portable_nn.estimators import docs, inputs
 from portable_nn.estimators.constraints import store
-from portable_nn.estimators.conventions import BINARY_LOG_LOSS, LOG_LOSS
 from portable_nn.estimators.docs import documented
 from portable_nn.estimators.fitting import BaseMLP
 from portable_nn.estimators.labels import (
-    check_class_weight,
     check_labels,
+    decide,
     first_labels,
     has_many,
     labels_beside,
 )
+from portable_nn.estimators.targets import ClassTargets, Targets, weight_of_each_class
 
 
 class MLPClassifier(ClassifierMixin, BaseMLP):
@@ -102,9 +101,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     # ---- labels -------------------------------------------------------------------------------------
 
-    def _read_targets(
+    def _targets(
         self, y: Any, weight: Any, incremental: bool, classes: Any, backend: Backend
-    ) -> dict[str, Any]:
+    ) -> Targets:
         classes = None if classes is None else inputs.host(classes)
         is_known = hasattr(self, "classes_") and (self.warm_start or incremental)
         if is_known:
@@ -118,92 +117,17 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             labels = first_labels(y, classes) if incremental else LabelBinarizer().fit(y)
         if is_known or incremental:
             check_labels(y, labels, all_of_them=self.warm_start)
-        return {
-            "classes_": labels_beside(labels.classes_, backend),
-            "_label_binarizer": labels,
-            "_class_weight": self._weight_of_each_class(y, weight, labels, incremental),
-        }
+        of_class = weight_of_each_class(self, y, weight, labels, incremental)
+        targets = ClassTargets(self, y, weight, labels).weigh(of_class)
+        targets.attributes["classes_"] = labels_beside(labels.classes_, backend)
+        return targets
 
     def _labels(self) -> LabelBinarizer:
         """The labels of the training, or, where `classes_` were set by hand, those."""
         labels = self.__dict__.get("_label_binarizer")
         return LabelBinarizer().fit(inputs.host(self.classes_)) if labels is None else labels
 
-    def _check_validation_targets(self, y: Any, known: dict[str, Any]) -> None:
-        check_labels(y, known["_label_binarizer"], "y_val")
-
-    def _compared(self, y: Any, known: dict[str, Any]) -> np.ndarray[Any, Any]:
-        labels = known["_label_binarizer"]
-        if has_many(labels):
-            return np.asarray(labels.transform(y))
-        codes: np.ndarray[Any, Any] = np.searchsorted(labels.classes_, y)
-        return codes
-
-    def _encode(self, y: Any, known: dict[str, Any], backend: Backend, dtype: Any) -> Array:
-        labels, codes = known["_label_binarizer"], self._compared(y, known)
-        if labels.y_type_ != "multiclass":
-            return backend.asarray(codes.reshape(len(codes), -1), dtype)
-        xp, index = backend.xp, backend.index_dtype()
-        classes = xp.arange(len(labels.classes_), dtype=index, device=backend.device)
-        return xp.astype(backend.asarray(codes, index)[:, None] == classes[None, :], dtype)
-
-    def _smoothed(self, Y: Array, known: dict[str, Any]) -> Array:
-        if not self.label_smoothing:
-            return Y
-        shared_by = Y.shape[1] if known["_label_binarizer"].y_type_ == "multiclass" else 2
-        share = float(self.label_smoothing)
-        return (1 - share) * Y + share / shared_by
-
-    def _weight_of_each_class(
-        self, y: Any, weight: Any, labels: LabelBinarizer, incremental: bool
-    ) -> np.ndarray[Any, Any] | None:
-        """What `class_weight` says of each class; None if it says nothing, or rows have many labels."""
-        if self.class_weight is None:
-            return None
-        if incremental and self.class_weight == "balanced":
-            raise ValueError(
-                "class_weight 'balanced' is not supported for partial_fit: the shares of the classes in "
-                "all the data are not known; accepted: a dict of weights"
-            )
-        if has_many(labels):
-            return None
-        check_class_weight(self.class_weight, labels.classes_)
-        each: np.ndarray[Any, Any] = compute_class_weight(
-            self.class_weight, classes=labels.classes_, y=y, sample_weight=weight
-        )
-        return each
-
-    def _all_weights(self, y: Any, known: dict[str, Any], weight: Any) -> Any:
-        if self.class_weight is None:
-            return weight
-        if has_many(known["_label_binarizer"]):
-            by_class = compute_sample_weight(self.class_weight, y)
-        else:
-            by_class = known["_class_weight"][self._compared(y, known)]
-        return by_class if weight is None else weight * by_class
-
-    def _output(self, known: dict[str, Any]) -> tuple[Activation, Loss]:
-        is_multiclass = known["_label_binarizer"].y_type_ == "multiclass"
-        g = ACTIVATIONS["softmax" if is_multiclass else "sigmoid"]
-        if isinstance(self.loss, Loss):
-            matched = self.loss.matched
-            is_probability = matched in (ACTIVATIONS["sigmoid"], ACTIVATIONS["softmax"])
-            return matched if matched is not None and is_probability else g, self.loss
-        return g, LOG_LOSS if is_multiclass else BINARY_LOG_LOSS
-
     # ---- predictions --------------------------------------------------------------------------------
-
-    def _decide(self, A: Array) -> Array:
-        """The number of each row's class; for many labels a row, 1 for those it has and else 0."""
-        backend = of(A)
-        xp, labels, index = backend.xp, self._labels(), backend.index_dtype()
-        if labels.y_type_ == "multiclass":
-            return xp.astype(xp.argmax(A, axis=1), index)
-        is_on = xp.astype(A > 0.5, index)
-        return is_on if has_many(labels) else is_on[:, 0] * (len(labels.classes_) - 1)
-
-    def _score_outputs(self, y: Any, A: np.ndarray[Any, Any], weight: Any) -> float:
-        return self._score(y, self._decide(A), weight)
 
     def _score(self, y: Any, predicted: Any, weight: Any) -> float:
         return float(accuracy_score(y, predicted, sample_weight=weight))
@@ -214,7 +138,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         labels = self._labels()
         if labels.sparse_input_:  # as y was
             return labels.inverse_transform(inputs.host(A))
-        codes = self._decide(self._hand_back(A, to_host))
+        codes = decide(labels, self._hand_back(A, to_host))
         if has_many(labels):
             return codes
         classes = self.classes_

@@ -13,8 +13,8 @@ from portable_nn.backends import Backend
 from portable_nn.equations import Activation
 from portable_nn.estimators.callbacks import sort_callbacks
 from portable_nn.estimators.conventions import ACTIVATION_NAMES, STOCHASTIC
-from portable_nn.schedules import learning_rate
-from portable_nn.training.fitting import check_dropout
+from portable_nn.schedules import check_learning_rate
+from portable_nn.training.dropout import check_dropout
 
 CONSTRAINTS: dict[str, Any] = {
     "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
@@ -92,7 +92,7 @@ def check_combination(e: Any, hidden: int, incremental: bool, has_validation: bo
             "`schedule`, learning_rate='constant'"
         )
     if e.schedule is not None:
-        learning_rate(e.schedule, 0)
+        check_learning_rate(e.schedule, 0)
     if incremental and e.early_stopping and not has_validation:
         raise ValueError(
             "partial_fit does not support early_stopping=True without a validation set: give it "

@@ -117,7 +117,8 @@ class ScikitAdam(Adam):
     """
 
     def coefficients(self, t: Any, alpha: Any) -> tuple[Any, ...]:
-        return alpha * math.sqrt(1 - self.beta_2**t) / (1 - self.beta_1**t), 1.0
+        _, _, *constants = super().coefficients(t, alpha)
+        return alpha * math.sqrt(1 - self.beta_2**t) / (1 - self.beta_1**t), 1.0, *constants
 
 
 def optimizer(estimator: Any) -> Optimizer:

@@ -10,14 +10,14 @@ from typing import Any, Self
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from portable_nn import trees
 from portable_nn.backends import Backend, get, of, to_host
 from portable_nn.equations import Activation, Array, Parameters
 from portable_nn.estimators import inputs
 from portable_nn.estimators.conventions import hidden_activations
 from portable_nn.estimators.labels import labels_beside
 from portable_nn.network import Network
-from portable_nn.training.loop import predict_in_parts
-from portable_nn.training.steps import prediction_step
+from portable_nn.network.prediction import compiled, compiled_prediction
 
 
 class FittedMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, metaclass=ABCMeta):
@@ -68,9 +68,10 @@ class FittedMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         if rows.dtype != params[0][0].dtype:  # the wider of the two, as in scikit-learn
             wide = backend.widest_float()
             rows = inputs.as_dtype(rows, wide)
-            params = [(inputs.as_dtype(W, wide), inputs.as_dtype(b, wide)) for W, b in params]
-        predict = prediction_step(backend, self._g(), every)
-        return predict(params, rows) if every else predict_in_parts(predict, params, rows), to_host
+            params = trees.map(lambda theta: inputs.as_dtype(theta, wide), params)
+        if every:
+            return compiled(backend, self._g(), True)(params, rows), to_host
+        return compiled_prediction(backend, self._g(), params, rows), to_host
 
     def _hand_back(self, A: Array, to_host: bool) -> Array:
         return of(A).to_numpy(A) if to_host else A
@@ -205,7 +206,7 @@ def _moved(state: dict[str, Any], move: Callable[[Array], Array]) -> dict[str, A
         name: [move(array) for array in state[name]] for name in ("coefs_", "intercepts_")
     }
     if state.get("_best") is not None:
-        moved["_best"] = [(move(W), move(b)) for W, b in state["_best"]]
+        moved["_best"] = trees.map(move, state["_best"])
     if state.get("_optimizer") is not None:
         moved["_optimizer"] = state["_optimizer"].moved(move)
     return moved

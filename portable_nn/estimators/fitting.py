@@ -11,12 +11,12 @@ from sklearn.base import _fit_context, is_classifier
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import check_random_state
 
+from portable_nn import trees
 from portable_nn.backends import Backend, get
-from portable_nn.checks import floating_name, values
-from portable_nn.equations import Activation, Array, Loss, Parameters
-from portable_nn.estimators import docs, inputs, lbfgs
-from portable_nn.estimators import minibatches as stochastic
-from portable_nn.estimators.callbacks import Hooks
+from portable_nn.checks import check_dtype
+from portable_nn.equations import Parameters
+from portable_nn.estimators import docs, inputs, lbfgs, minibatches
+from portable_nn.estimators.callbacks import Callbacks
 from portable_nn.estimators.constraints import CONSTRAINTS, check_combination, hidden_sizes
 from portable_nn.estimators.conventions import (
     SCIKIT_NAMES,
@@ -27,9 +27,10 @@ from portable_nn.estimators.conventions import (
 from portable_nn.estimators.docs import documented
 from portable_nn.estimators.fitted import FittedMLP
 from portable_nn.estimators.problem import Problem
+from portable_nn.estimators.targets import Targets
 from portable_nn.estimators.validation import given_validation, split
 from portable_nn.network import Network
-from portable_nn.training.data import Data
+from portable_nn.training.data import DeviceSource
 
 RECORD = (
     "best_loss_",
@@ -54,40 +55,11 @@ class BaseMLP(CallbackSupportMixin, FittedMLP):
     best_validation_score_: float | None
     _parameter_constraints: ClassVar[dict[str, Any]] = CONSTRAINTS
 
-    # ---- what the classifier and the regressor say each for itself ----------------------------------
-
     @abstractmethod
-    def _read_targets(
+    def _targets(
         self, y: Any, weight: Any, incremental: bool, classes: Any, backend: Backend
-    ) -> dict[str, Any]:
-        """What is to be known of the targets, as fitted attributes; raises before any of them is set."""
-
-    @abstractmethod
-    def _encode(self, y: Any, known: dict[str, Any], backend: Backend, dtype: Any) -> Array:
-        """The targets as the loss takes them: Y (n, n_outputs_), on the device."""
-
-    @abstractmethod
-    def _compared(self, y: Any, known: dict[str, Any]) -> np.ndarray[Any, Any]:
-        """The targets as `_score_outputs` takes them, on the host."""
-
-    def _smoothed(self, Y: Array, known: dict[str, Any]) -> Array:
-        """The targets as they are learned from."""
-        return Y
-
-    def _check_validation_targets(self, y: Any, known: dict[str, Any]) -> None:
-        """Raise where the targets of the validation data are none that the estimator knows."""
-
-    def _all_weights(self, y: Any, known: dict[str, Any], weight: Any) -> Any:
-        """The weights of the rows, on the host, whatever gives them weight; None if nothing does."""
-        return weight
-
-    @abstractmethod
-    def _output(self, known: dict[str, Any]) -> tuple[Activation, Loss]:
-        """The output layer's activation, and the loss."""
-
-    @abstractmethod
-    def _score_outputs(self, y: Any, A: np.ndarray[Any, Any], weight: Any) -> float:
-        """scikit-learn's validation score of the outputs A; y as `_compared` gives it."""
+    ) -> Targets:
+        """y as the loss and the score take it; raises before any fitted attribute is set."""
 
     # ---- fit ----------------------------------------------------------------------------------------
 
@@ -116,21 +88,23 @@ class BaseMLP(CallbackSupportMixin, FittedMLP):
     ) -> Self:
         seen = {name: self.__dict__[name] for name in SEEN if name in self.__dict__}
         try:
-            problem, known, params = self._prepare(X, y, sample_weight, validation, incremental, classes)
-            hooks = Hooks(self, X, y, sample_weight, self.max_iter, self._task(incremental))
-        except BaseException:  # nothing has changed then, what `validate_data` writes down included
+            problem, targets, params = self._prepare(
+                X, y, sample_weight, validation, incremental, classes
+            )
+            callbacks = Callbacks(self, X, y, sample_weight, self.max_iter, self._task(incremental))
+        except BaseException:  # nothing has changed then, what `validate_data` stores included
             for name in SEEN:
                 self.__dict__.pop(name, None)
             self.__dict__.update(seen)
             raise
-        self.__dict__.update(known, _net=problem.net, _takes_host=inputs.on_host(X))
+        self.__dict__.update(targets.attributes, _net=problem.net, _takes_host=inputs.on_host(X))
         if params is not None:
             self._start(problem.net, params)
         if self.solver in STOCHASTIC:
             self._start_record(problem.judge is not None, incremental)
-            stochastic.train(self, problem, incremental, hooks)
+            minibatches.train(self, problem, incremental, callbacks)
         else:
-            lbfgs.train(self, problem, hooks)
+            lbfgs.train(self, problem, callbacks)
         return self
 
     def _prepare(
@@ -141,59 +115,63 @@ class BaseMLP(CallbackSupportMixin, FittedMLP):
         validation: tuple[Any, Any, Any],
         incremental: bool,
         classes: Any,
-    ) -> tuple[Problem, dict[str, Any], Parameters | None]:
+    ) -> tuple[Problem, Targets, Parameters | None]:
         """All that is checked, placed and drawn before training, in scikit-learn's order.
 
-        Gives the problem, the fitted attributes that the targets decide, and the initial parameters,
-        None where training goes on with those there are.
+        Gives the problem, the targets, and the initial parameters: None where training continues from
+        those that are there.
         """
         if incremental:  # scikit-learn's decorator leaves that out once the estimator is fitted
             self._validate_params()
         sizes = hidden_sizes(self)
-        first = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
+        is_first = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
         has_validation = any(v is not None for v in validation)
         check_combination(self, len(sizes), incremental, has_validation)
-        if first:
-            backend = inputs.training_backend(self, X)
-        else:
-            backend = inputs.fitted_backend(self, X, "partial_fit" if incremental else "fit")
-            floating_name(self.coefs_[0].dtype)
-        rows, targets = inputs.read(self, X, y, backend, first, not is_classifier(self))
+        backend = self._backend(X, is_first, incremental)
+        rows, y = inputs.read(self, X, y, backend, is_first, not is_classifier(self))
         weight = inputs.weights(sample_weight, rows)
         labels_at = get("numpy") if inputs.on_host(X) else backend
-        known = self._read_targets(targets, weight, incremental, classes, labels_at)
-        dtype = rows.dtype if first else self.coefs_[0].dtype
-        rows, Y = inputs.as_dtype(rows, dtype), self._encode(targets, known, backend, dtype)
-        weight = self._all_weights(targets, known, weight)
-        if weight is not None and not weight.any():
+        targets = self._targets(y, weight, incremental, classes, labels_at)
+        dtype = rows.dtype if is_first else self.coefs_[0].dtype
+        rows, Y = inputs.as_dtype(rows, dtype), targets.encode(backend, dtype)
+        if targets.weight is not None and not targets.weight.any():
             raise ValueError("Sample weights must contain at least one non-zero number.")
-        g, loss = self._output(known)
-        values(backend, {"y": Y}, loss, "y")
+        g, loss = targets.output()
         hidden = hidden_activations(self.activation, len(sizes))
         net = Network((rows.shape[1], *sizes, Y.shape[1]), [*hidden, g], loss)
 
-        if not first:
+        if not is_first:
             self._check_same_network(net)
-        plain = Data(rows, Y, inputs.beside(backend, weight, rows))
-        train = plain._replace(Y=self._smoothed(Y, known))
+        weights = inputs.beside(backend, targets.weight, rows)
+        train = DeviceSource(rows, targets.smoothed(Y), weights, None)
         problem = Problem(backend, net, train, check_random_state(self.random_state))
         if has_validation:
-            given_validation(self, validation, X, known, problem)
-        params = None
-        if first:
-            drawn = initial_parameters(net, problem.random, self.activation)
-            place = backend.asarray
-            params = [(place(W, dtype), place(b, dtype)) for W, b in drawn]
+            given_validation(self, validation, X, targets, problem)
+        params = self._initial_parameters(problem, dtype) if is_first else None
         if self.early_stopping and not has_validation and self.solver in STOCHASTIC:
-            split(self, targets, known, plain, problem)
+            split(self, Y, targets, problem)
         if problem.judge is not None and self.scoring is not None:
-            self._try_scorer(problem, known, params)
-        return problem, known, params
+            self._try_scorer(problem, targets, params)
+        return problem, targets, params
 
-    def _try_scorer(self, problem: Problem, known: dict[str, Any], params: Parameters | None) -> None:
+    def _backend(self, X: Any, is_first: bool, incremental: bool) -> Backend:
+        """Where to train: where X is, or where the fitted parameters are."""
+        if is_first:
+            return inputs.training_backend(self, X)
+        backend = inputs.fitted_backend(self, X, "partial_fit" if incremental else "fit")
+        check_dtype(self.coefs_[0].dtype)
+        return backend
+
+    def _initial_parameters(self, problem: Problem, dtype: Any) -> Parameters:
+        """The first parameters, drawn as scikit-learn draws them."""
+        host = initial_parameters(problem.net, problem.random, self.activation)
+        params: Parameters = trees.map(lambda array: problem.backend.asarray(array, dtype), host)
+        return params
+
+    def _try_scorer(self, problem: Problem, targets: Targets, params: Parameters | None) -> None:
         """Let the scorer judge the parameters as they are: if it fails, then before the training."""
         twin = copy.copy(self)
-        twin.__dict__.update(known, _net=problem.net)
+        twin.__dict__.update(targets.attributes, _net=problem.net)
         if params is not None:
             twin._start(problem.net, params)
         problem.judge(twin, twin._params())  # type: ignore[misc]

@@ -8,8 +8,8 @@ import numpy as np
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils.multiclass import type_of_target, unique_labels
 
-from portable_nn.backends import Backend
-from portable_nn.checks import number
+from portable_nn.backends import Backend, of
+from portable_nn.checks import NONNEGATIVE, check_number
 from portable_nn.equations import Array
 
 
@@ -64,7 +64,17 @@ def check_class_weight(class_weight: Any, classes: Any) -> None:
             f"`class_weight` has weights for {absent}; accepted: the classes {classes.tolist()}"
         )
     for c, weight in class_weight.items():
-        number(f"class_weight[{c!r}]", weight, 0.0)
+        check_number(f"class_weight[{c!r}]", weight, NONNEGATIVE)
+
+
+def decide(labels: LabelBinarizer, A: Array) -> Array:
+    """The number of each row's class; with many labels a row, 1 for those it has and else 0."""
+    backend = of(A)
+    xp, index = backend.xp, backend.index_dtype()
+    if labels.y_type_ == "multiclass":
+        return xp.astype(xp.argmax(A, axis=1), index)
+    is_on = xp.astype(A > 0.5, index)
+    return is_on if has_many(labels) else is_on[:, 0] * (len(labels.classes_) - 1)
 
 
 def labels_beside(classes: np.ndarray[Any, Any], backend: Backend) -> Array:

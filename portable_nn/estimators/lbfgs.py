@@ -13,7 +13,7 @@ from sklearn.utils.optimize import _check_optimize_result
 
 from portable_nn.equations import Parameters
 from portable_nn.errors import NonFiniteCostError
-from portable_nn.estimators.callbacks import Hooks
+from portable_nn.estimators.callbacks import Callbacks
 from portable_nn.estimators.problem import NOT_FINITE, Problem
 from portable_nn.training.callbacks import TrainingState
 from portable_nn.training.history import History
@@ -44,21 +44,22 @@ class Packing:
         ]
 
 
-def train(e: Any, problem: Problem, hooks: Hooks) -> None:
+def train(e: Any, problem: Problem, callbacks: Callbacks) -> None:
     """Train the estimator `e`; its fitted attributes tell how it went."""
     params = e._params()
     packing = Packing(problem, params)
-    gradient = gradient_step(problem.backend, problem.net, float(e.alpha))
-    X, Y, weight, _ = problem.train
+    gradient = gradient_step(problem.backend, problem.net.objective, e.alpha > 0)
+    l2 = problem.backend.asarray(np.asarray(float(e.alpha)), packing.dtype)
+    batch = problem.train.all
     eps = float(problem.backend.xp.finfo(packing.dtype).eps)
     state, started = TrainingState(e.max_iter, params, History(), None), time.perf_counter()
 
     def cost(vector: np.ndarray[Any, Any]) -> tuple[float, np.ndarray[Any, Any]]:
-        J, grads = gradient(packing.unpack(vector), X, Y, weight)
+        J, grads = gradient(packing.unpack(vector), batch, l2)
         return float(problem.backend.to_numpy(J)), packing.pack(grads)
 
     def after_iteration(intermediate_result: Any) -> None:
-        hooks.begin_iteration()  # SciPy tells of an iteration only when it is done
+        callbacks.begin_iteration()  # SciPy tells of an iteration only when it is done
         state.epoch += 1
         state.params = packing.unpack(intermediate_result.x.copy())  # SciPy goes on in that array
         state.history.cost.append(float(intermediate_result.fun))
@@ -67,10 +68,10 @@ def train(e: Any, problem: Problem, hooks: Hooks) -> None:
         is_late = e.max_time is not None and time.perf_counter() - started >= e.max_time
         if is_late:
             state.stop("max_time")
-        if hooks.end_iteration(state):
+        if callbacks.end_iteration(state):
             raise StopIteration
 
-    hooks.begin(state)
+    callbacks.begin(state)
     found = scipy.optimize.minimize(
         cost,
         packing.pack(params),
@@ -97,4 +98,4 @@ def train(e: Any, problem: Problem, hooks: Hooks) -> None:
         raise NonFiniteCostError(NOT_FINITE.format(e.n_iter_), e.n_iter_, e._params(), state.history)
     e._set_params(packing.unpack(found.x))
     state.params, state.history.stopped_by = e._params(), state.stopped or "epochs"
-    hooks.end(state)
+    callbacks.end(state)

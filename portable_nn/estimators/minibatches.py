@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -13,49 +12,54 @@ from sklearn.utils import shuffle
 
 from portable_nn.equations import Parameters
 from portable_nn.errors import NonFiniteCostError
-from portable_nn.estimators.callbacks import Hooks
+from portable_nn.estimators.callbacks import Callbacks
 from portable_nn.estimators.conventions import optimizer
 from portable_nn.estimators.optimization import Optimization
 from portable_nn.estimators.problem import NOT_FINITE, Problem
 from portable_nn.optimizers import init_state
-from portable_nn.training import loop
 from portable_nn.training.callbacks import TrainingState
-from portable_nn.training.fitting import check_dropout, note
+from portable_nn.training.description import Training
+from portable_nn.training.fitting import record as record_history
 from portable_nn.training.history import History
+from portable_nn.training.loop import Epoch, Loop
+
+Rows = np.ndarray[Any, Any]
 
 
-def train(e: Any, problem: Problem, incremental: bool, hooks: Hooks) -> None:
+class Shuffles:
+    """The rows of each epoch as scikit-learn draws them: each time it shuffles the last order."""
+
+    def __init__(self, e: Any, problem: Problem) -> None:
+        self.shuffles, self.random, self.rows = e.shuffle, problem.random, problem.rows
+        self.index = np.arange(problem.n, dtype=int)
+
+    def __call__(self, epoch: int, n: int) -> np.ndarray[Any, Any]:
+        if self.shuffles:
+            self.index = shuffle(self.index, random_state=self.random)
+        return self.index if self.rows is None else self.rows[self.index]
+
+
+def train(e: Any, problem: Problem, incremental: bool, callbacks: Callbacks) -> None:
     """Train the estimator `e`, one epoch if `incremental`; its fitted attributes tell how it went."""
-    epochs = 1 if incremental else e.max_iter
-    run = begin(e, problem, epochs, incremental)
-    optimizer_state = e._optimizer.state
+    loop = begin(e, problem, 1 if incremental else e.max_iter, incremental)
     first = e._params()
-    state = TrainingState(e.max_iter, first, History(), optimizer_state, step=optimizer_state.t)
+    state = TrainingState(e.max_iter, first, History(), e._optimizer.state)
     started, e.n_iter_, e.stopped_early_, finite = time.perf_counter(), 0, False, True
-    hooks.begin(state)
+    callbacks.begin(state)
     try:
-        while e.n_iter_ < epochs:
-            hooks.begin_iteration()
-            epoch = next(run)
+        epochs = iter(loop)
+        while e.n_iter_ < loop.training.epochs:
+            callbacks.begin_iteration()
+            epoch = next(epochs)
             check_finite(e, epoch, incremental, state.history)
             finite = bool(epoch.finite.all())
             record(e, epoch, problem)
             state.params, state.optimizer_state = epoch.params, epoch.optimizer_state
-            state.step, state.epoch = epoch.optimizer_state.t, e.n_iter_
-            note(state.history, epoch)
+            state.epoch = e.n_iter_
+            record_history(state.history, epoch)
             is_over = halts(e)
-            if hooks.end_iteration(state) or is_over:
+            if callbacks.end_iteration(state) or is_over or ends(e, finite, incremental, started):
                 break
-            if not finite:
-                warn(f"Stochastic Optimizer: the training diverged in iteration {e.n_iter_}.")
-                break
-            if incremental:
-                break
-            if e.max_time is not None and time.perf_counter() - started >= e.max_time:
-                warn(f"Stochastic Optimizer: Maximum time ({e.max_time} s) reached")
-                break
-            if e.n_iter_ == e.max_iter:
-                warn(f"Stochastic Optimizer: Maximum iterations ({e.max_iter}) reached")
     except KeyboardInterrupt:
         warnings.warn("Training interrupted by user.", stacklevel=5)
     if e.early_stopping and (not incremental or e.stopped_early_):
@@ -64,7 +68,22 @@ def train(e: Any, problem: Problem, incremental: bool, hooks: Hooks) -> None:
         if incremental:
             e._no_improvement_count = 0
     state.history.stopped_by = state.stopped or "epochs"
-    hooks.end(state)
+    callbacks.end(state)
+
+
+def ends(e: Any, finite: bool, incremental: bool, started: float) -> bool:
+    """Whether the training ends here although it might still improve; a warning says why."""
+    if not finite:
+        warn(f"Stochastic Optimizer: the training diverged in iteration {e.n_iter_}.")
+        return True
+    if incremental:
+        return True
+    if e.max_time is not None and time.perf_counter() - started >= e.max_time:
+        warn(f"Stochastic Optimizer: Maximum time ({e.max_time} s) reached")
+        return True
+    if e.n_iter_ == e.max_iter:
+        warn(f"Stochastic Optimizer: Maximum iterations ({e.max_iter}) reached")
+    return False
 
 
 def settle(e: Any, first: Parameters, finite: bool, state: TrainingState) -> None:
@@ -84,30 +103,28 @@ def warn(what: str) -> None:
     warnings.warn(text, ConvergenceWarning, stacklevel=6)
 
 
-def begin(e: Any, problem: Problem, epochs: int, incremental: bool) -> Iterator[loop.Epoch]:
-    """The epochs to come, from the estimator's parameters, and, if `incremental`, where it left off."""
+def begin(e: Any, problem: Problem, epochs: int, incremental: bool) -> Loop:
+    """The epochs to come, from the estimator's parameters and, if `incremental`, where it left off."""
     rule, params, backend = optimizer(e), e._params(), problem.backend
     last = e._optimizer if incremental else None
     if last is not None:
         last.follow(e)
-    if last is None or last.solver != e.solver or len(last.state.slots[0][0]) != rule.slots:
+    if last is None or last.solver != e.solver or len(last.state.slots) != rule.slots:
         e._optimizer = Optimization(e, init_state(backend.xp, rule, params))
-    rates = check_dropout(e.dropout, len(params) - 1)
-    return loop.epochs(
-        backend,
+    training = Training(
         problem.net,
         rule,
-        params,
-        e._optimizer.state,
-        problem.train,
-        orders(e, problem, epochs),
-        e._optimizer.rates(e.schedule),
+        epochs,
         batch_size(e, problem.n),
-        float(e.alpha),
-        None if e.clip_norm is None else float(e.clip_norm),
-        loop.dropout(backend, params, rates, problem.random.random_sample),
-        problem.validation,
+        l2=e.alpha,
+        clip_norm=e.clip_norm,
+        dropout=e.dropout,
+        schedule=e._optimizer.rate if e.schedule is None else e.schedule,
+        order=Shuffles(e, problem),
+        uniform=problem.random.random_sample,
+        keep_states=True,
     )
+    return Loop(training, backend, params, e._optimizer.state, problem.train, problem.validation)
 
 
 def batch_size(e: Any, n: int) -> int:
@@ -122,16 +139,7 @@ def batch_size(e: Any, n: int) -> int:
     return int(min(e.batch_size, n))
 
 
-def orders(e: Any, problem: Problem, epochs: int) -> Iterator[np.ndarray[Any, Any]]:
-    """The rows of each epoch, drawn as scikit-learn draws them."""
-    index = np.arange(problem.n, dtype=int)
-    for _ in range(epochs):
-        if e.shuffle:
-            index = shuffle(index, random_state=problem.random)
-        yield index if problem.rows is None else problem.rows[index]
-
-
-def check_finite(e: Any, epoch: loop.Epoch, incremental: bool, history: History) -> None:
+def check_finite(e: Any, epoch: Epoch, incremental: bool, history: History) -> None:
     """Raise NonFiniteCostError, a ValueError, unless the best parameters will be returned to."""
     best_remain = e.early_stopping and not incremental
     if not best_remain and not epoch.is_sound:
@@ -139,8 +147,8 @@ def check_finite(e: Any, epoch: loop.Epoch, incremental: bool, history: History)
         raise NonFiniteCostError(NOT_FINITE.format(number), number, e._params(), history)
 
 
-def record(e: Any, epoch: loop.Epoch, problem: Problem) -> None:
-    """Write down what the epoch has led to."""
+def record(e: Any, epoch: Epoch, problem: Problem) -> None:
+    """Store the outcome of an epoch in the fitted attributes."""
     e._set_params(epoch.params)
     e._optimizer.state = epoch.optimizer_state
     e.n_iter_ += 1
@@ -157,7 +165,7 @@ def record(e: Any, epoch: loop.Epoch, problem: Problem) -> None:
     count_stalled_epochs(e, epoch)
 
 
-def count_stalled_epochs(e: Any, epoch: loop.Epoch) -> None:
+def count_stalled_epochs(e: Any, epoch: Epoch) -> None:
     """How many epochs have passed without a gain of `tol`, and the best one met."""
     if e.early_stopping:
         score = e.validation_scores_[-1]  # may be NaN, which is no gain and no stall

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from itertools import count
+from collections.abc import Callable
 from typing import Any
 
+from portable_nn import trees
 from portable_nn.equations import Array
 from portable_nn.optimizers import OptimizerState
-from portable_nn.schedules import Schedule, learning_rate
 
 
 class Optimization:
@@ -33,10 +32,9 @@ class Optimization:
         if rule != self.rule:
             self.rule, self.learning_rate = rule, rule[1]
 
-    def rates(self, schedule: Schedule | None) -> Iterator[float]:
-        """The learning rates of the updates to come."""
-        for step in count(self.state.t):
-            yield self.learning_rate if schedule is None else learning_rate(schedule, step)
+    def rate(self, step: int) -> float:
+        """The learning rate of the next updates, whatever their number is."""
+        return self.learning_rate
 
     def epoch_ends(self, t: int) -> None:
         """Take note of an epoch; t samples have been learned from in all."""
@@ -56,6 +54,6 @@ class Optimization:
     def moved(self, move: Callable[[Array], Array]) -> Optimization:
         """The same, with each array moved."""
         twin = Optimization.__new__(Optimization)
-        slots = [(tuple(map(move, of_W)), tuple(map(move, of_b))) for of_W, of_b in self.state.slots]
+        slots = trees.map(move, self.state.slots)
         twin.__dict__.update(self.__dict__, state=OptimizerState(self.state.t, slots))
         return twin

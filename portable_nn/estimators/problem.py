@@ -1,4 +1,4 @@
-"""What one call of fit is about, checked and placed, before anything of the estimator is changed."""
+"""What one call of fit is about: checked and placed before anything of the estimator is changed."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import numpy as np
 from portable_nn.backends import Backend
 from portable_nn.equations import Parameters
 from portable_nn.network import Network
-from portable_nn.training.data import Data, mean_of
+from portable_nn.training.data import DeviceSource
 
 NOT_FINITE = (
     "Solver produced non-finite parameter weights. The input data may contain large values and need to "
     "be preprocessed. It happened in iteration {}; the weights before it are kept"
 )
-Judge = Callable[[Any, Parameters], float]
+Judge = Callable[[Any, Parameters], float]  # (estimator, params): the validation score
 
 
 @dataclass
@@ -26,13 +26,13 @@ class Problem:
 
     Attributes
     ----------
-    train : Data
-        All the rows; no copy is made of those that are learned from.
+    train : DeviceSource
+        All the rows; those that are learned from are not copied.
     random : numpy.random.RandomState
         What the shuffles and the dropout masks are drawn with.
     rows : array of int, or None
         Which of the rows are learned from; None: all.
-    validation : Data or None
+    validation : DeviceSource or None
         The rows held out.
     judge : function or None
         ``judge(estimator, params)``: the validation score.
@@ -40,22 +40,13 @@ class Problem:
 
     backend: Backend
     net: Network
-    train: Data
+    train: DeviceSource
     random: np.random.RandomState
     rows: np.ndarray[Any, Any] | None = None
-    validation: Data | None = None
+    validation: DeviceSource | None = None
     judge: Judge | None = None
 
     @property
     def n(self) -> int:
         """How many rows are learned from."""
-        return int(self.train.X.shape[0]) if self.rows is None else len(self.rows)
-
-
-def take(backend: Backend, data: Data, rows: np.ndarray[Any, Any]) -> Data:
-    """Some rows of the data, to be judged by."""
-    xp = backend.xp
-    index = backend.asarray(rows, dtype=backend.index_dtype())
-    weight = None if data.weight is None else xp.take(data.weight, index, axis=0)
-    X, Y = xp.take(data.X, index, axis=0), xp.take(data.Y, index, axis=0)
-    return Data(X, Y, weight, mean_of(backend, weight))
+        return self.train.n if self.rows is None else len(self.rows)

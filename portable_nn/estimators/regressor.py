@@ -5,20 +5,19 @@ from __future__ import annotations
 from numbers import Real
 from typing import Any, ClassVar, Self
 
-import numpy as np
-from scipy.sparse import issparse
 from sklearn.base import RegressorMixin, _fit_context
 from sklearn.metrics import r2_score
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 
 from portable_nn.backends import Backend
-from portable_nn.equations import ACTIVATIONS, Activation, Array, Loss
-from portable_nn.estimators import docs, inputs
+from portable_nn.equations import Array, Loss
+from portable_nn.estimators import docs
 from portable_nn.estimators.constraints import store
-from portable_nn.estimators.conventions import REGRESSION_LOSSES, regression_loss
+from portable_nn.estimators.conventions import REGRESSION_LOSSES
 from portable_nn.estimators.docs import documented
 from portable_nn.estimators.fitting import BaseMLP
+from portable_nn.estimators.targets import Targets, ValueTargets
 
 
 class MLPRegressor(RegressorMixin, BaseMLP):
@@ -87,32 +86,12 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         validation = (X_val, y_val, sample_weight_val)
         return self._fit(X, y, sample_weight, validation, incremental=True)
 
-    # ---- targets ------------------------------------------------------------------------------------
-
-    def _read_targets(
+    def _targets(
         self, y: Any, weight: Any, incremental: bool, classes: Any, backend: Backend
-    ) -> dict[str, Any]:
-        if issparse(y) or (isinstance(y, np.ndarray) and y.dtype.kind not in "biuf"):
-            given = "sparse" if issparse(y) else f"of dtype {y.dtype}"
-            raise TypeError(f"y is {given}; accepted: a dense array of numbers")
-        return {}
-
-    def _compared(self, y: Any, known: dict[str, Any]) -> np.ndarray[Any, Any]:
-        return np.asarray(inputs.host(y))
-
-    def _encode(self, y: Any, known: dict[str, Any], backend: Backend, dtype: Any) -> Array:
-        return backend.asarray(y if y.ndim == 2 else y[:, None], dtype)
-
-    def _output(self, known: dict[str, Any]) -> tuple[Activation, Loss]:
-        loss = regression_loss(self.loss, self.quantile)
-        return loss.matched or ACTIVATIONS["identity"], loss
+    ) -> Targets:
+        return ValueTargets(self, y, weight)
 
     # ---- predictions --------------------------------------------------------------------------------
-
-    def _score_outputs(self, y: Any, A: np.ndarray[Any, Any], weight: Any) -> float:
-        if not np.isfinite(A).all():
-            return float("nan")
-        return self._score(y, A[:, 0] if A.shape[1] == 1 else A, weight)
 
     def _score(self, y: Any, predicted: Any, weight: Any) -> float:
         return float(r2_score(y, predicted, sample_weight=weight))

@@ -10,19 +10,16 @@ from sklearn.base import is_classifier
 from sklearn.metrics import check_scoring
 from sklearn.model_selection import train_test_split
 
-from portable_nn.checks import values
-from portable_nn.equations import Parameters
+from portable_nn.equations import Array, Parameters
 from portable_nn.estimators import inputs
-from portable_nn.estimators.problem import Judge, Problem, take
-from portable_nn.training.data import Data, mean_of
-from portable_nn.training.loop import predict_in_parts
-from portable_nn.training.steps import prediction_step
-
-Known = dict[str, Any]  # fitted attributes to be: what the targets decide
+from portable_nn.estimators.problem import Judge, Problem
+from portable_nn.estimators.targets import Targets
+from portable_nn.network.prediction import compiled_prediction
+from portable_nn.training.data import DeviceSource, mean_of
 
 
 def given_validation(
-    e: Any, given: tuple[Any, Any, Any], X: Any, known: Known, problem: Problem
+    e: Any, given: tuple[Any, Any, Any], X: Any, targets: Targets, problem: Problem
 ) -> None:
     """Judge by the validation data that the user gave, checked as X is, and cast to its dtype."""
     backend, (X_val, y_val, weight) = problem.backend, given
@@ -35,71 +32,69 @@ def given_validation(
             f"X_val is {inputs.where(X_val)}, X {inputs.where(X)}; accepted: one place for both"
         )
     inputs.refuse_sparse(X_val, backend)
-    rows, targets = inputs.read(e, X_val, y_val, backend, False, not is_classifier(e))
-    rows = inputs.as_dtype(rows, problem.train.X.dtype)
-    e._check_validation_targets(targets, known)
-    weight = inputs.weights(weight, rows, "sample_weight_val")
-    weight = e._all_weights(targets, known, weight)
-    Y = e._encode(targets, known, backend, rows.dtype)
+    rows, y = inputs.read(e, X_val, y_val, backend, False, not is_classifier(e))
+    rows = inputs.as_dtype(rows, problem.train.all.X.dtype)
+    judged = targets.others(y, inputs.weights(weight, rows, "sample_weight_val"))
+    Y = judged.encode(backend, rows.dtype, "y_val")
     if Y.shape[1] != problem.net.sizes[-1]:
         wanted = problem.net.sizes[-1]
         raise ValueError(f"`y_val` has {Y.shape[1]} outputs; accepted: {wanted}, as y has")
-    values(backend, {"y_val": Y}, problem.net.loss, "y_val")
-    weights = inputs.beside(backend, weight, rows)
-    problem.validation = Data(rows, Y, weights, mean_of(backend, weights))
-    problem.judge = _judge(e, problem, targets, known, weight)
+    weights = inputs.beside(backend, judged.weight, rows)
+    judge_by(e, problem, rows, Y, weights, judged)
 
 
-def split(e: Any, y: Any, known: Known, data: Data, problem: Problem) -> None:
-    """Set a share of the rows of `data` aside, as scikit-learn does, and judge by them."""
-    backend, stratify = problem.backend, None
-    if is_classifier(e) and data.Y.shape[1] == 1:  # not for many classes, nor many labels
-        stratify = e._compared(y, known).reshape(-1, 1).astype(bool)
+def split(e: Any, Y: Array, targets: Targets, problem: Problem) -> None:
+    """Set a share of the rows aside, as scikit-learn does, and judge by them; Y as it is judged by."""
+    backend, xp, data = problem.backend, problem.backend.xp, problem.train.all
     learned, held_out = train_test_split(
-        np.arange(data.X.shape[0]),
+        np.arange(problem.n),
         random_state=problem.random,
         test_size=e.validation_fraction,
-        stratify=stratify,
+        stratify=targets.strata,
     )
     if len(held_out) < 2:
         raise ValueError(
             "The validation set is too small. Increase 'validation_fraction' "
             "or the size of your dataset."
         )
-    part = take(backend, data, held_out)
-    weight = None if part.weight is None else backend.to_numpy(part.weight)
-    if weight is not None and not weight.any():
+    index = backend.asarray(held_out, dtype=backend.index_dtype())
+    weights = None if data.weight is None else xp.take(data.weight, index, axis=0)
+    host = None if weights is None else backend.to_numpy(weights)
+    if host is not None and not host.any():
         raise ValueError(
             "The sample weights for validation set are all zero, consider using a different random "
             "state."
         )
-    problem.rows, problem.validation = learned, part
-    problem.judge = _judge(e, problem, inputs.host(y)[held_out], known, weight)
+    X, Y = xp.take(data.X, index, axis=0), xp.take(Y, index, axis=0)
+    problem.rows = learned
+    judge_by(e, problem, X, Y, weights, targets.some(held_out, host))
 
 
-def _judge(e: Any, problem: Problem, y: Any, known: Known, weight: Any) -> Judge:
-    """The validation score: that of a scorer, if there is one, else scikit-learn's own."""
-    X = problem.validation.X  # type: ignore[union-attr]
+def judge_by(
+    e: Any, problem: Problem, X: Array, Y: Array, weights: Array | None, targets: Targets
+) -> None:
+    """Let the problem be judged by this validation data, on the device."""
+    problem.validation = DeviceSource(X, Y, weights, mean_of(problem.backend, weights))
     if e.scoring is not None:
-        return _judge_by_scorer(e, inputs.rows_on_host(X), inputs.host(y), weight)
-    compared, backend, g = e._compared(y, known), problem.backend, problem.net.g
+        problem.judge = scorer_judge(e, inputs.rows_on_host(X), inputs.host(targets.y), targets.weight)
+        return
+    backend, g = problem.backend, problem.net.g
 
     def judge(e: Any, params: Parameters) -> float:
-        A = predict_in_parts(prediction_step(backend, g, False), params, X)
-        return float(e._score_outputs(compared, backend.to_numpy(A), weight))
+        return targets.score(backend.to_numpy(compiled_prediction(backend, g, params, X)))
 
-    return judge
+    problem.judge = judge
 
 
-def _judge_by_scorer(e: Any, X: Any, y: Any, weight: Any) -> Judge:
-    """What a scorer of scikit-learn gives, which is handed host arrays."""
+def scorer_judge(e: Any, X: Any, y: Any, weight: Any) -> Judge:
+    """What a scorer of scikit-learn gives, which takes host arrays."""
     scorer = check_scoring(e, scoring=e.scoring)
     options = {"sample_weight": weight} if weight is not None and takes_weights(scorer) else {}
     return lambda e, params: float(scorer(e._shown_on_host(), X, y, **options))
 
 
 def takes_weights(scorer: Any) -> bool:
-    """Whether a scorer can be handed sample weights."""
+    """Whether a scorer accepts sample weights."""
     function = getattr(scorer, "_score_func", scorer)  # what make_scorer was given
     parameters = inspect.signature(function).parameters
     takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())

@@ -7,22 +7,25 @@ from typing import Any
 
 import numpy as np
 
-from portable_nn import backends
+from portable_nn import trees
+from portable_nn.backends import of, to_host
 from portable_nn.equations import Parameters
 
+AT_ONCE = 64  # networks in one pass, as a stack
 
-def worst_difference(
-    J: Callable[[Parameters], Any], params: Parameters, grads: Parameters, epsilon: float
-) -> float:
+Host = np.ndarray[Any, Any]
+Cost = Callable[[Parameters], Any]
+
+
+def worst_difference(J: Cost, params: Parameters, grads: Parameters, epsilon: float) -> float:
     """max |grads - two-sided differences of J| / max |differences|, over every parameter.
 
     Where J has a kink, its one-sided differences part, and every value between them is right.
     """
-    here = float(J(params))
+    here, (thetas, _) = float(J(params)), trees.flatten(params)
     found = [
-        (*_differences(J, params, l, k, here, epsilon), backends.to_host(grads[l][k]).ravel())
-        for l, layer in enumerate(params)
-        for k in range(len(layer))
+        (*differences(J, params, place, here, epsilon), to_host(g).ravel())
+        for place, g in zip(range(len(thetas)), trees.leaves(grads), strict=True)
     ]
     largest = max(float(np.max(np.abs(both))) for _, both, _, _ in found)
     worst = 0.0
@@ -34,23 +37,25 @@ def worst_difference(
     return worst / largest if largest else worst
 
 
-def _differences(
-    J: Callable[[Parameters], Any], params: Parameters, l: int, k: int, here: float, h: float
-) -> tuple[Any, Any, Any]:
-    """dJ for each entry of params[l][k]: from the left, two-sided, and from the right, to order h^2."""
-    theta = params[l][k]
-    host = backends.to_host(theta)
+def differences(
+    J: Cost, params: Parameters, place: int, here: float, h: float
+) -> tuple[Host, Host, Host]:
+    """dJ for each entry of the array number `place`: from the left, two-sided, from the right.
+
+    To the order h^2; `here` is J(params).
+    """
+    thetas, form = trees.flatten(params)
+    theta = thetas[place]
+    host = to_host(theta)
     J_at = {steps: np.empty(host.size) for steps in (-2, -1, 1, 2)}
-    for start in range(0, host.size, 64):  # so many networks in one pass, as a stack
-        entries = np.arange(start, min(start + 64, host.size))
+    for start in range(0, host.size, AT_ONCE):
+        entries = np.arange(start, min(start + AT_ONCE, host.size))
         shift = np.zeros((len(entries), host.size), host.dtype)
         shift[np.arange(len(entries)), entries] = h
         for steps, values in J_at.items():
-            layer = list(params[l])
-            layer[k] = backends.of(theta).asarray(
-                host + steps * shift.reshape(-1, *host.shape), dtype=theta.dtype
-            )
-            values[entries] = J([*params[:l], tuple(layer), *params[l + 1 :]])
+            moved = host + steps * shift.reshape(-1, *host.shape)
+            thetas[place] = of(theta).asarray(moved, dtype=theta.dtype)
+            values[entries] = J(trees.unflatten(form, thetas))
     left = (3 * here - 4 * J_at[-1] + J_at[-2]) / (2 * h)
     right = (-3 * here + 4 * J_at[1] - J_at[2]) / (2 * h)
     return left, (J_at[1] - J_at[-1]) / (2 * h), right

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from portable_nn import checks
+from portable_nn.checks import check_whole
 from portable_nn.equations import Activation
 
 SCHEMES = ("auto", "glorot", "he", "normal")
@@ -56,6 +56,6 @@ def seeds(seed: Any, stack: tuple[int, ...]) -> list[int]:
             raise ValueError(
                 f"`seed` holds {len(given)} seeds; accepted: an int, or {count} for `stack`"
             )
-        return [checks.whole("seed", s, 0) for s in given]
-    first = checks.whole("seed", seed, 0)
+        return [check_whole("seed", s, 0) for s in given]
+    first = check_whole("seed", seed, 0)
     return [first + k for k in range(count)]

@@ -7,22 +7,27 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from portable_nn import backends, checks
-from portable_nn.checks.functions import try_activation, try_loss
-from portable_nn.equations import (
-    ACTIVATIONS,
-    LOSSES,
-    Activation,
-    Array,
-    Loss,
-    Namespace,
-    Parameters,
-    forward,
+from portable_nn import backends
+from portable_nn.checks import (
+    NONNEGATIVE,
+    POSITIVE,
+    Given,
+    Value,
+    as_array,
+    check_dtype,
+    check_number,
+    check_stack,
+    check_value,
+    check_whole,
 )
+from portable_nn.checks.functions import check_activation, check_loss
+from portable_nn.equations import ACTIVATIONS, LOSSES, Activation, Array, Loss, Namespace, Parameters
 from portable_nn.errors import unknown_name
 from portable_nn.network.gradient_check import worst_difference
 from portable_nn.network.initialization import SCHEMES, draw
-from portable_nn.network.objective import batch_cost, batch_gradients
+from portable_nn.network.objective import Batch, Objective
+from portable_nn.network.parameters import check_parameters
+from portable_nn.network.prediction import layers, predict
 
 SUITED = {  # the output activations that make what a loss asks for
     "binary_cross_entropy": ("sigmoid", "softmax"),
@@ -85,21 +90,21 @@ class Network:
     ) -> None:
         if isinstance(sizes, str) or not isinstance(sizes, Iterable) or len(sizes := tuple(sizes)) < 2:
             raise ValueError(f"`sizes` is {sizes!r}; accepted: two or more sizes, such as (784, 10)")
-        widths = tuple(checks.whole(f"sizes[{l}]", n, 1) for l, n in enumerate(sizes))
+        widths = tuple(check_whole(f"sizes[{l}]", n, 1) for l, n in enumerate(sizes))
         if not isinstance(activations, (tuple, list)) or len(activations) != len(widths) - 1:
             raise ValueError(
                 f"`activations` is {activations!r}; accepted: {len(widths) - 1} of them, one per layer, "
                 "such as ('relu', 'softmax')"
             )
-        g = tuple(_look_up("activation", a, ACTIVATIONS, Activation) for a in activations)
+        g = tuple(look_up("activation", a, ACTIVATIONS, Activation) for a in activations)
         object.__setattr__(self, "sizes", widths)
         object.__setattr__(self, "g", g)
-        object.__setattr__(self, "loss", _look_up("loss", loss, LOSSES, Loss))
+        object.__setattr__(self, "loss", look_up("loss", loss, LOSSES, Loss))
         for activation in set(g) - set(ACTIVATIONS.values()):
-            try_activation(activation)
+            check_activation(activation)
         if self.loss not in LOSSES.values():
-            try_loss(self.loss)
-        _warn_of_a_pair_without_meaning(g[-1], self.loss, widths[-1])
+            check_loss(self.loss)
+        warn_of_unsuited_pair(g[-1], self.loss, widths[-1])
 
     def __repr__(self) -> str:
         names = tuple(g.name for g in self.g)
@@ -142,36 +147,39 @@ class Network:
         """
         if scheme not in SCHEMES:
             raise ValueError(unknown_name("scheme", scheme, SCHEMES))
-        name = checks.floating_name(dtype)
+        name = check_dtype(dtype)
         if not isinstance(stack, (tuple, list)):
             raise TypeError(f"`stack` is {stack!r}; accepted: a tuple, (K,) for K networks")
-        shape = tuple(checks.whole("stack", k, 1) for k in stack)
+        shape = tuple(check_whole("stack", k, 1) for k in stack)
         host = draw(self.sizes, self.g, seed, scheme, shape)
         place = backends.get(backend, device)
         return [(place.asarray(W, dtype=name), place.asarray(b, dtype=name)) for W, b in host]
 
     def predict(self, params: Parameters, X: Array) -> Array:
-        """A[L] as rows, (n_samples, n_L); (K, n_samples, n_L) for a stack of K networks."""
-        return self.activations(params, X)[-1]
+        """A[L] as rows, (n_samples, n_L); (K, n_samples, n_L) for a stack of K networks.
+
+        Computed for a few thousand rows at a time, so that the memory needed beside the result does not
+        grow with n_samples.
+        """
+        xp, _ = self._check(params, Given(X))
+        return predict(xp, lambda params, part: layers(xp, self.g, params, part)[-1], params, X)
 
     def activations(self, params: Parameters, X: Array) -> list[Array]:
         """Every layer's A as rows: A[1] (n_samples, n_1), ..., A[L] (n_samples, n_L)."""
-        xp = self._admit(params, X)
-        _, A = forward(xp, params, X.mT, self.g)
-        return [columns.mT for columns in A[1:]]
+        xp, _ = self._check(params, Given(X))
+        return layers(xp, self.g, params, X)
 
     def cost(
         self,
         params: Parameters,
         X: Array,
         Y: Array,
-        l2: float = 0.0,
+        l2: Value = 0.0,
         sample_weight: Array | None = None,
     ) -> Array:
         """J, as `cost_and_gradients` gives it."""
-        xp = self._admit(params, X, Y, sample_weight)
-        l2 = checks.number("l2", l2, 0.0)
-        J = batch_cost(xp, self.g, self.loss, params, X, Y, l2, sample_weight)
+        xp, l2 = self._check(params, Given(X, Y, sample_weight), l2)
+        J = self.objective.cost(xp, params, Batch(X, Y, sample_weight), l2)
         return J[...]  # an array also where NumPy gives a scalar
 
     def cost_and_gradients(
@@ -179,7 +187,7 @@ class Network:
         params: Parameters,
         X: Array,
         Y: Array,
-        l2: float = 0.0,
+        l2: Value = 0.0,
         sample_weight: Array | None = None,
     ) -> tuple[Array, Parameters]:
         """J and its gradients.
@@ -188,7 +196,7 @@ class Network:
         ----------
         params : list of (W, b)
         X, Y : array, (n_samples, n_0) and (n_samples, n_L)
-        l2 : float
+        l2 : float, or one for each network of a stack
             The strength of the penalty; biases are not penalised.
         sample_weight : array (n_samples,), optional
             w_i >= 0; by default 1.
@@ -199,9 +207,9 @@ class Network:
             sum_i w_i L_i / sum_i w_i  +  l2 / (2 sum_i w_i) * sum_l ||W[l]||^2
         grads : list of (dJ/dW, dJ/db), of the structure of `params`
         """
-        xp = self._admit(params, X, Y, sample_weight)
-        l2 = checks.number("l2", l2, 0.0)
-        J, grads = batch_gradients(xp, self.g, self.loss, params, X, Y, l2, sample_weight)
+        xp, l2 = self._check(params, Given(X, Y, sample_weight), l2)
+        batch = Batch(X, Y, sample_weight)
+        J, grads = self.objective.gradients(xp, params, batch, l2)
         return J[...], grads
 
     def check_gradients(
@@ -221,27 +229,36 @@ class Network:
         At a kink (relu at z = 0, as where all inputs of a unit are 0) any value between the two
         one-sided differences counts as right.
         """
-        xp = self._admit(params, X, Y, sample_weight)
-        l2, epsilon = checks.number("l2", l2, 0.0), checks.number("epsilon", epsilon, 0.0, open_low=True)
+        xp, penalty = self._check(params, Given(X, Y, sample_weight), l2)
+        epsilon = check_number("epsilon", epsilon, POSITIVE)
         if params[0][0].ndim > 2:
             raise ValueError("`params` is a stack; accepted: one network; check its members one by one")
+        batch, objective = Batch(X, Y, sample_weight), self.objective
 
         def J(perturbed: Parameters) -> Any:
-            return backends.to_host(
-                batch_cost(xp, self.g, self.loss, perturbed, X, Y, l2, sample_weight)
-            )
+            return backends.to_host(objective.cost(xp, perturbed, batch, penalty))
 
-        _, grads = batch_gradients(xp, self.g, self.loss, params, X, Y, l2, sample_weight)
+        _, grads = objective.gradients(xp, params, batch, penalty)
         return worst_difference(J, params, grads, epsilon)
 
-    def _admit(
-        self, params: Parameters, X: Array, Y: Array | None = None, sample_weight: Array | None = None
-    ) -> Namespace:
-        """The namespace of the arrays, once all of them have been checked."""
-        return checks.admit(self.sizes, self.loss, params, X, Y, sample_weight).xp
+    @property
+    def objective(self) -> Objective:
+        """What training lowers."""
+        return Objective(self.g, self.loss)
+
+    def _check(self, params: Parameters, given: Given, l2: Value = 0.0) -> tuple[Namespace, Any]:
+        """The namespace of the arrays, and l2 as the objective takes it, once all has been checked."""
+        l2 = check_value("l2", l2, NONNEGATIVE)
+        checked = check_parameters(self, params)
+        check_stack("l2", l2, checked.stack)
+        checked.check_data(given)
+        backend = checked.backend
+        if isinstance(l2, tuple):
+            return backend.xp, backend.asarray(as_array(l2)[..., None, None], checked.dtype)
+        return backend.xp, l2 or None
 
 
-def _warn_of_a_pair_without_meaning(g: Activation, loss: Loss, units: int) -> None:
+def warn_of_unsuited_pair(g: Activation, loss: Loss, units: int) -> None:
     """Warn where the loss asks for predictions that the output activation does not make."""
     suited = SUITED.get(loss.name) if loss in LOSSES.values() else None
     if suited and g == ACTIVATIONS.get(g.name) and g.name not in suited:
@@ -255,7 +272,7 @@ def _warn_of_a_pair_without_meaning(g: Activation, loss: Loss, units: int) -> No
         )
 
 
-def _look_up(kind: str, given: Any, known: dict[str, Any], accepted: type) -> Any:
+def look_up(kind: str, given: Any, known: dict[str, Any], accepted: type) -> Any:
     """`given` itself, or what it names."""
     if isinstance(given, accepted):
         return given

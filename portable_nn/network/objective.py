@@ -1,12 +1,14 @@
-"""The cost of one mini-batch and its gradients, for rows: what runs inside a training step.
+"""The objective of training: the cost of a batch and its gradients, for rows.
 
-Pure: arrays in, arrays out, no look at a value. X is (..., B, n_0), Y (..., B, n_L), sample_weight
-(..., B); the turn into the columns of the equations is one `.mT` view.
+Pure: arrays in, arrays out, no look at a value. The turn into the columns of the equations is one `.mT`
+view.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from portable_nn.equations import (
     Activation,
@@ -22,76 +24,93 @@ from portable_nn.equations import (
 )
 
 
-def batch_cost(
-    xp: Namespace,
-    g: Sequence[Activation],
-    loss: Loss,
-    params: Parameters,
-    X: Array,
-    Y: Array,
-    l2: float = 0.0,
-    sample_weight: Array | None = None,
-    mean_weight: Array | None = None,
-) -> Array:
+class Batch(NamedTuple):
+    """X (..., B, n_0) and Y (..., B, n_L), in rows, and their weights w (..., B), if they have any.
+
+    `mean_weight` is what the weights are relative to: the mean over the data that the batch is drawn
+    from; None stands for the batch's own mean.
+    """
+
+    X: Array
+    Y: Array
+    weight: Array | None = None
+    mean_weight: Array | None = None
+
+
+@dataclass(frozen=True)
+class Objective:
     """J of a batch: (1/B) sum_i w_i/w L_i + l2/(2 B w) sum_l ||W[l]||^2, w being the mean weight.
 
-    `mean_weight` is that of the data the batch is drawn from; by default the batch's own, and then J is
-    sum_i w_i L_i / sum_i w_i + l2/(2 sum_i w_i) sum_l ||W[l]||^2, or the penalty l2/(2B) alone where all
-    of the batch's own weights are zero. Without weights, all are 1.
+    With the batch's own mean J is sum_i w_i L_i / sum_i w_i + l2/(2 sum_i w_i) sum_l ||W[l]||^2, or the
+    penalty l2/(2B) alone where all of the batch's own weights are zero. Without weights, all are 1.
+
+    `l2` is None (no penalty), a number, or an array: of no axis, or (*stack, 1, 1).
     """
-    weight, shrink = _relative(xp, X, l2, sample_weight, mean_weight)
-    Z, A = forward(xp, params, X.mT, g)
-    return _cost(xp, g[-1], loss, params, Z[-1], A[-1], Y.mT, weight, shrink)
+
+    g: tuple[Activation, ...]
+    loss: Loss
+
+    @property
+    def is_built_in(self) -> bool:
+        """Whether none of its functions is user-defined, so that it does the same at any time."""
+        loss = self.loss
+        return are_built_in(loss.value, loss.derivative, loss.value_from_Z, *functions_of(self.g))
+
+    def cost(self, xp: Namespace, params: Parameters, batch: Batch, l2: Any = None) -> Array:
+        """J, shape () or the stack's."""
+        weight, shrink = relative_weights(xp, batch, l2)
+        Z, A = forward(xp, params, batch.X.mT, self.g)
+        J = cost(xp, self.loss, self.g[-1], Z[-1], A[-1], batch.Y.mT, weight)
+        return J if shrink is None else J + penalty(xp, params, shrink)
+
+    def gradients(
+        self,
+        xp: Namespace,
+        params: Parameters,
+        batch: Batch,
+        l2: Any = None,
+        masks: Sequence[Array | None] | None = None,
+    ) -> tuple[Array, Parameters]:
+        """J and its gradients; `masks` as for `equations.forward`."""
+        weight, shrink = relative_weights(xp, batch, l2)
+        Y, loss, g = batch.Y.mT, self.loss, self.g[-1]
+        Z, A = forward(xp, params, batch.X.mT, self.g, masks)
+        J = cost(xp, loss, g, Z[-1], A[-1], Y, weight)
+        Delta = output_delta(xp, loss, g, Z[-1], A[-1], Y)
+        grads = backward(xp, params, Z, A, Delta if weight is None else weight * Delta, self.g, masks)
+        if shrink is not None:
+            J = J + penalty(xp, params, shrink)
+            grads = [(dW + shrink * W, db) for (W, _), (dW, db) in zip(params, grads, strict=True)]
+        return J, grads
 
 
-def batch_gradients(
-    xp: Namespace,
-    g: Sequence[Activation],
-    loss: Loss,
-    params: Parameters,
-    X: Array,
-    Y: Array,
-    l2: float = 0.0,
-    sample_weight: Array | None = None,
-    mean_weight: Array | None = None,
-    masks: Sequence[Array | None] | None = None,
-) -> tuple[Array, Parameters]:
-    """J as in `batch_cost`, and its gradients; `masks` as for `equations.forward`."""
-    weight, shrink = _relative(xp, X, l2, sample_weight, mean_weight)
-    Z, A = forward(xp, params, X.mT, g, masks)
-    J = _cost(xp, g[-1], loss, params, Z[-1], A[-1], Y.mT, weight, shrink)
-    Delta = output_delta(xp, loss, g[-1], Z[-1], A[-1], Y.mT)
-    grads = backward(xp, params, Z, A, Delta if weight is None else weight * Delta, g, masks)
-    if shrink is not None:
-        s = shrink if sample_weight is None else shrink[..., None, None]
-        grads = [(dW + s * W, db) for (W, _), (dW, db) in zip(params, grads, strict=True)]
-    return J, grads
+def penalty(xp: Namespace, params: Parameters, shrink: Any) -> Array:
+    """shrink/2 sum_l ||W[l]||^2, shape () or the stack's."""
+    s = shrink[..., 0, 0] if getattr(shrink, "ndim", 0) else shrink
+    return 0.5 * s * squared_norm(xp, params)
 
 
-def _cost(
-    xp: Namespace,
-    g: Activation,
-    loss: Loss,
-    params: Parameters,
-    Z: Array,
-    A: Array,
-    Y: Array,
-    weight: Array | None,
-    shrink: Array | None,
-) -> Array:
-    """J from the output layer's Z and A, with the penalty."""
-    J = cost(xp, loss, g, Z, A, Y, weight)
-    return J if shrink is None else J + 0.5 * shrink * squared_norm(xp, params)
+def relative_weights(xp: Namespace, batch: Batch, l2: Any) -> tuple[Array | None, Any]:
+    """w_i/w as (..., 1, B), None where all are 1; and l2/(B w), None where there is no penalty.
 
-
-def _relative(
-    xp: Namespace, X: Array, l2: float, weight: Array | None, mean: Array | None
-) -> tuple[Array | None, Array | None]:
-    """w_i/w as (..., 1, B), None where all are 1; and l2/(B w), None where there is no penalty."""
-    B = X.shape[-2]
+    l2/(B w) is a number, an array of no axis, or (..., 1, 1).
+    """
+    B, weight, mean = batch.X.shape[-2], batch.weight, batch.mean_weight
     if weight is None:
-        return None, l2 / B if l2 else None
+        return None, None if l2 is None else l2 / B
     if mean is None:
         mean = xp.mean(weight, axis=-1)
         mean = mean + xp.astype(mean == 0, mean.dtype)  # weights that are all zero count for nothing
-    return (weight / mean[..., None])[..., None, :], l2 / (B * mean) if l2 else None
+    relative = (weight / mean[..., None])[..., None, :]
+    return relative, None if l2 is None else l2 / (B * mean[..., None, None])
+
+
+def functions_of(g: Sequence[Activation]) -> list[Callable[..., Array] | None]:
+    """The functions of activations."""
+    return [f for each in g for f in (each.g, each.g_prime, each.delta)]
+
+
+def are_built_in(*functions: Callable[..., Any] | None) -> bool:
+    """Whether all functions are this package's: a user-defined one may read what changes meanwhile."""
+    package = __name__.partition(".")[0] + "."
+    return all(f is None or str(getattr(f, "__module__", "")).startswith(package) for f in functions)

@@ -1,6 +1,7 @@
 """Training by mini-batches: the loop around one compiled step, its data, its callbacks, its record."""
 
-from portable_nn.training.callbacks import Callback, EarlyStopping, TrainingState
+from portable_nn.training.callbacks import Callback, TrainingState
+from portable_nn.training.early_stopping import EarlyStopping
 from portable_nn.training.fitting import fit
 from portable_nn.training.history import History
 

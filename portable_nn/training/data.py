@@ -1,147 +1,129 @@
-"""What is trained on: rows that lie where the parameters do, or on the host, sent in chunks."""
+"""Sources of batches: data on the device, or on the host and sent there in chunks."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, Protocol
 
 import numpy as np
 
-from portable_nn import checks
-from portable_nn.backends import Backend
-from portable_nn.backends import streaming as sending
+from portable_nn.backends import Backend, streaming
 from portable_nn.backends.streaming import Piece
-from portable_nn.checks import host_arrays as host_checks
-from portable_nn.equations import Array, Parameters
-from portable_nn.network import Network
+from portable_nn.equations import Array
+from portable_nn.network.objective import Batch
 
-MOST = 256  # batches in a chunk: the first one of an epoch is not to be waited for too long
+MOST_BATCHES = 256  # in a chunk: nobody should wait too long for the first one of an epoch
 
-Chunk = tuple["Data", np.ndarray[Any, Any]]
-
-
-def mean_of(backend: Backend, weight: Array | None) -> Array | None:
-    """The mean weight of all the data, for every part of it to be relative to."""
-    return None if weight is None else backend.xp.mean(weight, axis=-1)
+Rows = np.ndarray[Any, Any]  # numbers of rows, on the host
+Chunk = tuple[Batch, Rows]  # data on the device, and the rows of its batches: (batches, batch size)
 
 
-class Data(NamedTuple):
-    """X (n, n_0) and Y (n, n_L), in rows, and their weights (n,), if they have any.
+class Source(Protocol):
+    """Where batches come from: X, Y and, if there are any, weights, in `n` rows.
 
-    `mean_weight` is what the weights of a batch are relative to; None stands for the batch's own mean.
+    `is_resident` says whether all of it is on the device, so that nothing has to be sent in time.
     """
 
-    X: Any
-    Y: Array
-    weight: Array | None = None
-    mean_weight: Array | None = None
+    n: int
+    is_resident: bool
 
-    def chunks(self, drawn: np.ndarray[Any, Any], batch_size: int, most: int) -> Iterator[Chunk]:
-        """The rows `drawn`, in batches: data, and the numbers of its rows, (batches, size of a batch).
+    def chunks(self, order: Rows, batch_size: int, most: int) -> Iterator[Chunk]:
+        """The rows of an epoch in `order`, cut into batches, at most `most` batches in a chunk.
 
-        There are `most` batches in a chunk at most.
+        All batches of a chunk have the same size.
         """
-        for part, size in parts(len(drawn), batch_size, most):
-            yield self, drawn[part].reshape(-1, size)
 
-    def slices(self, size: int) -> Iterator[Data]:
-        """All rows in their order, `size` of them at a time."""
-        X, Y, weight, mean_weight = self
-        n = X.shape[-2]
-        for start in range(0, n, size):
-            part = slice(start, min(start + size, n))
-            w = None if weight is None else weight[..., part]
-            yield Data(X[..., part, :], Y[..., part, :], w, mean_weight)
+    def slices(self, size: int) -> Iterator[Batch]:
+        """All rows in their own order, `size` of them at a time."""
 
     def used(self, results: Any) -> None:
-        """Nothing: for `HostData`, which has to know."""
+        """Take note of what is being computed from the chunk or slice that was given last."""
 
 
-class HostData:
-    """As `Data`, of arrays on the host; what is given of it lies on the device of `backend`.
+class DeviceSource:
+    """See `Source`: arrays on the device, used where they are."""
 
-    A chunk holds as many batches as `sending.CHUNK` bytes do, but one at least. All are as long, as far
-    as that can be: a step may be compiled, or recorded, for each length.
+    is_resident = True
+
+    def __init__(self, X: Array, Y: Array, weight: Array | None, mean_weight: Array | None) -> None:
+        self.all = Batch(X, Y, weight, mean_weight)
+        self.n = int(X.shape[-2])
+
+    def chunks(self, order: Rows, batch_size: int, most: int) -> Iterator[Chunk]:
+        for part, size in parts(len(order), batch_size, most):
+            yield self.all, order[part].reshape(-1, size)
+
+    def slices(self, size: int) -> Iterator[Batch]:
+        X, Y, weight, mean_weight = self.all
+        for start in range(0, self.n, size):
+            part = slice(start, min(start + size, self.n))
+            w = None if weight is None else weight[..., part]
+            yield Batch(X[..., part, :], Y[..., part, :], w, mean_weight)
+
+    def used(self, results: Any) -> None:
+        """Nothing to do: the data stay where they are."""
+
+
+class HostSource:
+    """See `Source`: arrays on the host, memory maps included, of which chunks are sent to the device.
+
+    A chunk holds as many batches as `streaming.CHUNK` bytes do, but at least one. All chunks are equally
+    long where that is possible: a step may be compiled, or captured, for each length.
     """
+
+    is_resident = False
 
     def __init__(self, backend: Backend, X: Array, Y: Array, weight: Array | None = None) -> None:
         self.X, self.Y = np.asarray(X), np.asarray(Y)  # a memory map stays one, without its class
         self.weight = None if weight is None else np.asarray(weight)
-        # summed up by the library that would do so with all data there: to the same bits
+        self.n = int(self.X.shape[-2])
+        # summed by the library that would sum data on the device: to the same bits
         self.mean_weight = mean_of(backend, None if weight is None else backend.asarray(weight))
         self.sender = backend.sender()
 
-    def chunks(self, drawn: np.ndarray[Any, Any], batch_size: int, most: int) -> Iterator[Chunk]:
-        """As of `Data`; a chunk is gathered when it is asked for: while that before is computed with."""
-        size = min(batch_size, len(drawn))
-        room = sending.CHUNK // max(1, size * sum(array.nbytes for array in self.arrays()) // self.n)
-        most = even(len(drawn) // size, max(1, min(most, room, MOST)))
-        for part, size in parts(len(drawn), batch_size, most):
-            rows = drawn[part]
+    def chunks(self, order: Rows, batch_size: int, most: int) -> Iterator[Chunk]:
+        """As of `Source`; a chunk is gathered while the device computes with the one before."""
+        size = min(batch_size, len(order))
+        room = streaming.CHUNK // max(1, size * sum(array.nbytes for array in self.arrays()) // self.n)
+        most = even(len(order) // size, max(1, min(most, room, MOST_BATCHES)))
+        for part, size in parts(len(order), batch_size, most):
+            rows = order[part]
             yield self.send(rows), np.arange(len(rows)).reshape(-1, size)
 
-    def slices(self, size: int) -> Iterator[Data]:
-        """As of `Data`."""
+    def slices(self, size: int) -> Iterator[Batch]:
         for start in range(0, self.n, size):
             yield self.send(slice(start, min(start + size, self.n)))
 
     def used(self, results: Any) -> None:
-        """To be told what is computed from that which was given last."""
+        """Let the sender know when the memory of the chunk is free again."""
         self.sender.used(results)
 
-    @property
-    def n(self) -> int:
-        """The number of rows."""
-        return int(self.X.shape[-2])
-
-    def arrays(self) -> list[np.ndarray[Any, Any]]:
+    def arrays(self) -> list[Rows]:
         """X, Y and, if there are any, the weights."""
         return [array for array in (self.X, self.Y, self.weight) if array is not None]
 
-    def send(self, rows: np.ndarray[Any, Any] | slice) -> Data:
+    def send(self, rows: Rows | slice) -> Batch:
         """These rows, on the device."""
         axes = (-2, -2, -1)
         pieces = [Piece(array, rows, axis) for array, axis in zip(self.arrays(), axes, strict=False)]
         X, Y, *weight = self.sender.send(pieces)
-        return Data(X, Y, weight[0] if weight else None, self.mean_weight)
+        return Batch(X, Y, weight[0] if weight else None, self.mean_weight)
 
 
-def admit(
-    net: Network,
-    params: Parameters,
-    data: tuple[Array, Array, Array | None],
-    stream: bool,
-    prefix: str = "",
-) -> tuple[Backend, Data | HostData]:
-    """The backend of `params`, and X, Y and weights with it, once all has been checked."""
-    X, Y, weight = data
+def source(backend: Backend, stream: bool, X: Array, Y: Array, weight: Array | None = None) -> Source:
+    """The source of batches of this data, which has been checked."""
     if stream:
-        backend = host_checks.admit(net.sizes, net.loss, params, *data, prefix)
-        return backend, HostData(backend, X, Y, weight)
-    otherwise = "" if prefix else "; or, for data that is to stay on the host, give fit `stream=True`"
-    backend = checks.admit(net.sizes, net.loss, params, *data, prefix, otherwise)
-    return backend, Data(X, Y, weight, mean_of(backend, weight))
+        return HostSource(backend, X, Y, weight)
+    return DeviceSource(X, Y, weight, mean_of(backend, weight))
 
 
-def admit_validation(
-    net: Network, params: Parameters, validation: Any, stream: bool
-) -> Data | HostData | None:
-    """The validation data, checked as training data is; None if there is none.
-
-    With `stream` it may lie on the host, or where `params` do.
-    """
-    if validation is None:
-        return None
-    if not isinstance(validation, (tuple, list)) or len(validation) not in (2, 3):
-        many = f" of {len(validation)}" if isinstance(validation, (tuple, list)) else ""
-        given = f"{type(validation).__name__}{many}"
-        raise TypeError(f"`validation` is a {given}; accepted: (X, Y) or (X, Y, sample_weight)")
-    stream = stream and checks.owner("validation X", validation[0]).host
-    return admit(net, params, (*validation, None)[:3], stream, "validation ")[1]
+def mean_of(backend: Backend, weight: Array | None) -> Array | None:
+    """The mean weight of all the data, which the weights of every batch are relative to."""
+    return None if weight is None else backend.xp.mean(weight, axis=-1)
 
 
 def parts(n: int, batch_size: int, most: int) -> Iterator[tuple[slice, int]]:
-    """The rows 0..n-1 in parts of equal batches, at most `most` of them; with the size of a batch."""
+    """The rows 0..n-1 in parts of at most `most` equal batches; with the size of a batch."""
     size, start = min(batch_size, n), 0
     while start < n:
         size = min(size, n - start)
@@ -151,13 +133,13 @@ def parts(n: int, batch_size: int, most: int) -> Iterator[tuple[slice, int]]:
 
 
 def even(count: int, most: int) -> int:
-    """How many of `count` batches to take at a time, `most` at most, for the portions to be alike.
+    """How many of `count` batches to send at a time, at most `most`, for the chunks to be alike.
 
-    An even number, but for one: of steps that a backend makes by twos it makes the same ones together.
+    An even number, unless it is one: a backend that unrolls steps by twos compiles for fewer lengths.
     """
     pairs, room = -(-count // 2), most // 2
     if room == 0:
         return 1
     least = max(1, -(-pairs // room))
-    portions = next((k for k in range(least, 2 * least) if pairs % k == 0), least)
-    return 2 * -(-pairs // portions)
+    chunks = next((k for k in range(least, 2 * least) if pairs % k == 0), least)
+    return 2 * -(-pairs // chunks)

@@ -1,32 +1,26 @@
-"""fit: checked arguments in; trained parameters, and what was recorded on the way, out."""
+"""fit: checked arguments in, trained parameters and a history out."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import chain, count
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
-from portable_nn import backends, checks
+from portable_nn.checks import Given, Value, as_array, check_flag, check_owner
 from portable_nn.equations import Array, Parameters
 from portable_nn.errors import NonFiniteCostError
 from portable_nn.network import Network
-from portable_nn.optimizers import Adam, Optimizer, OptimizerState, init_state
-from portable_nn.schedules import Schedule, constant, learning_rate
-from portable_nn.training import loop
-from portable_nn.training.callbacks import (
-    BestSoFar,
-    EarlyStopping,
-    TrainingState,
-    call,
-    check_callbacks,
-    progress_bar,
-)
-from portable_nn.training.data import admit, admit_validation
+from portable_nn.network.parameters import Checked, check_parameters
+from portable_nn.optimizers import Adam, Optimizer, OptimizerState, check_state, init_state
+from portable_nn.schedules import Schedule
+from portable_nn.training.callbacks import TrainingState, call
+from portable_nn.training.data import Source, source
+from portable_nn.training.description import Training, check_network
+from portable_nn.training.early_stopping import BestSoFar, EarlyStopping
 from portable_nn.training.history import History
-
-T = TypeVar("T")
+from portable_nn.training.loop import Epoch, Loop
+from portable_nn.training.progress import progress_bar
 
 
 def fit(
@@ -37,8 +31,8 @@ def fit(
     optimizer: Optimizer | None = None,
     epochs: int = 10,
     batch_size: int | None = 128,
-    seed: Any = 0,
-    l2: float = 0.0,
+    seed: int | np.random.Generator = 0,
+    l2: Value = 0.0,
     sample_weight: Array | None = None,
     validation: Sequence[Array] | None = None,
     early_stopping: EarlyStopping | None = None,
@@ -47,8 +41,8 @@ def fit(
     progress: bool = False,
     epoch_order: Callable[[int, int], Any] | None = None,
     optimizer_state: OptimizerState | None = None,
-    dropout: float | Sequence[float] = 0.0,
-    clip_norm: float | None = None,
+    dropout: Value | Sequence[Value] = 0.0,
+    clip_norm: Value | None = None,
     stream: bool = False,
 ) -> tuple[Parameters, History]:
     """Train by mini-batches; changes none of the arrays that it is given.
@@ -117,85 +111,76 @@ def fit(
     NonFiniteCostError
         When an epoch ends with a cost or parameters that are not finite; it keeps the last finite ones.
     """
-    optimizer = Adam() if optimizer is None else optimizer
-    check_kinds(net, optimizer, early_stopping, epoch_order, stream)
-    epochs, l2 = checks.whole("epochs", epochs, 1), checks.number("l2", l2, 0.0)
-    schedule = constant(optimizer.learning_rate) if schedule is None else schedule
-    hooks = check_callbacks(callbacks)
-    rates_of_dropout = check_dropout(dropout, len(net.g) - 1)
-    if clip_norm is not None:
-        clip_norm = checks.number("clip_norm", clip_norm, 0.0, open_low=True)
-    backend, data = admit(net, params, (X, Y, sample_weight), stream)
-    held_out = admit_validation(net, params, validation, stream)
-    n, stack = X.shape[-2], tuple(params[0][0].shape[:-2])
-    size = n if batch_size is None else checks.whole("batch_size", batch_size, 1)
-    if early_stopping is not None and stack:
-        raise ValueError("`early_stopping` with a stack of networks; accepted: it with one network")
-
-    random = generator(seed)
-    draw = epoch_order or (lambda epoch, n: random.permutation(n))
-    orders = begun(check_order(draw(epoch, n), n) for epoch in range(epochs))
-    best = None if early_stopping is None else BestSoFar(early_stopping)
-    is_fresh = optimizer_state is None
-    if optimizer_state is None:
-        optimizer_state = init_state(backend.xp, optimizer, params)
-    else:
-        optimizer.check_state(params, optimizer_state, backend)
-    rates = begun(learning_rate(schedule, step) for step in count(optimizer_state.t))
-    draw_masks = loop.dropout(backend, params, rates_of_dropout, random.random)
-    history = History()
-    state = TrainingState(epochs, list(params), history, optimizer_state, step=optimizer_state.t)
-    run = loop.epochs(
-        backend,
+    check_network(net)
+    check_flag("stream", stream)
+    checked = check_parameters(net, params)
+    training = Training(
         net,
-        optimizer,
-        state.params,
-        optimizer_state,
-        data,
-        orders,
-        rates,
-        size,
-        l2,
-        clip_norm,
-        draw_masks,
-        held_out,
-        owns_state=is_fresh and not hooks,
-        states_are_kept=bool(hooks),
-        ahead=not (stream or hooks or epoch_order or early_stopping or seed is random),
+        Adam() if optimizer is None else optimizer,
+        epochs,
+        batch_size,
+        l2=l2,
+        clip_norm=clip_norm,
+        dropout=dropout,
+        schedule=schedule,  # type: ignore[arg-type]
+        early_stopping=early_stopping,
+        callbacks=callbacks,
+        epoch_order=epoch_order,
+        seed=seed,
+        stack=checked.stack,
     )
-    with progress_bar(progress, state) as bar:
-        call(hooks, "on_train_begin", state)
-        for epoch in run:
+    data = training_data(checked, Given(X, Y, sample_weight), stream)
+    held_out = validation_data(checked, validation, stream)
+    return run(training, checked, params, optimizer_state, data, held_out, progress)
+
+
+def run(
+    training: Training,
+    checked: Checked,
+    params: Parameters,
+    optimizer_state: OptimizerState | None,
+    data: Source,
+    validation: Source | None,
+    progress: bool,
+) -> tuple[Parameters, History]:
+    """Carry a training out, with its early stopping, callbacks and progress bar."""
+    backend, is_fresh = checked.backend, optimizer_state is None
+    if optimizer_state is None:
+        optimizer_state = init_state(backend.xp, training.optimizer, params)
+    else:
+        check_state(training.optimizer, params, optimizer_state, backend)
+    owns_state = is_fresh and not training.keep_states
+    loop = Loop(training, backend, list(params), optimizer_state, data, validation, owns_state)
+    best = None if training.early_stopping is None else BestSoFar(training.early_stopping)
+    history = History()
+    state = TrainingState(training.epochs, list(params), history, optimizer_state)
+    with progress_bar(progress, training.epochs) as bar:
+        call(training.callbacks, "on_train_begin", state)
+        for epoch in loop:
             state.epoch += 1
             if not epoch.is_sound:
                 message = NOT_FINITE.format(state.epoch)
                 raise NonFiniteCostError(message, state.epoch, state.params, history)
             state.params, state.optimizer_state = epoch.params, epoch.optimizer_state
-            state.step = epoch.optimizer_state.t
-            watched = note(history, epoch)
+            watched = record(history, epoch)
             if best is not None and best.see(watched, state.epoch, state.params):
                 state.stop("early stopping")
-            call([bar, *hooks], "on_epoch_end", state)
+            call([bar, *training.callbacks], "on_epoch_end", state)
             if state.stopped:
                 break
     if best is not None:
         history.best_epoch, state.params = best.epoch, best.choose(state.params)
     history.stopped_by, history.optimizer_state = state.stopped or "epochs", state.optimizer_state
-    call(hooks, "on_train_end", state)
+    call(training.callbacks, "on_train_end", state)
     return state.params, history
 
 
-def begun(items: Iterator[T]) -> Iterator[T]:
-    """`items`, the first of them made, and so checked, already; the others when they are asked for."""
-    return chain((next(items),), items)
-
-
-def note(history: History, epoch: loop.Epoch) -> Any:
-    """Record an epoch; the cost that early stopping watches, the validation cost if there is one."""
+def record(history: History, epoch: Epoch) -> Any:
+    """Record an epoch; the cost that early stopping watches: the validation cost if there is one."""
     found = [row.copy() if row.ndim else float(row) for row in epoch.costs]
     history.cost.append(found[0])
     history.validation_cost.extend(found[1:])
-    history.learning_rate.append(epoch.learning_rate)
+    history.learning_rate.append(as_array(epoch.learning_rate))
     history.seconds.append(epoch.seconds)
     return found[-1]
 
@@ -205,59 +190,35 @@ NOT_FINITE = (
     "this error's `params`; try a smaller learning rate, features of a smaller scale (standardise X), "
     "or another pair of output activation and loss"
 )
+STREAM = "; or, for data that is to stay on the host, give fit `stream=True`"
 
 
-def check_kinds(net: Any, optimizer: Any, early_stopping: Any, epoch_order: Any, stream: Any) -> None:
-    """Raise TypeError for what is no network, no optimizer, no rule of early stopping, no function."""
-    if not isinstance(net, Network):
-        raise TypeError(f"`net` is {net!r}; accepted: a portable_nn.Network")
-    if not isinstance(optimizer, Optimizer) or type(optimizer).rule is Optimizer.rule:
-        raise TypeError(f"`optimizer` is {optimizer!r}; accepted: one such as portable_nn.Adam()")
-    if "__eq__" not in vars(type(optimizer)):  # else two that differ would share one compiled step
-        raise TypeError(
-            f"`optimizer` is a {type(optimizer).__name__}, which is no dataclass itself; accepted: a "
-            "subclass of portable_nn.Optimizer decorated with @dataclasses.dataclass(frozen=True)"
-        )
-    if early_stopping is not None and not isinstance(early_stopping, EarlyStopping):
-        raise TypeError(f"`early_stopping` is {early_stopping!r}; accepted: a portable_nn.EarlyStopping")
-    if epoch_order is not None and not callable(epoch_order):
-        raise TypeError(f"`epoch_order` is {epoch_order!r}; accepted: a function of (epoch, n)")
-    if not isinstance(stream, bool):
-        raise TypeError(f"`stream` is {stream!r}; accepted: True or False")
+def training_data(checked: Checked, given: Given, stream: bool) -> Source:
+    """The source of the training data, once parameters and data have been checked."""
+    if stream:
+        checked.check_values()
+        checked.check_host_data(given)
+    else:
+        checked.check_data(given, STREAM)
+    return source(checked.backend, stream, given.X, given.Y, given.sample_weight)
 
 
-def check_dropout(rates: Any, hidden: int) -> list[float]:
-    """One rate in [0, 1) for each hidden layer, from a number for all or a sequence of them."""
-    if isinstance(rates, (tuple, list)):
-        if len(rates) != hidden:
-            raise ValueError(
-                f"`dropout` holds {len(rates)} rates; accepted: a number, or one for each of the "
-                f"{hidden} hidden layers"
-            )
-        return [checks.number(f"dropout[{l}]", rate, 0.0, 1.0) for l, rate in enumerate(rates)]
-    return [checks.number("dropout", rates, 0.0, 1.0)] * hidden
+def validation_data(checked: Checked, validation: Any, stream: bool) -> Source | None:
+    """The source of the validation data, once it has been checked; None if there is none.
 
-
-def generator(seed: Any) -> np.random.Generator:
-    """The generator of the host that orders and dropout masks are drawn from."""
-    if not isinstance(seed, (int, np.integer, np.random.Generator)):
-        given = f"`seed` is {seed!r}; accepted: a whole number >= 0, or a numpy.random.Generator"
-        raise TypeError(given)
-    if not isinstance(seed, np.random.Generator):
-        checks.whole("seed", seed, 0)
-    return np.random.default_rng(seed)
-
-
-def check_order(order: Any, n: int) -> np.ndarray[Any, Any]:
-    """The rows of an epoch as a host array of indices, if they are some of 0..n-1."""
-    rows = order if isinstance(order, np.ndarray) else backends.to_host(order)
-    if rows.ndim != 1 or rows.size == 0 or rows.dtype.kind not in "iu":
-        raise ValueError(
-            f"`epoch_order` gave an array of shape {rows.shape} and dtype {rows.dtype}; accepted: a "
-            "non-empty 1-d array of integers"
-        )
-    if rows.min() < 0 or rows.max() >= n:
-        raise ValueError(
-            f"`epoch_order` gave rows from {rows.min()} to {rows.max()}; accepted: from 0 to {n - 1}"
-        )
-    return rows
+    With `stream` it may be on the host, or where the parameters are.
+    """
+    if validation is None:
+        return None
+    if not isinstance(validation, (tuple, list)) or len(validation) not in (2, 3):
+        many = f" of {len(validation)}" if isinstance(validation, (tuple, list)) else ""
+        given = f"{type(validation).__name__}{many}"
+        raise TypeError(f"`validation` is a {given}; accepted: (X, Y) or (X, Y, sample_weight)")
+    X, Y, weight = (*validation, None)[:3]
+    data = Given(X, Y, weight, "validation ")
+    stream = stream and check_owner("validation X", X).host
+    if stream:
+        checked.check_host_data(data)
+    else:
+        checked.check_data(data, more=True)
+    return source(checked.backend, stream, X, Y, weight)

@@ -1,28 +1,29 @@
-"""The loop around the one compiled step: epochs of mini-batches. When to end is its caller's to say."""
+"""The loop around the one compiled step: epochs of mini-batches. Its caller decides when to end it."""
 
 from __future__ import annotations
 
-import functools
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import count
-from typing import Any, NamedTuple, NoReturn
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from portable_nn.backends import Backend, of
+from portable_nn.backends import Backend
+from portable_nn.checks import Value, as_array
 from portable_nn.equations import Array, Parameters
-from portable_nn.network import Network
-from portable_nn.optimizers import Optimizer, OptimizerState
-from portable_nn.training.data import Data, HostData
-from portable_nn.training.steps import evaluation_step, summary, training_steps
+from portable_nn.network.objective import Batch
+from portable_nn.optimizers import OptimizerState, rule_of, with_arrays
+from portable_nn.training.data import Source
+from portable_nn.training.description import Training
+from portable_nn.training.dropout import mask_drawer
+from portable_nn.training.steps import StepKind, evaluation_step, summary_step, training_steps
 
-Masks = list[Array | None]
 MASKED_BATCHES = 8  # whose masks are drawn and kept at a time
+EVALUATED_ROWS = 1024  # at a time: memory stays bounded
 
 
 class Epoch(NamedTuple):
-    """What an epoch has led to.
+    """The outcome of an epoch.
 
     `costs` (on the host) is the mean cost of its batches and, with validation data, their cost at its
     end; `finite` says whether the parameters are finite, one bool for each network of a stack.
@@ -32,7 +33,7 @@ class Epoch(NamedTuple):
     optimizer_state: OptimizerState
     costs: np.ndarray[Any, Any]
     finite: np.ndarray[Any, Any]
-    learning_rate: float
+    learning_rate: Value
     seconds: float
 
     @property
@@ -41,151 +42,140 @@ class Epoch(NamedTuple):
         return bool((self.finite & np.isfinite(self.costs)).all())
 
 
-def epochs(
-    backend: Backend,
-    net: Network,
-    optimizer: Optimizer,
-    params: Parameters,
-    optimizer_state: OptimizerState,
-    data: Data | HostData,
-    orders: Iterator[Any],
-    rates: Iterator[float],
-    batch_size: int,
-    l2: float = 0.0,
-    clip_norm: float | None = None,
-    draw_masks: Callable[[int, int], Masks] | None = None,
-    validation: Data | HostData | None = None,
-    owns_state: bool = False,
-    states_are_kept: bool = True,
-    ahead: bool = False,
-) -> Iterator[Epoch]:
-    """An epoch for every order of the rows in `orders`, an update for every batch of them.
+class Chunk(NamedTuple):
+    """Several batches of one size, ready for the step: everything is on the device."""
 
-    `rates` gives the learning rate of each update, `draw_masks` the dropout masks for so many
-    batches of a given size. The host reads from the device once an epoch; nothing handed in is changed,
-    but for `optimizer_state` where `owns_state`; unless `states_are_kept`, that of an epoch is written
-    over in the next. `ahead`: what the next epoch needs is sent before the read, while the device is at
-    work; for data that is there already, and where no result of an epoch decides on the next.
+    data: Batch
+    rows: Array  # (batches, batch size)
+    numbers: Array  # (batches, how many, ...): l2, the limit of the norm, the coefficients
+    learning_rate: Value  # of the last batch
+
+
+class Plan(NamedTuple):
+    """An epoch before it is trained: the rows in their order, and the chunks as they are asked for."""
+
+    rows: np.ndarray[Any, Any]
+    chunks: Iterable[Chunk]
+
+
+class Loop:
+    """The epochs of a training, one after the other.
+
+    The host reads from the device once an epoch. Nothing that is handed in is changed, except for the
+    arrays of the optimizer's state where `owns_state`. The first epoch is planned at once, so what is
+    wrong with its order, or with the first learning rate, shows before anything is trained.
     """
-    run = training_steps(backend, net, optimizer, l2, clip_norm)
-    evaluate, summarize = evaluation_step(backend, net), summary(backend)
-    stack, dtype = tuple(params[0][0].shape[:-2]), params[0][0].dtype
-    zero = backend.xp.zeros(stack, dtype=backend.widest_float(), device=backend.device)
-    t, slots = optimizer_state
-    updates = count(t + 1)
 
-    def sent(drawn: Any) -> Iterator[tuple[Any, Array, Array, float]]:
-        """Data, and for its batches the rows and the coefficients, on the device; the last rate."""
-        most = MASKED_BATCHES if draw_masks else len(drawn)
-        for chunk, batches in data.chunks(drawn, batch_size, most):
-            alphas = [next(rates) for _ in batches]
-            numbers = [optimizer.coefficients(next(updates), alpha) for alpha in alphas]
-            rows = backend.asarray(batches, dtype=backend.index_dtype())
-            yield chunk, rows, backend.asarray(np.asarray(numbers), dtype=dtype), alphas[-1]
+    def __init__(
+        self,
+        training: Training,
+        backend: Backend,
+        params: Parameters,
+        state: OptimizerState,
+        data: Source,
+        validation: Source | None = None,
+        owns_state: bool = False,
+    ) -> None:
+        self.training, self.backend, self.params, self.state = training, backend, params, state
+        self.data, self.validation, self.owns_state = data, validation, owns_state
+        self.dtype = params[0][0].dtype
+        self.optimizer = with_arrays(training.optimizer)
+        objective = training.net.objective
+        kind = StepKind(
+            objective, rule_of(training.optimizer), training.has_penalty, training.clip_norm is not None
+        )
+        self.run = training_steps(backend, kind)
+        self.evaluate = evaluation_step(backend, objective)
+        self.summarize = summary_step(backend)
+        shapes = [(*training.stack, n) for n in training.net.sizes[1:-1]]
+        self.draw_masks = mask_drawer(backend, training.dropout, shapes, self.dtype, training.uniform)
+        self.zero = backend.xp.zeros(training.stack, dtype=backend.widest_float(), device=backend.device)
+        training.learning_rate(state.t)
+        self.next_plan: Plan | Exception | None = self.plan(0, state.t)
 
-    to_come = Ahead((len(drawn), list(sent(drawn)) if ahead else sent(drawn)) for drawn in orders)
-    started = time.perf_counter()
-    for n, portions in to_come:
-        carry, owned = (params, slots, zero), (False, owns_state, False)
-        for chunk, rows, numbers, alpha in portions:
-            masks = None if draw_masks is None else draw_masks(*rows.shape)
-            carry, owned = run(carry, chunk, (rows, masks, numbers), owned), (True, True, True)
-            data.used(carry)
-            t, rate = t + rows.shape[0], alpha
-        (params, slots, total), owns_state = carry, not states_are_kept
-        sums = [(total, n)]
-        if validation is not None:
-            total = evaluate_in_parts(evaluate, params, zero, validation)
-            sums.append((total, validation.X.shape[-2]))
-        summed = summarize(params, *sums)
-        if ahead:
-            to_come.prepare()
-        report = backend.to_numpy(summed)  # the one read of the epoch
-        costs, finite = report[:-1], report[-1].astype(bool)
-        seconds = time.perf_counter() - started
-        yield Epoch(params, OptimizerState(t, slots), costs, finite, rate, seconds)
-        started = time.perf_counter()
+    def __iter__(self) -> Iterator[Epoch]:
+        looks_ahead = self.training.can_look_ahead and self.data.is_resident
+        for epoch in range(self.training.epochs):
+            started = time.perf_counter()
+            plan = self.plan(epoch, self.state.t) if self.next_plan is None else self.next_plan
+            if isinstance(plan, Exception):
+                raise plan
+            self.next_plan = None
+            total, rate = self.train(plan)
+            sums = [(total, len(plan.rows))]
+            if self.validation is not None:
+                sums.append((self.cost_of(self.validation), self.validation.n))
+            summed = self.summarize(self.params, *sums)
+            if looks_ahead and epoch + 1 < self.training.epochs:
+                self.next_plan = self.prepared(epoch + 1)
+            report = self.backend.to_numpy(summed)  # the one read of the epoch
+            costs, finite = report[:-1], report[-1].astype(bool)
+            yield Epoch(self.params, self.state, costs, finite, rate, time.perf_counter() - started)
 
+    def plan(self, epoch: int, t: int) -> Plan:
+        """The epoch, its first update being number t + 1."""
+        rows = self.training.rows(epoch, self.data.n)
+        return Plan(rows, self.chunks(rows, t))
 
-class Ahead:
-    """An iterator whose next item can be made before it is asked for; an error shows when it is."""
-
-    def __init__(self, items: Iterable[Any]) -> None:
-        self.items = iter(items)
-        self.made: list[Callable[[], Any]] = []
-
-    def __iter__(self) -> Iterator[Any]:
-        return self
-
-    def __next__(self) -> Any:
-        return self.made.pop()() if self.made else next(self.items)
-
-    def prepare(self) -> None:
-        """Make the next item, if there is one."""
+    def prepared(self, epoch: int) -> Plan | Exception:
+        """The epoch with all that it needs on the device already; an error is kept until it is due."""
         try:
-            item = next(self.items)
+            plan = self.plan(epoch, self.state.t)
+            return plan._replace(chunks=list(plan.chunks))
         except Exception as error:
-            self.made = [functools.partial(throw, error)]
-        else:
-            self.made = [lambda: item]
+            return error
+
+    def chunks(self, order: np.ndarray[Any, Any], t: int) -> Iterator[Chunk]:
+        """The chunks of an epoch; t updates have been made before."""
+        backend, training = self.backend, self.training
+        most = MASKED_BATCHES if self.draw_masks else len(order)
+        for data, batches in self.data.chunks(order, training.batch_size or len(order), most):
+            steps = range(t, t + len(batches))
+            rates = [training.learning_rate(step) for step in steps]
+            rows = backend.asarray(batches, dtype=backend.index_dtype())
+            numbers = [self.numbers(step + 1, rate) for step, rate in zip(steps, rates, strict=True)]
+            host = stacked(numbers) if training.stack else np.asarray(numbers)
+            yield Chunk(data, rows, backend.asarray(host, dtype=self.dtype), rates[-1])
+            t += len(batches)
+
+    def numbers(self, t: int, learning_rate: Value) -> list[Any]:
+        """What the step takes in update t = 1, 2, ...: l2, the limit of the norm, the coefficients."""
+        training = self.training
+        penalty = [training.l2] if training.has_penalty else []
+        limit = [] if training.clip_norm is None else [training.clip_norm]
+        return [*penalty, *limit, *self.optimizer.coefficients(t, as_array(learning_rate))]
+
+    def train(self, plan: Plan) -> tuple[Array, Value]:
+        """Make the updates of an epoch: the sum of its batches' J B, and the last learning rate."""
+        (t, slots), rate = self.state, 0.0
+        carry, owned = (self.params, slots, self.zero), (False, self.owns_state, False)
+        for chunk in plan.chunks:
+            masks = None if self.draw_masks is None else self.draw_masks(*chunk.rows.shape)
+            carry = self.run(carry, chunk.data, (chunk.rows, masks, chunk.numbers), owned)
+            owned = (True, True, True)
+            self.data.used(carry)
+            t, rate = t + chunk.rows.shape[0], chunk.learning_rate
+        self.params, slots, total = carry
+        self.state = OptimizerState(t, slots)
+        self.owns_state = not self.training.keep_states
+        return total, rate
+
+    def cost_of(self, data: Source) -> Array:
+        """The sum of J B over all rows of `data`."""
+        total = self.zero
+        for batch in data.slices(EVALUATED_ROWS):
+            total = self.evaluate(self.params, total, batch)
+            data.used(total)
+        return total
 
 
-def throw(error: Exception) -> NoReturn:
-    """Raise an error that has been kept."""
-    raise error
+def stacked(numbers: Sequence[Sequence[Any]]) -> np.ndarray[Any, Any]:
+    """The numbers of each step as one array: (steps, how many), or (steps, how many, *stack, 1, 1).
 
-
-def evaluate_in_parts(
-    evaluate: Callable[..., Any],
-    params: Parameters,
-    zero: Array,
-    data: Data | HostData,
-    size: int = 1024,
-) -> Array:
-    """The sum of `evaluation_step` over all rows, `size` rows at a time: memory stays bounded."""
-    total = zero
-    for part in data.slices(size):
-        total = evaluate(params, total, *part)
-        data.used(total)
-    return total
-
-
-def predict_in_parts(predict: Callable[..., Any], params: Parameters, X: Any, size: int = 4096) -> Array:
-    """The outputs of `prediction_step` for all rows, `size` rows at a time: memory stays bounded."""
-    n = X.shape[-2]
-    parts = [
-        predict(params, X[..., start : min(start + size, n), :]) if n > size else predict(params, X)
-        for start in range(0, n, size)
-    ]
-    return parts[0] if len(parts) == 1 else of(parts[0]).xp.concat(parts, axis=-2)
-
-
-def dropout(
-    backend: Backend,
-    params: Parameters,
-    rates: Sequence[float],
-    uniform: Callable[[tuple[int, ...]], np.ndarray[Any, Any]],
-) -> Callable[[int, int], Masks] | None:
-    """A function that draws the masks of k batches of B rows; None where no unit is ever dropped.
-
-    A unit of hidden layer l is dropped with the probability rates[l - 1]; what is kept is divided by
-    1 - rate (Srivastava et al., 2014). Drawn on the host, so they are the same on every backend:
-    ``uniform(shape)`` gives numbers in [0, 1). Each network of a stack has masks of its own.
+    Where one of them differs from network to network, all are given for each.
     """
-    if not any(rates):
-        return None
-    shapes = [tuple(W.shape[:-1]) for W, _ in params[:-1]]
-    dtype = params[0][0].dtype
-
-    def draw(k: int, B: int) -> Masks:
-        kept = [  # batch after batch, and in each of them layer after layer
-            [uniform((*shape, B)) >= rate for shape, rate in zip(shapes, rates, strict=True) if rate]
-            for _ in range(k)
-        ]
-        of_layer = (np.stack(those) for those in zip(*kept, strict=True))
-        return [
-            backend.asarray(next(of_layer), dtype=dtype) * (1 / (1 - rate)) if rate else None
-            for rate in rates
-        ]
-
-    return draw
+    flat = [each for step in numbers for each in step]
+    if not any(np.ndim(each) for each in flat):
+        return np.asarray(numbers)
+    shaped = np.stack(np.broadcast_arrays(*flat))
+    return shaped.reshape(len(numbers), -1, *shaped.shape[1:], 1, 1)

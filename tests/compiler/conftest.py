@@ -12,7 +12,7 @@ import portable_nn as pnn
 from portable_nn.backends.numpy_backend import NumpyBackend
 from portable_nn.compiler.cuda.scan import CudaScan
 from portable_nn.compiler.numpy import CompiledStep, loop_cache, program, steps
-from portable_nn.training.steps import evaluation_step, summary, training_steps
+from portable_nn.training.steps import evaluation_step, summary_step, training_steps
 
 NUMBA = loop_cache.installed()
 MODES = ["blocks", pytest.param("loops", marks=pytest.mark.skipif(not NUMBA, reason="no numba here"))]
@@ -28,7 +28,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 def forget_steps() -> None:
     """Make `fit` compile its steps anew."""
-    for cached in (training_steps, evaluation_step, summary):
+    for cached in (training_steps, evaluation_step, summary_step):
         cached.cache_clear()
 
 

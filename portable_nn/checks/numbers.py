@@ -1,0 +1,107 @@
+"""Numbers that a user hands in: one, a whole one, or one for each network of a stack."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+
+from portable_nn.backends import to_host
+
+Value: TypeAlias = Any  # a float or, one for each network of a stack, (nested) tuples of floats
+
+
+class Interval(NamedTuple):
+    """The real numbers from `low` to `high`; each end belongs to it or not."""
+
+    low: float
+    high: float = math.inf
+    closed_low: bool = True
+    closed_high: bool = False
+
+    def __contains__(self, x: object) -> bool:
+        if not isinstance(x, numbers.Real):
+            return False
+        is_end = (x == self.low and self.closed_low) or (x == self.high and self.closed_high)
+        return bool(self.low < float(x) < self.high or is_end)
+
+    def __str__(self) -> str:
+        left, right = "[" if self.closed_low else "(", "]" if self.closed_high else ")"
+        return f"{left}{self.low}, {self.high}{right}"
+
+
+NONNEGATIVE = Interval(0.0)
+POSITIVE = Interval(0.0, closed_low=False)
+BELOW_ONE = Interval(0.0, 1.0)
+UP_TO_ONE = Interval(0.0, 1.0, closed_high=True)
+
+
+def check_number(name: str, value: Any, interval: Interval) -> float:
+    """`value` as a float; TypeError or ValueError unless it is a real number in the interval."""
+    if not isinstance(value, numbers.Real) or isinstance(value, bool):
+        raise TypeError(f"`{name}` is {value!r}; accepted: a number in {interval}")
+    if value not in interval:
+        raise ValueError(f"`{name}` is {value!r}; accepted: a number in {interval}")
+    return float(value)
+
+
+def check_value(name: str, value: Any, interval: Interval) -> Value:
+    """`value` as a float or, where it is an array or a list of numbers, as nested tuples of floats.
+
+    Such a list holds one number for each network of a stack: see `check_stack`.
+    """
+    if type(value) is float and interval.low < value < interval.high:  # once for every update
+        return value
+    if isinstance(value, (list, tuple)) or (hasattr(value, "shape") and not np.isscalar(value)):
+        try:
+            host = to_host(value)
+        except (TypeError, ValueError):  # a ragged list, say
+            host = np.asarray(None)
+        if host.dtype.kind not in "iuf":
+            accepted = f"a number in {interval}, or an array of such numbers"
+            raise TypeError(f"`{name}` is {value!r}; accepted: {accepted}")
+        return _check_each(name, host.tolist(), interval)
+    return check_number(name, value, interval)
+
+
+def _check_each(name: str, value: Any, interval: Interval) -> Value:
+    if isinstance(value, list):
+        return tuple(_check_each(f"{name}[{k}]", one, interval) for k, one in enumerate(value))
+    return check_number(name, value, interval)
+
+
+def as_array(value: Any) -> Any:
+    """Numbers of a stack as a float64 array to compute with; anything else as it is."""
+    return np.asarray(value, dtype=np.float64) if isinstance(value, tuple) else value
+
+
+def check_stack(name: str, value: Value, stack: tuple[int, ...]) -> None:
+    """Raise ValueError unless `value` is one number, or one for each network of the stack."""
+    shape = np.shape(value)
+    if shape not in ((), stack):
+        accepted = f"one number, or numbers of the stack's shape {stack}" if stack else "one number"
+        raise ValueError(f"`{name}` holds numbers of shape {shape}; accepted: {accepted}")
+
+
+def store_values(frozen: Any, **intervals: Interval) -> None:
+    """Store attributes of a frozen dataclass as `check_value` gives them."""
+    for name, interval in intervals.items():
+        object.__setattr__(frozen, name, check_value(name, getattr(frozen, name), interval))
+
+
+def check_whole(name: str, value: Any, low: int) -> int:
+    """`value` as an int; TypeError or ValueError unless it is a whole number >= low."""
+    if not isinstance(value, numbers.Integral) or isinstance(value, bool):
+        raise TypeError(f"`{name}` is {value!r}; accepted: a whole number >= {low}")
+    if value < low:
+        raise ValueError(f"`{name}` is {value!r}; accepted: a whole number >= {low}")
+    return int(value)
+
+
+def check_flag(name: str, value: Any) -> bool:
+    """`value`; TypeError unless it is True or False."""
+    if not isinstance(value, bool):
+        raise TypeError(f"`{name}` is {value!r}; accepted: True or False")
+    return value

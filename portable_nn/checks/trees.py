@@ -1,0 +1,51 @@
+"""Trees that a user hands to an optimizer: gradients and states that belong to the parameters."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from portable_nn import trees
+from portable_nn.backends import Backend, of
+from portable_nn.checks.arrays import check_one_place, check_values
+from portable_nn.equations import symbols
+
+
+def check_gradients(params: Any, grads: Any) -> Backend:
+    """The backend of all arrays, if they are finite and each gradient has its parameter's shape."""
+    names = symbols(params)
+    if not isinstance(params, (list, tuple)) or not names:
+        raise ValueError(f"`params` is {type(params)}; accepted: a list of arrays, [(W, b), ...] say")
+    (thetas, form), (mine, other) = trees.flatten(params), trees.flatten(grads)
+    if not trees.alike(form, other):
+        raise ValueError(
+            f"`grads` has {len(mine)} arrays; accepted: one for each of `params` ({', '.join(names)}), "
+            "nested in the same way"
+        )
+    gradients = dict(zip((f"d{name}" for name in names), mine, strict=True))
+    parameters = dict(zip(names, thetas, strict=True))
+    backend = check_one_place(parameters | gradients)
+    for name, array in parameters.items():
+        shape, wanted = tuple(gradients[f"d{name}"].shape), tuple(array.shape)
+        if shape != wanted:
+            raise ValueError(
+                f"the gradient of `{name}` has shape {shape}; accepted: {wanted}, as it has"
+            )
+    check_values(backend, parameters | gradients)
+    return backend
+
+
+def check_slots(params: Any, slots: Any, count: int, backend: Backend) -> None:
+    """Raise ValueError unless `slots` holds `count` trees of arrays like those of `params`."""
+    wrong = (
+        "`state` does not belong to `params`; accepted: what `init(params)` of this optimizer returned"
+    )
+    thetas, form = trees.flatten(params)
+    if not isinstance(slots, (list, tuple)) or len(slots) != count:
+        raise ValueError(wrong)
+    for slot in slots:
+        arrays, other = trees.flatten(slot)
+        if not trees.alike(form, other) or not all(
+            a.shape == theta.shape and a.dtype == theta.dtype and of(a) is backend
+            for a, theta in zip(arrays, thetas, strict=True)
+        ):
+            raise ValueError(wrong)

@@ -1,0 +1,185 @@
+"""The targets of one data set: y, checked and encoded once, as the loss and the score take it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, Self
+
+import numpy as np
+from scipy.sparse import issparse
+from sklearn.metrics import accuracy_score, r2_score
+from sklearn.preprocessing import LabelBinarizer
+from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
+
+from portable_nn.backends import Backend
+from portable_nn.checks import check_values
+from portable_nn.equations import ACTIVATIONS, Activation, Array, Loss
+from portable_nn.estimators import inputs
+from portable_nn.estimators.conventions import BINARY_LOG_LOSS, LOG_LOSS, regression_loss
+from portable_nn.estimators.labels import check_class_weight, check_labels, decide, has_many
+
+Host = np.ndarray[Any, Any]
+
+
+class Targets(ABC):
+    """y, as scikit-learn's checks left it; `weight` is what each row counts, on the host, or None.
+
+    `attributes` are the fitted attributes that the targets decide.
+    """
+
+    y: Any
+    weight: Host | None
+    attributes: dict[str, Any]
+
+    @abstractmethod
+    def encode(self, backend: Backend, dtype: Any, name: str = "y") -> Array:
+        """Y (n, n_outputs) on the device; ValueError for a value without a meaning for the loss."""
+
+    @abstractmethod
+    def smoothed(self, Y: Array) -> Array:
+        """Y as it is learned from."""
+
+    @abstractmethod
+    def output(self) -> tuple[Activation, Loss]:
+        """The output layer's activation, and the loss."""
+
+    @abstractmethod
+    def score(self, A: Host) -> float:
+        """scikit-learn's score of the outputs A (n, n_outputs) for these targets."""
+
+    @abstractmethod
+    def others(self, y: Any, weight: Host | None) -> Targets:
+        """Those of validation data, checked by what is known of these."""
+
+    @abstractmethod
+    def some(self, rows: Host, weight: Host | None) -> Self:
+        """Those of some rows."""
+
+    @property
+    def strata(self) -> Host | None:
+        """What a share that is set aside is stratified by."""
+        return None
+
+
+class ClassTargets(Targets):
+    """Labels; `codes` has the number of each row's class or, with many labels a row, 0 and 1."""
+
+    def __init__(self, estimator: Any, y: Any, weight: Host | None, labels: LabelBinarizer) -> None:
+        self.estimator, self.y, self.labels = estimator, y, labels
+        self.is_multiclass = labels.y_type_ == "multiclass"
+        self.codes: Host
+        if has_many(labels):
+            self.codes = np.asarray(labels.transform(y))
+        else:
+            self.codes = np.searchsorted(labels.classes_, y)
+        self.weight = weight
+        self.attributes = {"_label_binarizer": labels}
+
+    def weigh(self, of_class: Host | None) -> Self:
+        """Weigh the rows by `of_class`, or with many labels a row by the parameter `class_weight`."""
+        self.of_class = of_class
+        if self.estimator.class_weight is None:
+            return self
+        if has_many(self.labels):
+            of_row = compute_sample_weight(self.estimator.class_weight, self.y)
+        else:
+            of_row = of_class[self.codes]  # type: ignore[index]
+        self.weight = of_row if self.weight is None else self.weight * of_row
+        return self
+
+    def encode(self, backend: Backend, dtype: Any, name: str = "y") -> Array:
+        if self.is_multiclass:
+            xp, index = backend.xp, backend.index_dtype()
+            classes = xp.arange(len(self.labels.classes_), dtype=index, device=backend.device)
+            codes = backend.asarray(self.codes, index)
+            Y = xp.astype(codes[:, None] == classes[None, :], dtype)
+        else:
+            Y = backend.asarray(self.codes.reshape(len(self.codes), -1), dtype)
+        if isinstance(self.estimator.loss, Loss):  # ours has a meaning for every one-hot row
+            check_values(backend, {name: Y}, self.estimator.loss, name)
+        return Y
+
+    def smoothed(self, Y: Array) -> Array:
+        share = float(self.estimator.label_smoothing)
+        if not share:
+            return Y
+        return (1 - share) * Y + share / (Y.shape[1] if self.is_multiclass else 2)
+
+    def output(self) -> tuple[Activation, Loss]:
+        g, loss = ACTIVATIONS["softmax" if self.is_multiclass else "sigmoid"], self.estimator.loss
+        if isinstance(loss, Loss):
+            is_probability = loss.matched in (ACTIVATIONS["sigmoid"], ACTIVATIONS["softmax"])
+            return loss.matched if loss.matched is not None and is_probability else g, loss
+        return g, LOG_LOSS if self.is_multiclass else BINARY_LOG_LOSS
+
+    def score(self, A: Host) -> float:
+        return float(accuracy_score(self.codes, decide(self.labels, A), sample_weight=self.weight))
+
+    def others(self, y: Any, weight: Host | None) -> Targets:
+        check_labels(y, self.labels, "y_val")
+        return ClassTargets(self.estimator, y, weight, self.labels).weigh(self.of_class)
+
+    def some(self, rows: Host, weight: Host | None) -> Self:
+        part = type(self)(self.estimator, self.y[rows], weight, self.labels)
+        part.of_class = self.of_class
+        return part
+
+    @property
+    def strata(self) -> Host | None:
+        """The two classes; none for many classes or many labels, as in scikit-learn."""
+        is_one_column = self.codes.ndim == 1 and not self.is_multiclass
+        return self.codes.reshape(-1, 1).astype(bool) if is_one_column else None
+
+
+def weight_of_each_class(
+    estimator: Any, y: Any, weight: Host | None, labels: LabelBinarizer, incremental: bool
+) -> Host | None:
+    """What `class_weight` says of each class; None if it says nothing, or rows have many labels."""
+    given = estimator.class_weight
+    if given is None:
+        return None
+    if incremental and given == "balanced":
+        raise ValueError(
+            "class_weight 'balanced' is not supported for partial_fit: the shares of the classes in "
+            "all the data are not known; accepted: a dict of weights"
+        )
+    if has_many(labels):
+        return None
+    check_class_weight(given, labels.classes_)
+    each: Host = compute_class_weight(given, classes=labels.classes_, y=y, sample_weight=weight)
+    return each
+
+
+class ValueTargets(Targets):
+    """Numbers, of one output or of many; y may be on the device of X."""
+
+    def __init__(self, estimator: Any, y: Any, weight: Host | None) -> None:
+        if issparse(y) or (isinstance(y, np.ndarray) and y.dtype.kind not in "biuf"):
+            given = "sparse" if issparse(y) else f"of dtype {y.dtype}"
+            raise TypeError(f"y is {given}; accepted: a dense array of numbers")
+        self.estimator, self.y, self.weight = estimator, y, weight
+        self.attributes = {}
+
+    def encode(self, backend: Backend, dtype: Any, name: str = "y") -> Array:
+        Y = backend.asarray(self.y if self.y.ndim == 2 else self.y[:, None], dtype)
+        check_values(backend, {name: Y}, self.output()[1], name)
+        return Y
+
+    def smoothed(self, Y: Array) -> Array:
+        return Y
+
+    def output(self) -> tuple[Activation, Loss]:
+        loss = regression_loss(self.estimator.loss, self.estimator.quantile)
+        return loss.matched or ACTIVATIONS["identity"], loss
+
+    def score(self, A: Host) -> float:
+        if not np.isfinite(A).all():
+            return float("nan")
+        predicted = A[:, 0] if A.shape[1] == 1 else A
+        return float(r2_score(np.asarray(inputs.host(self.y)), predicted, sample_weight=self.weight))
+
+    def others(self, y: Any, weight: Host | None) -> Targets:
+        return ValueTargets(self.estimator, y, weight)
+
+    def some(self, rows: Host, weight: Host | None) -> Self:
+        return type(self)(self.estimator, inputs.host(self.y)[rows], weight)

@@ -1,0 +1,92 @@
+"""The parameters of a dense network: their form, their shapes, and whether data suits them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from portable_nn.backends import Backend
+from portable_nn.checks import Given, check_one_dtype, check_one_place, check_values
+from portable_nn.checks.host_arrays import check_host_values, check_on_host
+from portable_nn.equations import Array, symbols
+
+if TYPE_CHECKING:
+    from portable_nn.network.network import Network
+
+Shape = tuple[int, ...]
+
+
+class Checked(NamedTuple):
+    """Parameters whose form, place and shapes are right; `arrays` has them by name (W[1], b[1], ...)."""
+
+    net: Network
+    arrays: dict[str, Array]
+    backend: Backend
+    stack: Shape
+
+    @property
+    def dtype(self) -> Any:
+        """The dtype of all of them."""
+        return self.arrays["W[1]"].dtype
+
+    @property
+    def first(self) -> dict[str, Array]:
+        """One of them, for other arrays to be compared with."""
+        return {"W[1]": self.arrays["W[1]"]}
+
+    def check_values(self) -> None:
+        """Raise ValueError where a parameter is NaN or infinite."""
+        check_values(self.backend, self.arrays)
+
+    def check_data(self, given: Given, otherwise: str = "", more: bool = False) -> None:
+        """Check data beside the parameters, and the values of both; with `more` those of the data only.
+
+        `otherwise` says what can be done with data on the host other than moving it.
+        """
+        check_one_place(self.first | given.arrays, otherwise)
+        given.check_shapes(self.net.sizes, self.stack)
+        arrays = given.arrays if more else self.arrays | given.arrays
+        check_values(self.backend, arrays, self.net.loss, *given.names[1:])
+
+    def check_host_data(self, given: Given) -> None:
+        """Check data that stays on the host, its values included."""
+        host = check_on_host(given.arrays)
+        check_one_dtype(self.first | given.arrays)
+        given.check_shapes(self.net.sizes, self.stack)
+        check_host_values(host, given, self.net.loss)
+
+
+def check_parameters(net: Network, params: Any) -> Checked:
+    """The parameters by name, once their form, place and shapes are those of `net`."""
+    arrays = check_form(params, net.sizes)
+    backend = check_one_place(arrays)
+    return Checked(net, arrays, backend, check_shapes(arrays, net.sizes))
+
+
+def check_form(params: Any, sizes: Sequence[int]) -> dict[str, Array]:
+    """The arrays of `params` by name; ValueError unless it is a list of pairs, one per layer."""
+    L = len(sizes) - 1
+    if not isinstance(params, (list, tuple)) or len(params) != L:
+        given = f"{len(params)} layers" if isinstance(params, (list, tuple)) else repr(type(params))
+        many = "1 pair" if L == 1 else f"{L} pairs"
+        raise ValueError(f"`params` is {given}; accepted: a list of {many} (W, b), one per layer")
+    for l, layer in enumerate(params):
+        if not isinstance(layer, (list, tuple)) or len(layer) != 2:
+            raise ValueError(f"`params[{l}]` is {type(layer)}; accepted: a pair (W, b)")
+    names = symbols(list(params))
+    return dict(zip(names, (array for layer in params for array in layer), strict=True))
+
+
+def check_shapes(arrays: dict[str, Array], sizes: Sequence[int]) -> Shape:
+    """The stack's shape, () for one network; ValueError unless every W and b has its shape."""
+    stack: Shape = tuple(arrays["W[1]"].shape[:-2])
+    for l, (n_in, n_out) in enumerate(pairwise(sizes), start=1):
+        for name, wanted in ((f"W[{l}]", (n_out, n_in)), (f"b[{l}]", (n_out, 1))):
+            given = tuple(arrays[name].shape)
+            if given != stack + wanted:
+                raise ValueError(
+                    f"`{name}` has shape {given}; accepted: {stack + wanted} for the sizes "
+                    f"{tuple(sizes)}" + (f" and the stack {stack} of `W[1]`" if stack else "")
+                )
+    return stack

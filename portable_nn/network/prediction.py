@@ -1,0 +1,51 @@
+"""Predictions, a few thousand rows at a time: the hidden layers of all rows never exist at once."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from portable_nn.backends import Backend
+from portable_nn.equations import Activation, Array, Namespace, Parameters, forward
+from portable_nn.network.objective import are_built_in, functions_of
+
+AT_ONCE = 4096  # rows
+
+Activations = tuple[Activation, ...]
+
+
+def layers(xp: Namespace, g: Activations, params: Parameters, X: Array) -> list[Array]:
+    """Every layer's A as rows: [A[1], ..., A[L]]."""
+    _, A = forward(xp, params, X.mT, g)
+    return [columns.mT for columns in A[1:]]
+
+
+def predict(
+    xp: Namespace, compute: Callable[[Parameters, Array], Array], params: Parameters, X: Array
+) -> Array:
+    """A[L] as rows; ``compute(params, X)`` gives it for a part of the rows X (..., n, n_0)."""
+    n = X.shape[-2]
+    if n <= AT_ONCE:
+        return compute(params, X)
+    starts = range(0, n, AT_ONCE)
+    parts = [compute(params, X[..., start : min(start + AT_ONCE, n), :]) for start in starts]
+    return xp.concat(parts, axis=-2)
+
+
+@functools.lru_cache(maxsize=64)
+def compiled(backend: Backend, g: Activations, every: bool) -> Callable[[Parameters, Array], Any]:
+    """``compute(params, X)``: A[L] as rows, or with `every` all layers', made fast by the backend."""
+    xp = backend.xp
+
+    def compute(params: Parameters, X: Array) -> Any:
+        A = layers(xp, g, params, X)
+        return A if every else A[-1]
+
+    compute.steady = are_built_in(*functions_of(g))  # type: ignore[attr-defined]
+    return backend.compile(compute)
+
+
+def compiled_prediction(backend: Backend, g: Activations, params: Parameters, X: Array) -> Array:
+    """A[L] as rows, by a compiled function."""
+    return predict(backend.xp, compiled(backend, g, False), params, X)

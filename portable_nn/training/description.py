@@ -1,0 +1,167 @@
+"""What is known of a training before it begins: one frozen, self-checking description."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from portable_nn.backends import to_host
+from portable_nn.checks import (
+    NONNEGATIVE,
+    POSITIVE,
+    Value,
+    check_stack,
+    check_value,
+    check_whole,
+)
+from portable_nn.network import Network
+from portable_nn.optimizers import Optimizer, check_values_of_stack
+from portable_nn.schedules import Schedule, check_learning_rate, constant
+from portable_nn.training.callbacks import check_callbacks
+from portable_nn.training.dropout import Uniform, check_dropout
+from portable_nn.training.early_stopping import EarlyStopping
+
+Order = Callable[[int, int], Any]  # (epoch, n): the rows of this epoch in their order
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a network is trained, whatever the data and the backend are.
+
+    The arguments are those of `fit`, and: `stack`, the shape of the stack of networks that is to be
+    trained; `order`, which gives the rows of an epoch as `epoch_order` does but needs no check, and
+    `uniform`, which draws numbers in [0, 1) of a given shape, both by default from `seed`;
+    `keep_states`, whether the optimizer's arrays of an epoch have to survive the next one. Raises
+    TypeError or ValueError for an argument that is not of its form.
+
+    `can_look_ahead` says whether an epoch can be prepared before the one before it is over. It cannot
+    where a result may decide on it, or where the user would notice: their functions would be called, or
+    their generator drawn from, once too often.
+    """
+
+    net: Network
+    optimizer: Optimizer
+    epochs: int = 10
+    batch_size: int | None = 128
+    l2: Value = 0.0
+    clip_norm: Value | None = None
+    dropout: Value | Sequence[Value] = 0.0
+    schedule: Schedule = None  # type: ignore[assignment]
+    early_stopping: EarlyStopping | None = None
+    callbacks: Iterable[Any] = ()
+    epoch_order: Order | None = None
+    seed: int | np.random.Generator = 0
+    stack: tuple[int, ...] = ()
+    order: Order = None  # type: ignore[assignment]
+    uniform: Uniform = None  # type: ignore[assignment]
+    keep_states: bool = False
+    can_look_ahead: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        check_network(self.net)
+        check_optimizer(self.optimizer)
+        check_early_stopping(self.early_stopping, self.stack)
+        check_epoch_order(self.epoch_order)
+        check_values_of_stack(self.optimizer, self.stack)
+        self._set("epochs", check_whole("epochs", self.epochs, 1))
+        if self.batch_size is not None:
+            self._set("batch_size", check_whole("batch_size", self.batch_size, 1))
+        self._set("l2", check_value("l2", self.l2, NONNEGATIVE))
+        check_stack("l2", self.l2, self.stack)
+        if self.clip_norm is not None:
+            self._set("clip_norm", check_value("clip_norm", self.clip_norm, POSITIVE))
+            check_stack("clip_norm", self.clip_norm, self.stack)
+        self._set("dropout", check_dropout(self.dropout, len(self.net.g) - 1, self.stack))
+        if self.schedule is None:
+            self._set("schedule", constant(self.optimizer.learning_rate))
+        self._set("callbacks", check_callbacks(self.callbacks))
+        self._set("keep_states", self.keep_states or bool(self.callbacks))
+        watched = self.callbacks or self.early_stopping or self.epoch_order or self.order
+        random = check_seed(self.seed)  # the user's own generator, or one that nobody else draws from
+        self._set("can_look_ahead", not watched and random is not self.seed)
+        if self.order is None:
+            self._set("order", lambda epoch, n: random.permutation(n))
+        if self.uniform is None:
+            self._set("uniform", random.random)
+
+    def _set(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
+
+    @property
+    def has_penalty(self) -> bool:
+        """Whether the cost has the term with `l2`, for any network."""
+        return bool(np.any(self.l2))
+
+    def rows(self, epoch: int, n: int) -> np.ndarray[Any, Any]:
+        """The rows of epoch 0, 1, ... in their order, out of n."""
+        if self.epoch_order is not None:
+            return check_order(self.epoch_order(epoch, n), n)
+        rows: np.ndarray[Any, Any] = self.order(epoch, n)
+        return rows
+
+    def learning_rate(self, step: int) -> Value:
+        """The learning rate of update 0, 1, ..."""
+        rate = check_learning_rate(self.schedule, step)
+        if isinstance(rate, tuple):
+            check_stack(f"schedule({step})", rate, self.stack)
+        return rate
+
+
+def check_network(net: Any) -> None:
+    """Raise TypeError for what is no network."""
+    if not isinstance(net, Network):
+        raise TypeError(f"`net` is {net!r}; accepted: a portable_nn.Network")
+
+
+def check_optimizer(optimizer: Any) -> None:
+    """Raise TypeError for what is no optimizer with a rule, or cannot be compared by value."""
+    if not isinstance(optimizer, Optimizer) or type(optimizer).rule is Optimizer.rule:
+        raise TypeError(f"`optimizer` is {optimizer!r}; accepted: one such as portable_nn.Adam()")
+    if "__eq__" not in vars(type(optimizer)):  # else two that differ would share one compiled step
+        raise TypeError(
+            f"`optimizer` is a {type(optimizer).__name__}, which is no dataclass itself; accepted: a "
+            "subclass of portable_nn.Optimizer decorated with @dataclasses.dataclass(frozen=True)"
+        )
+
+
+def check_early_stopping(rule: Any, stack: tuple[int, ...]) -> None:
+    """Raise TypeError for what is no rule of early stopping, ValueError for one with a stack."""
+    if rule is not None and not isinstance(rule, EarlyStopping):
+        raise TypeError(f"`early_stopping` is {rule!r}; accepted: a portable_nn.EarlyStopping")
+    if rule is not None and stack:
+        raise ValueError("`early_stopping` with a stack of networks; accepted: it with one network")
+
+
+def check_epoch_order(epoch_order: Any) -> None:
+    """Raise TypeError for what is no function."""
+    if epoch_order is not None and not callable(epoch_order):
+        raise TypeError(f"`epoch_order` is {epoch_order!r}; accepted: a function of (epoch, n)")
+
+
+def check_seed(seed: Any) -> np.random.Generator:
+    """The generator on the host that orders and dropout masks are drawn from."""
+    if not isinstance(seed, (int, np.integer, np.random.Generator)):
+        raise TypeError(
+            f"`seed` is {seed!r}; accepted: a whole number >= 0, or a numpy.random.Generator"
+        )
+    if not isinstance(seed, np.random.Generator):
+        check_whole("seed", seed, 0)
+    return np.random.default_rng(seed)
+
+
+def check_order(order: Any, n: int) -> np.ndarray[Any, Any]:
+    """The rows of an epoch as a host array of indices, if they are some of 0..n-1."""
+    rows = order if isinstance(order, np.ndarray) else to_host(order)
+    if rows.ndim != 1 or rows.size == 0 or rows.dtype.kind not in "iu":
+        raise ValueError(
+            f"`epoch_order` gave an array of shape {rows.shape} and dtype {rows.dtype}; accepted: a "
+            "non-empty 1-d array of integers"
+        )
+    if rows.min() < 0 or rows.max() >= n:
+        raise ValueError(
+            f"`epoch_order` gave rows from {rows.min()} to {rows.max()}; accepted: from 0 to {n - 1}"
+        )
+    return rows

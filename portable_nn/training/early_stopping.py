@@ -1,0 +1,54 @@
+"""Early stopping: when to end a training, and which epoch's parameters to give back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from portable_nn.checks import NONNEGATIVE, check_flag, check_number, check_whole
+from portable_nn.equations import Parameters
+
+
+@dataclass(frozen=True)
+class EarlyStopping:
+    """Stop when the validation cost (the training cost without validation data) no longer falls.
+
+    Parameters
+    ----------
+    patience : int
+        How many epochs in a row may pass without a fall, >= 1.
+    min_delta : float
+        A cost counts as fallen when it is more than this below the last one that counted, >= 0.
+    restore_best : bool
+        Whether `fit` gives back the parameters of the epoch with the lowest cost, or the last ones.
+    """
+
+    patience: int = 10
+    min_delta: float = 0.0
+    restore_best: bool = True
+
+    def __post_init__(self) -> None:
+        check_whole("patience", self.patience, 1)
+        object.__setattr__(self, "min_delta", check_number("min_delta", self.min_delta, NONNEGATIVE))
+        check_flag("restore_best", self.restore_best)
+
+
+class BestSoFar:
+    """The lowest cost so far, its epoch and parameters, and the epoch in which the cost last fell."""
+
+    def __init__(self, rule: EarlyStopping) -> None:
+        self.rule = rule
+        self.cost = self.bar = float("inf")
+        self.epoch = self.fallen = 0
+        self.params: Parameters | None = None
+
+    def see(self, cost: float, epoch: int, params: Parameters) -> bool:
+        """Take note of an epoch; True if it is time to stop."""
+        if cost < self.cost:
+            self.cost, self.epoch, self.params = cost, epoch, params
+        if cost < self.bar - self.rule.min_delta:
+            self.bar, self.fallen = cost, epoch
+        return epoch - self.fallen >= self.rule.patience
+
+    def choose(self, last: Parameters) -> Parameters:
+        """The parameters that `fit` gives back: the best, or the last if the rule says so."""
+        return self.params if self.rule.restore_best and self.params is not None else last
