@@ -1,4 +1,4 @@
-"""The errors with names of their own, and how an unknown name is reported."""
+"""The exceptions of this package, and the message for an unknown name."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ __all__ = ["BackendUnavailableError", "NonFiniteCostError", "UnknownBackendError
 
 
 class UnknownBackendError(ValueError):
-    """A backend was asked for by a name that nobody registered."""
+    """No backend is registered under this name."""
 
 
 class BackendUnavailableError(ImportError):
-    """A known backend does not work here: its library, or the device asked for, is missing."""
+    """A known backend does not work here: its library or the requested device is missing."""
 
 
 class NonFiniteCostError(ValueError):
-    """Training met a cost, or parameters, that are NaN or infinite.
+    """The cost or a parameter became NaN or infinite during training.
 
     Attributes
     ----------
     epoch : int
         The epoch (1, 2, ...) in which it happened.
     params : list of (W, b)
-        The parameters as they stood before that epoch: the last ones known to be finite.
+        The parameters before that epoch: the last ones known to be finite.
     history : History
-        What was recorded up to the epoch before.
+        The record up to the epoch before.
     """
 
     def __init__(self, message: str, epoch: int, params: Any, history: Any) -> None:
@@ -41,7 +41,7 @@ class NonFiniteCostError(ValueError):
 
 
 def unknown_name(kind: str, name: object, known: Iterable[str]) -> str:
-    """The text for a name that is not among `known`, with the nearest match if there is one."""
+    """The message for a name that is not among `known`, with the nearest match if there is one."""
     known = sorted(known)
     text = f"unknown {kind} {name!r}; known: {', '.join(known)}"
     near = difflib.get_close_matches(name, known, n=1) if isinstance(name, str) else []

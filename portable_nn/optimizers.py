@@ -172,7 +172,8 @@ def init_state(xp: Namespace, optimizer: Optimizer, params: Parameters) -> Optim
 def clipped(xp: Namespace, grads: Parameters, c: Any) -> Parameters:
     """g <- g min(1, c / ||g||), the norm taken over all parameters together (Pascanu et al., 2013)."""
     squares = [xp.sum(g * g, axis=(-2, -1), keepdims=True) for g in trees.leaves(grads)]
-    scale = c / xp.maximum(xp.sqrt(sum(squares)), c)
+    total: Any = sum(squares)
+    scale = c / xp.maximum(xp.sqrt(total), c)
     shortened: Parameters = trees.map(lambda g: g * scale, grads)
     return shortened
 

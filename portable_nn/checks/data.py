@@ -12,7 +12,7 @@ Shape = tuple[int, ...]
 
 
 class Given(NamedTuple):
-    """X (n, n_0), Y (n, n_L) and weights (n,), as they were handed in; a stack may have its own.
+    """X (n, n_0), Y (n, n_L) and weights (n,), as the user passed them; or those of each network.
 
     `prefix` tells one data set from another in messages: "validation ", say.
     """
@@ -30,8 +30,11 @@ class Given(NamedTuple):
     @property
     def arrays(self) -> dict[str, Array]:
         """The arrays that were given, by name."""
-        named = zip(self.names, (self.X, self.Y, self.sample_weight), strict=True)
-        return {name: array for name, array in named if array is not None or name.endswith("X")}
+        x, y, w = self.names
+        others = {
+            name: array for name, array in ((y, self.Y), (w, self.sample_weight)) if array is not None
+        }
+        return {x: self.X} | others
 
     def check_shapes(self, sizes: Sequence[int], stack: Shape) -> None:
         """Raise ValueError unless the shapes suit a network of these sizes, and one another."""

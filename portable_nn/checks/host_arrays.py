@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from portable_nn.backends import Backend, streaming
 from portable_nn.checks.arrays import Named, check_owner, check_values
 from portable_nn.checks.data import Given
@@ -22,7 +24,7 @@ def check_on_host(arrays: Named) -> Backend:
 
 def check_host_values(host: Backend, given: Given, loss: Loss) -> None:
     """`check_values` of data on the host, a chunk of rows at a time."""
-    arrays = given.arrays
+    arrays: dict[str, Any] = dict(given.arrays)
     _, y, w = given.names
     weight = arrays.pop(w, None)
     n = given.X.shape[-2]

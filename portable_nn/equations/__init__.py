@@ -10,25 +10,24 @@ For a mini-batch of B examples, which are COLUMNS, and layers l = 1..L:
     J = (1/B) sum_i L_i          scalar          the cost
     Delta[l] = dL/dZ[l]          (n_l, B)        the error signal
 
-`xp`, handed in, is the array library: any namespace of the Python array API standard (2024.12). Only
+`xp`, an argument, is the array library: any namespace of the Python array API standard (2024.12). Only
 the last two axes have a meaning, so every leading axis is a stack of independent networks: W[l] may be
 (K, n_l, n_{l-1}), b[l] (K, n_l, 1); A[l] is then (K, n_l, B) and J (K,). The functions g, g' and the
-losses stand in `activations.py` and `losses.py` beside this file.
+losses are in `activations.py` and `losses.py`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from portable_nn.equations.activations import (
     ACTIVATIONS,
     Activation,
-    Array,
     Bound,
-    Namespace,
     leaky_relu,
 )
+from portable_nn.equations.arrays import Array, Namespace
 from portable_nn.equations.losses import LOSSES, Loss, huber, pinball
 
 __all__ = [
@@ -55,9 +54,12 @@ __all__ = [
 Parameters: TypeAlias = list[tuple[Array, Array]]  # [(W[1], b[1]), ..., (W[L], b[L])]
 
 
+unknown: Any = None  # the place of what there is none of, or what is computed later
+
+
 def by_layer(parameters: Parameters) -> tuple[list[Array], list[Array]]:
     """W and b, numbered as in the source: W[1] is the first layer's."""
-    return [None, *(W for W, _ in parameters)], [None, *(b for _, b in parameters)]
+    return [unknown, *(W for W, _ in parameters)], [unknown, *(b for _, b in parameters)]
 
 
 def symbols(parameters: Parameters) -> list[str]:
@@ -90,7 +92,7 @@ def forward(
     W, b = by_layer(parameters)
     g, L = by_number(activations), len(parameters)
     M = masks_by_number(masks, L)
-    Z, A = [None] * (L + 1), [X] * (L + 1)
+    Z, A = [unknown] * (L + 1), [X] * (L + 1)
     for l in range(1, L + 1):
         Z[l] = W[l] @ A[l - 1] + b[l]
         A[l] = g[l].g(xp, Z[l])
@@ -122,7 +124,7 @@ def cost(
 
 def squared_norm(xp: Namespace, parameters: Parameters) -> Array:
     """sum_l ||W[l]||^2, shape () or that of the stack; l2/(2B) times it is the penalty in J."""
-    return sum(xp.sum(W * W, axis=(-2, -1)) for W, _ in parameters)
+    return sum(xp.sum(W * W, axis=(-2, -1)) for W, _ in parameters)  # type: ignore[return-value]
 
 
 def delta(xp: Namespace, g: Activation, Z: Array, dA: Array) -> Array:
@@ -152,7 +154,7 @@ def backward(
     W, _ = by_layer(parameters)
     g, L, B = by_number(activations), len(parameters), A[0].shape[-1]
     M = masks_by_number(masks, L)
-    Delta, dW, db = [None] * L + [Delta_L], [None] * (L + 1), [None] * (L + 1)
+    Delta, dW, db = [unknown] * L + [Delta_L], [unknown] * (L + 1), [unknown] * (L + 1)
     for l in range(L, 0, -1):
         if l < L:
             dA = W[l + 1].mT @ Delta[l + 1]

@@ -2,7 +2,7 @@
 
 Shapes: Z is (..., n_l, B), examples are columns; the result has the shape and dtype of Z. Every
 function but exp is finite and right for every finite Z up to half of the largest number of its dtype:
-E = e^-|z| lies in [0, 1] and cannot overflow. At z = 0, relu' = leaky_relu' = 1, as in the source.
+E = e^-|z| is in [0, 1] and cannot overflow. At z = 0, relu' = leaky_relu' = 1, as in the source.
 """
 
 from __future__ import annotations
@@ -11,10 +11,8 @@ import math
 import numbers
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeAlias
 
-Array: TypeAlias = Any
-Namespace: TypeAlias = Any
+from portable_nn.equations.arrays import Array, Namespace
 
 
 @dataclass(frozen=True)
@@ -24,11 +22,11 @@ class Activation:
     Parameters
     ----------
     name : str
-        How it is shown.
+        Shown in messages.
     g, g_prime : callable
         ``g(xp, Z)`` and ``g_prime(xp, Z)``: an array (..., n_l, B) in, one of that shape and dtype out,
-        written with the functions of the namespace `xp` alone. What else they read is read anew in each
-        epoch, by JAX only when it compiles them.
+        written with the functions of the namespace `xp` alone. Whatever else they read is read again in
+        each epoch, but by JAX only when it compiles them.
     delta : callable, optional
         Only where g is not elementwise: ``delta(xp, Z, dA)`` is dL/dZ given dL/dA, through the
         Jacobian of g. `g_prime` is then None.

@@ -14,12 +14,11 @@ from dataclasses import dataclass
 from portable_nn.equations.activations import (
     ACTIVATIONS,
     Activation,
-    Array,
     Bound,
-    Namespace,
     check_named_functions,
     unit_step,
 )
+from portable_nn.equations.arrays import Array, Namespace
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,7 @@ class Loss:
     Parameters
     ----------
     name : str
-        How it is shown.
+        Shown in messages.
     value : callable
         ``value(xp, A, Y)``: the terms, (..., n_L, B) or (..., 1, B).
     derivative : callable
@@ -94,7 +93,7 @@ def categorical_cross_entropy(xp: Namespace, A: Array, Y: Array) -> Array:  # -y
 
 def categorical_cross_entropy_from_Z(xp: Namespace, Z: Array, Y: Array) -> Array:  # a = softmax(z)
     top = xp.max(Z, axis=-2, keepdims=True)
-    is_top = xp.astype(top == Z, Z.dtype)  # its e^0 = 1 is kept apart: log1p sees the small terms
+    is_top = xp.astype(top == Z, Z.dtype)  # its e^0 is the 1 of log1p: small terms are not lost
     rest = xp.sum(xp.exp(Z - top) * (1 - is_top), axis=-2, keepdims=True)
     ties = xp.sum(is_top, axis=-2, keepdims=True) - 1
     return Y * (top - Z + xp.log1p(rest + ties))  # y (log sum_j e^z_j - z)

@@ -1,4 +1,4 @@
-"""Callbacks of both kinds: ours, told of epochs, and scikit-learn's, told of the tasks of a fit."""
+"""Callbacks of both kinds: ours, for epochs, and scikit-learn's, for the tasks of a fit."""
 
 from __future__ import annotations
 
@@ -26,21 +26,27 @@ def sort_callbacks(given: Any) -> tuple[list[Any], list[Any]]:
 
 
 class Callbacks:
-    """The callbacks of one call of fit or partial_fit, and what they are told.
+    """The callbacks of one call of fit or partial_fit, and their arguments.
 
-    scikit-learn's are told of `fit` only, as in scikit-learn: those of `set_callbacks` and of the
+    scikit-learn's are called for `fit` only, as in scikit-learn: those of `set_callbacks` and of the
     parameter `callbacks`, each iteration being a subtask.
     """
 
     def __init__(
-        self, estimator: Any, X: Any, y: Any, sample_weight: Any, iterations: int, task: str | None
+        self,
+        estimator: Any,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        iterations: int,
+        task: str | None,
     ) -> None:
         self.estimator, self.task = estimator, task
         self.context: Any = None
         self.subcontext: Any = None
         self.ours, theirs = sort_callbacks(estimator.callbacks)
         metadata = None if sample_weight is None else {"sample_weight": sample_weight}
-        self.told = {"estimator": estimator, "X": X, "y": y, "metadata": metadata}
+        self.arguments = {"estimator": estimator, "X": X, "y": y, "metadata": metadata}
         if task is not None:
             self.context = self._root(theirs, iterations)
 
@@ -69,20 +75,20 @@ class Callbacks:
     def begin(self, state: TrainingState) -> None:
         """The fit begins."""
         if self.context is not None:
-            self.context.call_on_fit_task_begin(**self.told)
+            self.context.call_on_fit_task_begin(**self.arguments)
         call(self.ours, "on_train_begin", state)
 
     def begin_iteration(self) -> None:
         """An epoch, or an iteration of L-BFGS, begins."""
         if self.context is not None:
             self.subcontext = self.context.subcontext(task_name=self.task)
-            self.subcontext.call_on_fit_task_begin(**self.told)
+            self.subcontext.call_on_fit_task_begin(**self.arguments)
 
     def end_iteration(self, state: TrainingState) -> bool:
         """It ends; True if a callback wants the training to end with it."""
         call(self.ours, "on_epoch_end", state)
         if self.subcontext is not None and self.subcontext.call_on_fit_task_end(
-            **self.told, reconstruction_attributes=dict
+            **self.arguments, reconstruction_attributes=dict
         ):
             state.stop("callback")
         return bool(state.stopped)
@@ -91,4 +97,4 @@ class Callbacks:
         """The fit ends."""
         call(self.ours, "on_train_end", state)
         if self.context is not None:
-            self.context.call_on_fit_task_end(**self.told, reconstruction_attributes=dict)
+            self.context.call_on_fit_task_end(**self.arguments, reconstruction_attributes=dict)

@@ -16,22 +16,84 @@ from sklearn.utils.validation import check_is_fitted
 
 from portable_nn.backends import Backend, of
 from portable_nn.equations import Array, Loss
-from portable_nn.estimators import docs, inputs
+from portable_nn.estimators import inputs
 from portable_nn.estimators.constraints import store
-from portable_nn.estimators.docs import documented
+from portable_nn.estimators.docs import with_shared_texts
 from portable_nn.estimators.fitting import BaseMLP
 from portable_nn.estimators.labels import (
     check_labels,
     decide,
     first_labels,
     has_many,
-    labels_beside,
+    place_labels,
 )
 from portable_nn.estimators.targets import ClassTargets, Targets, weight_of_each_class
 
 
+@with_shared_texts
 class MLPClassifier(ClassifierMixin, BaseMLP):
-    __doc__ = docs.CLASSIFIER
+    """A multi-layer perceptron that classifies: scikit-learn's, on any array.
+
+    Every parameter, attribute, warning and message is that of `sklearn.neural_network.MLPClassifier`
+    1.9; the parameters from `loss` on are additions.
+
+    Parameters
+    ----------
+    {{parameters_of_scikit_learn}}
+
+    loss : {'log_loss'} or Loss, default='log_loss'
+        'log_loss' is the cross-entropy. A user-defined `portable_nn.Loss` is used with its matched
+        output activation, or with softmax (for two classes or many labels: sigmoid).
+
+    class_weight : dict, 'balanced', list of dicts or None, default=None
+        Weights of the classes, which multiply the `sample_weight`, of the validation data too.
+        'balanced': inverse to how often the classes occur (each row counted by its `sample_weight`). A
+        list of dicts, one per column, for targets with many labels a row.
+
+    label_smoothing : float, default=0.0
+        In [0, 1): the share of each target that is spread over all classes (Szegedy et al., 2016).
+
+    {{further_parameters}}
+
+    Attributes
+    ----------
+    classes_ : array of shape (n_classes,)
+        The labels: numbers on the device of X, labels of other kinds as a NumPy array.
+
+    {{attributes}}
+
+    See Also
+    --------
+    MLPRegressor : The same for numbers.
+    LossCurveDisplay : A picture of the loss curves.
+
+    Notes
+    -----
+    {{notes}}
+
+    References
+    ----------
+    Glorot and Bengio, "Understanding the difficulty of training deep feedforward neural networks", 2010.
+    Kingma and Ba, "Adam: A method for stochastic optimization", 2015.
+    Srivastava et al., "Dropout: A simple way to prevent neural networks from overfitting", 2014.
+    Szegedy et al., "Rethinking the inception architecture for computer vision", 2016.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.model_selection import train_test_split
+    >>> from portable_nn import MLPClassifier
+    >>> X, y = load_digits(return_X_y=True)
+    >>> X, X_test, y, y_test = train_test_split(X / 16, y, random_state=0)
+    >>> clf = MLPClassifier((64,), dropout=0.2, class_weight="balanced", max_iter=60, tol=0.01,
+    ...                     random_state=0)
+    >>> clf.fit(X, y, X_val=X_test, y_val=y_test).score(X_test, y_test) > 0.96
+    True
+    >>> clf.predict(X_test[:5])
+    array([2, 8, 2, 6, 6])
+    >>> len(clf.validation_loss_curve_) == clf.n_iter_
+    True
+    """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **BaseMLP._parameter_constraints,
@@ -84,7 +146,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     @available_if(lambda e: e._check_solver())
     @_fit_context(prefer_skip_nested_validation=True)
-    @documented(docs.PARTIAL_FIT_CLASSIFIER)
+    @with_shared_texts
     def partial_fit(
         self,
         X: Any,
@@ -96,6 +158,23 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         y_val: Any = None,
         sample_weight_val: Any = None,
     ) -> Self:
+        """Learn from X and y for one epoch more.
+
+        Parameters
+        ----------
+        {{training_data}}
+        classes : array-like of shape (n_classes,), default=None
+            All labels there are; needed at the first call, except for targets with many labels a row.
+        {{validation_data}}
+        {{needed_validation}}
+        {{validation_weight}}
+
+        Returns
+        -------
+        self : object
+
+        {{raises_of_fit}}
+        """
         validation = (X_val, y_val, sample_weight_val)
         return self._fit(X, y, sample_weight, validation, incremental=True, classes=classes)
 
@@ -119,7 +198,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             check_labels(y, labels, all_of_them=self.warm_start)
         of_class = weight_of_each_class(self, y, weight, labels, incremental)
         targets = ClassTargets(self, y, weight, labels).weigh(of_class)
-        targets.attributes["classes_"] = labels_beside(labels.classes_, backend)
+        targets.attributes["classes_"] = place_labels(labels.classes_, backend)
         return targets
 
     def _labels(self) -> LabelBinarizer:
@@ -132,37 +211,78 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def _score(self, y: Any, predicted: Any, weight: Any) -> float:
         return float(accuracy_score(y, predicted, sample_weight=weight))
 
-    @documented(docs.PREDICT_CLASSIFIER)
+    @with_shared_texts
     def predict(self, X: Any) -> Array:
+        """The most probable class of each row; with many labels a row, each label's 0 or 1.
+
+        Parameters
+        ----------
+        {{rows}}
+
+        Returns
+        -------
+        y : array of shape (n_samples,) or (n_samples, n_outputs)
+            Labels: numbers on the device of X, labels of other kinds as a NumPy array.
+
+        {{raises_of_predict}}
+        """
         A, to_host = self._compute(X, "predict")
         labels = self._labels()
         if labels.sparse_input_:  # as y was
-            return labels.inverse_transform(inputs.host(A))
+            known: Array = labels.inverse_transform(inputs.host(A))
+            return known
         codes = decide(labels, self._hand_back(A, to_host))
         if has_many(labels):
             return codes
         classes = self.classes_
         if not inputs.in_one_place(classes, codes):
-            classes = labels_beside(labels.classes_, of(codes))
+            classes = place_labels(labels.classes_, of(codes))
         if inputs.on_host(classes):
-            return labels.classes_[inputs.host(codes)]
+            found: Array = labels.classes_[inputs.host(codes)]
+            return found
         return of(A).xp.take(classes, codes, axis=0)
 
-    @documented(docs.PREDICT_PROBA)
+    @with_shared_texts
     def predict_proba(self, X: Any) -> Array:
+        """The probabilities of the classes.
+
+        Parameters
+        ----------
+        {{rows}}
+
+        Returns
+        -------
+        probabilities : array of shape (n_samples, n_classes)
+            In the order of `classes_`, on the device of X.
+
+        {{raises_of_predict}}
+        """
         A, to_host = self._compute(X, "predict_proba")
         if self.n_outputs_ == 1:
             A = of(A).xp.concat([1 - A, A], axis=1)
         return self._hand_back(A, to_host)
 
-    @documented(docs.PREDICT_LOG_PROBA)
+    @with_shared_texts
     def predict_log_proba(self, X: Any) -> Array:
+        """The logarithms of the probabilities of the classes.
+
+        Parameters
+        ----------
+        {{rows}}
+
+        Returns
+        -------
+        log_probabilities : array of shape (n_samples, n_classes)
+            In the order of `classes_`, on the device of X.
+
+        {{raises_of_predict}}
+        """
         check_is_fitted(self)
         inputs.fitted_backend(self, X, "predict_log_proba")
         P = self.predict_proba(X)
         return of(P).xp.log(P)
 
-    score = BaseMLP.score  # which hands scikit-learn's function host arrays
+    score = BaseMLP.score  # ClassifierMixin's own would not take arrays of a device
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -11,6 +11,7 @@ from sklearn.utils._param_validation import Interval, Options, StrOptions
 
 from portable_nn.backends import Backend
 from portable_nn.equations import Activation
+from portable_nn.estimators.attributes import MLPAttributes
 from portable_nn.estimators.callbacks import sort_callbacks
 from portable_nn.estimators.conventions import ACTIVATION_NAMES, STOCHASTIC
 from portable_nn.schedules import check_learning_rate
@@ -53,14 +54,14 @@ CONSTRAINTS: dict[str, Any] = {
 }
 
 
-def store(estimator: Any, arguments: dict[str, Any]) -> None:
-    """Keep the constructor's arguments, its `locals()`, as they are: so scikit-learn asks."""
+def store(estimator: MLPAttributes, arguments: dict[str, Any]) -> None:
+    """Store the constructor's arguments, its `locals()`, unchanged, as scikit-learn requires."""
     for name, value in arguments.items():
         if name != "self":
             setattr(estimator, name, value)
 
 
-def hidden_sizes(estimator: Any) -> list[int]:
+def hidden_sizes(estimator: MLPAttributes) -> list[int]:
     """Units of the hidden layers, by scikit-learn's check."""
     sizes = estimator.hidden_layer_sizes
     sizes = list(sizes) if hasattr(sizes, "__iter__") else [sizes]
@@ -69,8 +70,8 @@ def hidden_sizes(estimator: Any) -> list[int]:
     return sizes
 
 
-def check_combination(e: Any, hidden: int, incremental: bool, has_validation: bool) -> None:
-    """Raise where parameters that are each right do not go together."""
+def check_combination(e: MLPAttributes, hidden: int, incremental: bool, has_validation: bool) -> None:
+    """Raise ValueError where parameters that are each valid exclude one another."""
     sort_callbacks(e.callbacks)
     rates = check_dropout(e.dropout, hidden)
     if e.solver == "lbfgs":

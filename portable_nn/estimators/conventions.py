@@ -1,4 +1,4 @@
-"""scikit-learn's names and conventions for activations, first weights, losses, Adam: by our formulas."""
+"""scikit-learn's names and conventions for activations, initial weights, losses and optimizers."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from portable_nn.equations import (
     pinball,
 )
 from portable_nn.errors import unknown_name
+from portable_nn.estimators.attributes import MLPAttributes
 from portable_nn.network import Network
 from portable_nn.optimizers import SGD, Adam, AdamW, Optimizer, RMSprop
 
@@ -55,7 +56,7 @@ def initial_parameters(net: Network, random: np.random.RandomState, lone: Any) -
     of `lone`.
     """
     names = [g.name for g in net.g[:-1]] or [lone]
-    params = []
+    params: Parameters = []
     for l, (n_in, n_out) in enumerate(pairwise(net.sizes)):
         is_logistic = names[min(l, len(names) - 1)] in ("logistic", "sigmoid")
         bound = np.sqrt((2.0 if is_logistic else 6.0) / (n_in + n_out))
@@ -69,7 +70,7 @@ def initial_parameters(net: Network, random: np.random.RandomState, lone: Any) -
 
 
 def within_eps(xp: Namespace, A: Array) -> Array:
-    """Probabilities kept within [eps, 1 - eps] of their dtype, as scikit-learn's log loss does."""
+    """Probabilities clipped to [eps, 1 - eps] of their dtype, as scikit-learn's log loss does."""
     eps = float(xp.finfo(A.dtype).eps)
     return xp.minimum(xp.maximum(A, eps), 1 - eps)
 
@@ -121,8 +122,8 @@ class ScikitAdam(Adam):
         return alpha * math.sqrt(1 - self.beta_2**t) / (1 - self.beta_1**t), 1.0, *constants
 
 
-def optimizer(estimator: Any) -> Optimizer:
-    """The optimizer that the estimator's parameters describe; learning rates are handed to it."""
+def optimizer(estimator: MLPAttributes) -> Optimizer:
+    """The optimizer that the estimator's parameters describe; its learning rates come from elsewhere."""
     e = estimator
     if e.solver == "sgd":
         nesterov = bool(e.nesterovs_momentum and e.momentum > 0)

@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 class LossCurveDisplay:
     """The loss of each epoch of a fitted estimator, and that of its validation data, if it had any.
 
-    Make it with `from_estimator`; the arguments here are kept as attributes.
+    Make it with `from_estimator`; the arguments here are stored as attributes.
 
     Parameters
     ----------

@@ -12,26 +12,18 @@ from sklearn.utils.validation import check_is_fitted
 
 from portable_nn import trees
 from portable_nn.backends import Backend, get, of, to_host
-from portable_nn.equations import Activation, Array, Parameters
+from portable_nn.equations import Activation, Array
 from portable_nn.estimators import inputs
+from portable_nn.estimators.attributes import MLPAttributes
 from portable_nn.estimators.conventions import hidden_activations
-from portable_nn.estimators.labels import labels_beside
-from portable_nn.network import Network
+from portable_nn.estimators.labels import place_labels
 from portable_nn.network.prediction import compiled, compiled_prediction
 
 
-class FittedMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, metaclass=ABCMeta):
-    """An estimator whose `coefs_` and `intercepts_` lie where X does, or beside it on a device.
-
-    `_net` tells the activations; `_takes_host` whether host data is taken to the device and results
-    back; `_best` and `_optimizer` are what early stopping and partial_fit go on from.
-    """
-
-    coefs_: list[Array]
-    intercepts_: list[Array]
-    classes_: Array
-    _net: Network | None = None
-    _takes_host = False
+class FittedMLP(
+    MLPAttributes, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, metaclass=ABCMeta
+):
+    """An estimator whose `coefs_` and `intercepts_` are on the device of X, or of `backend`."""
 
     @abstractmethod
     def _score(self, y: Any, predicted: Any, weight: Any) -> float:
@@ -40,14 +32,6 @@ class FittedMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
     @abstractmethod
     def predict(self, X: Any) -> Array:
         """What the estimator predicts for X."""
-
-    def _params(self) -> Parameters:
-        """coefs_ and intercepts_ as the equations take them."""
-        return [(coef.mT, b[:, None]) for coef, b in zip(self.coefs_, self.intercepts_, strict=True)]
-
-    def _set_params(self, params: Parameters) -> None:
-        self.coefs_ = [W.mT for W, _ in params]
-        self.intercepts_ = [b[:, 0] for _, b in params]
 
     def _g(self) -> tuple[Activation, ...]:
         """The activations: those of the training, or, where weights were set by hand, by their names."""
@@ -60,7 +44,7 @@ class FittedMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         )
 
     def _compute(self, X: Any, method: str, every: bool = False) -> tuple[Any, bool]:
-        """The outputs for X, or every layer's, beside the parameters; whether they go to the host."""
+        """The outputs for X, or every layer's, on the device; and whether they go to the host."""
         if "coefs_" not in vars(self):
             check_is_fitted(self)
         rows, to_host = inputs.fitted_rows(self, X, method)
@@ -86,13 +70,13 @@ class FittedMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         Returns
         -------
         activations : list of arrays of shape (n_samples, n_units)
-            One for each hidden layer, then the outputs; beside X.
+            One for each hidden layer, then the outputs; on the device of X.
         """
         A, to_host = self._compute(X, "activations", every=True)
         return [self._hand_back(layer, to_host) for layer in A]
 
     def transform(self, X: Any) -> Array:
-        """The activations of the last hidden layer: X as the network has learned to see it.
+        """The activations of the last hidden layer: the features that the network has learned.
 
         Parameters
         ----------
@@ -101,7 +85,7 @@ class FittedMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         Returns
         -------
         X_new : array of shape (n_samples, n_units)
-            Beside X. Without a hidden layer: X itself.
+            On the device of X. Without a hidden layer: X itself.
         """
         A, to_host = self._compute(X, "transform", every=True)
         if len(A) > 1:
@@ -130,7 +114,7 @@ class FittedMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         weight = None if sample_weight is None else inputs.host(sample_weight)
         return self._score(inputs.host(y), inputs.host(self.predict(X)), weight)
 
-    # ---- where it lies ------------------------------------------------------------------------------
+    # ---- moves, copies, pickles ---------------------------------------------------------------------
 
     def to(self, name: str | Backend, device: Any = None) -> Self:
         """Move the fitted estimator to another array library, or to another device.
@@ -145,7 +129,7 @@ class FittedMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         Returns
         -------
         self : object
-            It takes and gives back arrays of that backend from now on (and, where the parameter
+            It accepts and returns arrays of that backend from now on (and, where the parameter
             `backend` names it too, host data as before).
 
         Raises
@@ -157,13 +141,13 @@ class FittedMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         backend = get(name, device)
         self.__dict__.update(_moved(self.__dict__, backend.asarray))
         if hasattr(self, "classes_"):
-            self.classes_ = labels_beside(to_host(self.classes_), backend)
+            self.classes_ = place_labels(to_host(self.classes_), backend)
         asked = None if self.backend is None else get(self.backend, self.device)
         self._takes_host = backend.host or asked is backend
         return self
 
     def _shown_on_host(self) -> Self:
-        """A twin that takes host data without names and gives back host arrays, for a scorer."""
+        """A copy that accepts host data without names and returns host arrays, for a scorer."""
         twin = copy.copy(self)
         twin._takes_host = True
         twin.__dict__.pop("feature_names_in_", None)
@@ -201,7 +185,7 @@ class FittedMLP(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
 
 
 def _moved(state: dict[str, Any], move: Callable[[Array], Array]) -> dict[str, Any]:
-    """What of the fitted state lies on a device, each array moved; but for the labels."""
+    """The part of the fitted state that is on a device, moved; except for the labels."""
     moved: dict[str, Any] = {
         name: [move(array) for array in state[name]] for name in ("coefs_", "intercepts_")
     }

@@ -1,4 +1,4 @@
-"""How the two estimators are fitted: scikit-learn's multi-layer perceptron, where X lies."""
+"""How the two estimators are fitted: scikit-learn's multi-layer perceptron, on the device of X."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from portable_nn import trees
 from portable_nn.backends import Backend, get
 from portable_nn.checks import check_dtype
 from portable_nn.equations import Parameters
-from portable_nn.estimators import docs, inputs, lbfgs, minibatches
+from portable_nn.estimators import inputs, lbfgs, minibatches
 from portable_nn.estimators.callbacks import Callbacks
 from portable_nn.estimators.constraints import CONSTRAINTS, check_combination, hidden_sizes
 from portable_nn.estimators.conventions import (
@@ -24,7 +24,7 @@ from portable_nn.estimators.conventions import (
     hidden_activations,
     initial_parameters,
 )
-from portable_nn.estimators.docs import documented
+from portable_nn.estimators.docs import with_shared_texts
 from portable_nn.estimators.fitted import FittedMLP
 from portable_nn.estimators.problem import Problem
 from portable_nn.estimators.targets import Targets
@@ -47,12 +47,6 @@ SEEN = ("n_features_in_", "feature_names_in_")  # what scikit-learn's checks of 
 class BaseMLP(CallbackSupportMixin, FittedMLP):
     """The estimators' common part; use `MLPClassifier` or `MLPRegressor`."""
 
-    loss_: float
-    loss_curve_: list[float]
-    best_loss_: float | None
-    validation_scores_: list[float] | None
-    validation_loss_curve_: list[float] | None
-    best_validation_score_: float | None
     _parameter_constraints: ClassVar[dict[str, Any]] = CONSTRAINTS
 
     @abstractmethod
@@ -64,7 +58,7 @@ class BaseMLP(CallbackSupportMixin, FittedMLP):
     # ---- fit ----------------------------------------------------------------------------------------
 
     @_fit_context(prefer_skip_nested_validation=True)
-    @documented(docs.FIT)
+    @with_shared_texts
     def fit(
         self,
         X: Any,
@@ -75,6 +69,20 @@ class BaseMLP(CallbackSupportMixin, FittedMLP):
         y_val: Any = None,
         sample_weight_val: Any = None,
     ) -> Self:
+        """Learn from X and y.
+
+        Parameters
+        ----------
+        {{training_data}}
+        {{validation_data}}
+        {{validation_weight}}
+
+        Returns
+        -------
+        self : object
+
+        {{raises_of_fit}}
+        """
         return self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val))
 
     def _fit(
@@ -142,7 +150,7 @@ class BaseMLP(CallbackSupportMixin, FittedMLP):
 
         if not is_first:
             self._check_same_network(net)
-        weights = inputs.beside(backend, targets.weight, rows)
+        weights = inputs.moved_weights(backend, targets.weight, rows)
         train = DeviceSource(rows, targets.smoothed(Y), weights, None)
         problem = Problem(backend, net, train, check_random_state(self.random_state))
         if has_validation:
@@ -177,7 +185,7 @@ class BaseMLP(CallbackSupportMixin, FittedMLP):
         problem.judge(twin, twin._params())  # type: ignore[misc]
 
     def _task(self, incremental: bool) -> str | None:
-        """What scikit-learn's callbacks call an iteration; None where they are not told."""
+        """What scikit-learn's callbacks call an iteration; None where they are not called."""
         if incremental:
             return None
         return "epoch" if self.solver in STOCHASTIC else "lbfgs-iter"
@@ -203,7 +211,7 @@ class BaseMLP(CallbackSupportMixin, FittedMLP):
             self.__dict__.pop(name, None)
 
     def _start_record(self, is_judged: bool, incremental: bool) -> None:
-        """What mini-batch training goes by, where the last call, or another solver, has left none."""
+        """Set the attributes that mini-batch training needs and the last call has not left."""
         record = dict.fromkeys(RECORD) | {"_no_improvement_count": 0}
         self.__dict__.update({k: v for k, v in record.items() if self.__dict__.get(k) is None})
         if is_judged:  # NaN for epochs that were not

@@ -1,9 +1,8 @@
-"""What a user hands to an estimator: where it lies, and scikit-learn's own checks of it, there.
+"""What a user passes to an estimator: on which device it is, and scikit-learn's checks of it there.
 
-Host data (NumPy arrays, lists, frames, sparse matrices) goes through scikit-learn's `validate_data` as
-it is. An array of another library stays where it is: of its shape a stand-in without memory goes
-through the same checks, and its values are looked at on its device; what is found is reported in
-scikit-learn's words.
+Host data (NumPy arrays, lists, frames, sparse matrices) goes through scikit-learn's `validate_data`. An
+array of another library stays on its device: a placeholder of its shape, which takes no memory, goes
+through the same checks, and its values are checked on the device; errors are scikit-learn's.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from portable_nn.backends import Backend, get, of, owner, to_host
 from portable_nn.equations import Array
+from portable_nn.estimators.attributes import MLPAttributes
 from portable_nn.estimators.sparse import SparseRows
 
 HOST_CHECKS: dict[str, Any] = {"accept_sparse": ("csr", "csc"), "dtype": (np.float64, np.float32)}
@@ -44,8 +44,8 @@ def host(x: Any) -> Any:
     return to_host(x) if not on_host(x) or isinstance(x, np.ma.MaskedArray) else x
 
 
-def training_backend(estimator: Any, X: Any) -> Backend:
-    """Where X is to be learned from: where it lies, or where `backend` says, if X is host data."""
+def training_backend(estimator: MLPAttributes, X: Any) -> Backend:
+    """Where to learn from X: on its device or, if X is host data, where `backend` says."""
     if estimator.backend is None:
         if estimator.device is not None:
             raise ValueError(f"`device` is {estimator.device!r} and `backend` None; accepted: both")
@@ -54,7 +54,7 @@ def training_backend(estimator: Any, X: Any) -> Backend:
     if not on_host(X) and owner(X) is not backend:
         raise ValueError(
             f"`backend` is {estimator.backend!r} and X is {where(X)}; accepted: with `backend` "
-            f"host arrays, or arrays on {backend!r}; leave `backend` out to train where X lies"
+            f"host arrays, or arrays on {backend!r}; leave `backend` out to train on the device of X"
         )
     refuse_sparse(X, backend)
     return backend
@@ -67,30 +67,30 @@ def refuse_sparse(X: Any, backend: Backend) -> None:
 
 
 def read(
-    estimator: Any, X: Any, y: Any, backend: Backend, reset: bool, numeric: bool
+    estimator: MLPAttributes, X: Any, y: Any, backend: Backend, reset: bool, numeric: bool
 ) -> tuple[Array, Any]:
-    """X on `backend`, float32 or float64, and y: on the host, or as it is if it lies beside X.
+    """X on `backend`, float32 or float64, and y: on the host, or unchanged if it is on that device.
 
     Raises as scikit-learn does; `reset` and `numeric` are those of its `validate_data`.
     """
-    beside = numeric and not on_host(y) and owner(y) is backend
-    y_seen = stand_in(y) if beside else host(y)
+    is_there = numeric and not on_host(y) and owner(y) is backend
+    y_seen = placeholder(y) if is_there else host(y)
     options = {"multi_output": True, "y_numeric": numeric, "reset": reset}
     X_seen, y_seen = check_rows(estimator, X, y_seen, **options)
     if y_seen.ndim == 2 and y_seen.shape[1] == 1:
         y_seen = column_or_1d(y_seen, warn=True)
-    if beside:
+    if is_there:
         refuse_non_finite(estimator, backend, y, "y")
         y_seen = y if y.ndim == y_seen.ndim else y[:, 0]
     return place(X_seen, backend), y_seen
 
 
-def check_rows(estimator: Any, X: Any, *y: Any, **options: Any) -> Any:
-    """`validate_data` of X (and y): on X if it is host data, else on a stand-in, and X's own values."""
+def check_rows(estimator: MLPAttributes, X: Any, *y: Any, **options: Any) -> Any:
+    """`validate_data` of X (and y): on X itself if it is host data, else on a placeholder."""
     if on_host(X) or len(X.shape) != 2:
         return validate_data(estimator, host(X), *y, **(HOST_CHECKS | options))
     checked = validate_data(
-        estimator, stand_in(X), *y, ensure_all_finite=False, **(HOST_CHECKS | options)
+        estimator, placeholder(X), *y, ensure_all_finite=False, **(HOST_CHECKS | options)
     )
     backend = of(X)
     X = floating(backend, X)
@@ -98,7 +98,7 @@ def check_rows(estimator: Any, X: Any, *y: Any, **options: Any) -> Any:
     return (X, *checked[1:]) if y else X
 
 
-def stand_in(x: Array) -> np.ndarray[Any, Any]:
+def placeholder(x: Array) -> np.ndarray[Any, Any]:
     """An array of zeros of the shape of `x`, that takes no memory; complex if `x` is."""
     kind = np.complex128 if "complex" in str(x.dtype) else np.float64
     return np.broadcast_to(np.zeros((), kind), tuple(x.shape))
@@ -110,7 +110,7 @@ def floating(backend: Backend, X: Array) -> Array:
     return X if X.dtype in known else backend.xp.astype(X, backend.widest_float())
 
 
-def refuse_non_finite(estimator: Any, backend: Backend, x: Array, name: str) -> None:
+def refuse_non_finite(estimator: MLPAttributes, backend: Backend, x: Array, name: str) -> None:
     """Raise scikit-learn's ValueError for NaN or infinite values; if all is well, after one read."""
     xp = backend.xp
     if not xp.isdtype(x.dtype, "real floating"):
@@ -124,14 +124,14 @@ def refuse_non_finite(estimator: Any, backend: Backend, x: Array, name: str) -> 
             check_array(example, estimator=estimator, input_name=name)
 
 
-def place(X: Any, backend: Backend) -> Array:
+def place(X: Any, backend: Backend) -> Any:
     """Checked X on the device of `backend`; a sparse one as rows that the equations can use."""
     if scipy.sparse.issparse(X):
         return SparseRows(scipy.sparse.csr_array(X))
     return backend.asarray(X)
 
 
-def as_dtype(x: Array, dtype: Any) -> Array:
+def as_dtype(x: Any, dtype: Any) -> Any:
     """Placed rows, or another array, with that dtype, where they are."""
     return x.astype(dtype) if isinstance(x, SparseRows) else of(x).asarray(x, dtype)
 
@@ -152,15 +152,15 @@ def weights(sample_weight: Any, X: Array, name: str = "sample_weight") -> Any:
     return checked
 
 
-def beside(backend: Backend, weight: Any, X: Array) -> Array | None:
-    """Host weights where X lies, with its dtype."""
+def moved_weights(backend: Backend, weight: Any, X: Array) -> Array | None:
+    """Host weights on the device of X, with its dtype."""
     return None if weight is None else backend.asarray(weight, dtype=X.dtype)
 
 
-def fitted_backend(estimator: Any, X: Any, method: str) -> Backend:
-    """Where the fitted parameters are, if X is there too, or is host data that is taken there.
+def fitted_backend(estimator: MLPAttributes, X: Any, method: str) -> Backend:
+    """The backend of the fitted parameters, if X is there too, or is host data that is moved there.
 
-    Raises ValueError where X lies elsewhere than the X of `fit` did.
+    Raises ValueError where X is on another device than the X of `fit` was.
     """
     backend, theirs = of(estimator.coefs_[0]), owner(X)
     if not (theirs is backend or (on_host(X) and (estimator._takes_host or backend.host))):
@@ -174,8 +174,8 @@ def fitted_backend(estimator: Any, X: Any, method: str) -> Backend:
     return backend
 
 
-def is_plainly_right(estimator: Any, X: Any) -> bool:
-    """Whether X is what most are, and all of scikit-learn's checks of it would pass: they take time."""
+def is_plainly_right(estimator: MLPAttributes, X: Any) -> bool:
+    """Whether X is a plain array that passes all of scikit-learn's checks, which take time."""
     is_usual = (
         type(X) is np.ndarray
         and X.dtype in HOST_CHECKS["dtype"]
@@ -190,8 +190,8 @@ def is_plainly_right(estimator: Any, X: Any) -> bool:
         return math.isfinite(np.add.reduce(X, axis=None))
 
 
-def fitted_rows(estimator: Any, X: Any, method: str) -> tuple[Array, bool]:
-    """X beside the fitted parameters, ready for the equations; and whether results go to the host."""
+def fitted_rows(estimator: MLPAttributes, X: Any, method: str) -> tuple[Array, bool]:
+    """X on the device of the fitted parameters; and whether results go to the host."""
     backend = fitted_backend(estimator, X, method)
     if backend.host and is_plainly_right(estimator, X):
         return X, True

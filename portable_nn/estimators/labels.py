@@ -1,4 +1,4 @@
-"""The labels of a classifier: which there are, whether they are known, and where they lie."""
+"""The labels of a classifier: which there are, whether they are known, and on which device."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def decide(labels: LabelBinarizer, A: Array) -> Array:
     return is_on if has_many(labels) else is_on[:, 0] * (len(labels.classes_) - 1)
 
 
-def labels_beside(classes: np.ndarray[Any, Any], backend: Backend) -> Array:
-    """The labels where X lies, if they are numbers that its device has a dtype for; else on the host."""
+def place_labels(classes: np.ndarray[Any, Any], backend: Backend) -> Array:
+    """The labels on the device of X, if it has a dtype for them; else on the host."""
     is_there = not backend.host and classes.dtype.name in backend.dtypes()
     return backend.asarray(classes) if is_there else classes

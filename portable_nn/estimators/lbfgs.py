@@ -1,4 +1,4 @@
-"""Training an estimator by L-BFGS: SciPy's, on the host; cost and gradients where the data lie."""
+"""Training an estimator by L-BFGS: SciPy's, on the host; cost and gradients on the device."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from sklearn.utils.optimize import _check_optimize_result
 
 from portable_nn.equations import Parameters
 from portable_nn.errors import NonFiniteCostError
+from portable_nn.estimators.attributes import MLPAttributes
 from portable_nn.estimators.callbacks import Callbacks
 from portable_nn.estimators.problem import NOT_FINITE, Problem
 from portable_nn.training.callbacks import TrainingState
@@ -44,7 +45,7 @@ class Packing:
         ]
 
 
-def train(e: Any, problem: Problem, callbacks: Callbacks) -> None:
+def train(e: MLPAttributes, problem: Problem, callbacks: Callbacks) -> None:
     """Train the estimator `e`; its fitted attributes tell how it went."""
     params = e._params()
     packing = Packing(problem, params)
@@ -59,9 +60,9 @@ def train(e: Any, problem: Problem, callbacks: Callbacks) -> None:
         return float(problem.backend.to_numpy(J)), packing.pack(grads)
 
     def after_iteration(intermediate_result: Any) -> None:
-        callbacks.begin_iteration()  # SciPy tells of an iteration only when it is done
+        callbacks.begin_iteration()  # SciPy reports an iteration only when it is done
         state.epoch += 1
-        state.params = packing.unpack(intermediate_result.x.copy())  # SciPy goes on in that array
+        state.params = packing.unpack(intermediate_result.x.copy())  # SciPy overwrites that array
         state.history.cost.append(float(intermediate_result.fun))
         e._set_params(state.params)
         e.loss_curve_.append(state.history.cost[-1])
@@ -78,7 +79,7 @@ def train(e: Any, problem: Problem, callbacks: Callbacks) -> None:
         method="L-BFGS-B",
         jac=True,
         callback=after_iteration,
-        # SciPy's own ftol asks for more than the cost of float32 data can tell
+        # SciPy's default ftol is finer than the resolution of a float32 cost
         options={
             "maxfun": e.max_fun,
             "maxiter": e.max_iter,

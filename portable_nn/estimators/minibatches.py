@@ -12,6 +12,7 @@ from sklearn.utils import shuffle
 
 from portable_nn.equations import Parameters
 from portable_nn.errors import NonFiniteCostError
+from portable_nn.estimators.attributes import MLPAttributes
 from portable_nn.estimators.callbacks import Callbacks
 from portable_nn.estimators.conventions import optimizer
 from portable_nn.estimators.optimization import Optimization
@@ -29,7 +30,7 @@ Rows = np.ndarray[Any, Any]
 class Shuffles:
     """The rows of each epoch as scikit-learn draws them: each time it shuffles the last order."""
 
-    def __init__(self, e: Any, problem: Problem) -> None:
+    def __init__(self, e: MLPAttributes, problem: Problem) -> None:
         self.shuffles, self.random, self.rows = e.shuffle, problem.random, problem.rows
         self.index = np.arange(problem.n, dtype=int)
 
@@ -39,7 +40,7 @@ class Shuffles:
         return self.index if self.rows is None else self.rows[self.index]
 
 
-def train(e: Any, problem: Problem, incremental: bool, callbacks: Callbacks) -> None:
+def train(e: MLPAttributes, problem: Problem, incremental: bool, callbacks: Callbacks) -> None:
     """Train the estimator `e`, one epoch if `incremental`; its fitted attributes tell how it went."""
     loop = begin(e, problem, 1 if incremental else e.max_iter, incremental)
     first = e._params()
@@ -71,7 +72,7 @@ def train(e: Any, problem: Problem, incremental: bool, callbacks: Callbacks) -> 
     callbacks.end(state)
 
 
-def ends(e: Any, finite: bool, incremental: bool, started: float) -> bool:
+def ends(e: MLPAttributes, finite: bool, incremental: bool, started: float) -> bool:
     """Whether the training ends here although it might still improve; a warning says why."""
     if not finite:
         warn(f"Stochastic Optimizer: the training diverged in iteration {e.n_iter_}.")
@@ -86,7 +87,7 @@ def ends(e: Any, finite: bool, incremental: bool, started: float) -> bool:
     return False
 
 
-def settle(e: Any, first: Parameters, finite: bool, state: TrainingState) -> None:
+def settle(e: MLPAttributes, first: Parameters, finite: bool, state: TrainingState) -> None:
     """Go back to the weights that scored best in this call of fit; where none did, keep the last."""
     scores = e.validation_scores_[len(e.validation_scores_) - state.epoch :]
     if e._best is not None:
@@ -103,10 +104,10 @@ def warn(what: str) -> None:
     warnings.warn(text, ConvergenceWarning, stacklevel=6)
 
 
-def begin(e: Any, problem: Problem, epochs: int, incremental: bool) -> Loop:
+def begin(e: MLPAttributes, problem: Problem, epochs: int, incremental: bool) -> Loop:
     """The epochs to come, from the estimator's parameters and, if `incremental`, where it left off."""
     rule, params, backend = optimizer(e), e._params(), problem.backend
-    last = e._optimizer if incremental else None
+    last: Optimization | None = e._optimizer if incremental else None
     if last is not None:
         last.follow(e)
     if last is None or last.solver != e.solver or len(last.state.slots) != rule.slots:
@@ -127,19 +128,20 @@ def begin(e: Any, problem: Problem, epochs: int, incremental: bool) -> Loop:
     return Loop(training, backend, params, e._optimizer.state, problem.train, problem.validation)
 
 
-def batch_size(e: Any, n: int) -> int:
+def batch_size(e: MLPAttributes, n: int) -> int:
     """Rows per batch."""
     if e.batch_size == "auto":
         return min(200, n)
-    if e.batch_size > n:
+    rows = int(e.batch_size)
+    if rows > n:
         warnings.warn(
             "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped",
             stacklevel=8,
         )
-    return int(min(e.batch_size, n))
+    return min(rows, n)
 
 
-def check_finite(e: Any, epoch: Epoch, incremental: bool, history: History) -> None:
+def check_finite(e: MLPAttributes, epoch: Epoch, incremental: bool, history: History) -> None:
     """Raise NonFiniteCostError, a ValueError, unless the best parameters will be returned to."""
     best_remain = e.early_stopping and not incremental
     if not best_remain and not epoch.is_sound:
@@ -147,7 +149,7 @@ def check_finite(e: Any, epoch: Epoch, incremental: bool, history: History) -> N
         raise NonFiniteCostError(NOT_FINITE.format(number), number, e._params(), history)
 
 
-def record(e: Any, epoch: Epoch, problem: Problem) -> None:
+def record(e: MLPAttributes, epoch: Epoch, problem: Problem) -> None:
     """Store the outcome of an epoch in the fitted attributes."""
     e._set_params(epoch.params)
     e._optimizer.state = epoch.optimizer_state
@@ -165,8 +167,8 @@ def record(e: Any, epoch: Epoch, problem: Problem) -> None:
     count_stalled_epochs(e, epoch)
 
 
-def count_stalled_epochs(e: Any, epoch: Epoch) -> None:
-    """How many epochs have passed without a gain of `tol`, and the best one met."""
+def count_stalled_epochs(e: MLPAttributes, epoch: Epoch) -> None:
+    """Count the epochs without an improvement by `tol`, and remember the best one."""
     if e.early_stopping:
         score = e.validation_scores_[-1]  # may be NaN, which is no gain and no stall
         stalled = score < e.best_validation_score_ + e.tol
@@ -178,8 +180,8 @@ def count_stalled_epochs(e: Any, epoch: Epoch) -> None:
     e._no_improvement_count = e._no_improvement_count + 1 if stalled else 0
 
 
-def halts(e: Any) -> bool:
-    """Whether training is over: it no longer gets on, and the learning rate does not fall any more."""
+def halts(e: MLPAttributes) -> bool:
+    """Whether training is over: it no longer improves, and the learning rate is not lowered further."""
     e._optimizer.epoch_ends(e.t_)
     if e._no_improvement_count <= e.n_iter_no_change:
         return False

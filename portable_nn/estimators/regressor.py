@@ -12,16 +12,70 @@ from sklearn.utils.metaestimators import available_if
 
 from portable_nn.backends import Backend
 from portable_nn.equations import Array, Loss
-from portable_nn.estimators import docs
 from portable_nn.estimators.constraints import store
 from portable_nn.estimators.conventions import REGRESSION_LOSSES
-from portable_nn.estimators.docs import documented
+from portable_nn.estimators.docs import with_shared_texts
 from portable_nn.estimators.fitting import BaseMLP
 from portable_nn.estimators.targets import Targets, ValueTargets
 
 
+@with_shared_texts
 class MLPRegressor(RegressorMixin, BaseMLP):
-    __doc__ = docs.REGRESSOR
+    """A multi-layer perceptron that predicts numbers: scikit-learn's, on any array.
+
+    Every parameter, attribute, warning and message is that of `sklearn.neural_network.MLPRegressor`
+    1.9; the parameters from `quantile` on are additions.
+
+    Parameters
+    ----------
+    loss : str or Loss, default='squared_error'
+        'squared_error' (half of it, the mean over the outputs), 'poisson' (half the deviance; the
+        outputs are exponentials, y >= 0), 'absolute_error', 'huber' (squared up to 1, then absolute),
+        'pinball' (for `quantile`), or a `portable_nn.Loss`, such as ``portable_nn.huber(delta)``, used
+        with its matched output activation, or with none. All but 'squared_error' are summed over the
+        outputs.
+
+    {{parameters_of_scikit_learn}}
+
+    quantile : float, default=0.5
+        The quantile of y, in (0, 1), that the loss 'pinball' makes the predictions.
+
+    {{further_parameters}}
+
+    Attributes
+    ----------
+    {{attributes}}
+
+    See Also
+    --------
+    MLPClassifier : The same for classes.
+    LossCurveDisplay : A picture of the loss curves.
+
+    Notes
+    -----
+    {{notes}}
+
+    References
+    ----------
+    Glorot and Bengio, "Understanding the difficulty of training deep feedforward neural networks", 2010.
+    Huber, "Robust estimation of a location parameter", 1964.
+    Kingma and Ba, "Adam: A method for stochastic optimization", 2015.
+    Koenker and Bassett, "Regression quantiles", 1978.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from portable_nn import MLPRegressor
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.uniform(-1, 1, size=(2000, 1))
+    >>> y = X[:, 0] ** 2 + (1 + X[:, 0]) * rng.uniform(size=2000)
+    >>> options = dict(loss="pinball", solver="lbfgs", max_iter=1000, random_state=0)
+    >>> low = MLPRegressor(quantile=0.1, **options).fit(X, y)
+    >>> high = MLPRegressor(quantile=0.9, **options).fit(X, y)
+    >>> inside = (low.predict(X) < y) & (y < high.predict(X))
+    >>> bool(abs(inside.mean() - 0.8) < 0.01)
+    True
+    """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **BaseMLP._parameter_constraints,
@@ -72,7 +126,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     @available_if(lambda e: e._check_solver())
     @_fit_context(prefer_skip_nested_validation=True)
-    @documented(docs.PARTIAL_FIT_REGRESSOR)
+    @with_shared_texts
     def partial_fit(
         self,
         X: Any,
@@ -83,6 +137,21 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         y_val: Any = None,
         sample_weight_val: Any = None,
     ) -> Self:
+        """Learn from X and y for one epoch more.
+
+        Parameters
+        ----------
+        {{training_data}}
+        {{validation_data}}
+        {{needed_validation}}
+        {{validation_weight}}
+
+        Returns
+        -------
+        self : object
+
+        {{raises_of_fit}}
+        """
         validation = (X_val, y_val, sample_weight_val)
         return self._fit(X, y, sample_weight, validation, incremental=True)
 
@@ -96,12 +165,25 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     def _score(self, y: Any, predicted: Any, weight: Any) -> float:
         return float(r2_score(y, predicted, sample_weight=weight))
 
-    @documented(docs.PREDICT_REGRESSOR)
+    @with_shared_texts
     def predict(self, X: Any) -> Array:
+        """The predicted values.
+
+        Parameters
+        ----------
+        {{rows}}
+
+        Returns
+        -------
+        y : array of shape (n_samples,) or (n_samples, n_outputs)
+            On the device of X.
+
+        {{raises_of_predict}}
+        """
         A, to_host = self._compute(X, "predict")
         return self._hand_back(A[:, 0] if A.shape[1] == 1 else A, to_host)
 
-    score = BaseMLP.score  # which hands scikit-learn's function host arrays
+    score = BaseMLP.score  # RegressorMixin's own would not take arrays of a device
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -10,8 +10,8 @@ import scipy.sparse
 class SparseRows:
     """The few things that the equations and the loop ask of X, answered by a sparse matrix.
 
-    W @ X.mT and Delta @ X are products of SciPy, with a NumPy array as the result; rows are taken, one
-    by one (`numpy.take` asks for the method of that name) or as a slice, without being made dense.
+    W @ X.mT and Delta @ X are products of SciPy, with a NumPy array as the result; rows are taken by
+    number (`numpy.take` calls the method of that name) or as a slice, without being made dense.
     """
 
     __array_ufunc__ = None  # NumPy leaves the products to the methods below

@@ -15,6 +15,7 @@ from portable_nn.backends import Backend
 from portable_nn.checks import check_values
 from portable_nn.equations import ACTIVATIONS, Activation, Array, Loss
 from portable_nn.estimators import inputs
+from portable_nn.estimators.attributes import MLPAttributes
 from portable_nn.estimators.conventions import BINARY_LOG_LOSS, LOG_LOSS, regression_loss
 from portable_nn.estimators.labels import check_class_weight, check_labels, decide, has_many
 
@@ -64,7 +65,9 @@ class Targets(ABC):
 class ClassTargets(Targets):
     """Labels; `codes` has the number of each row's class or, with many labels a row, 0 and 1."""
 
-    def __init__(self, estimator: Any, y: Any, weight: Host | None, labels: LabelBinarizer) -> None:
+    def __init__(
+        self, estimator: MLPAttributes, y: Any, weight: Host | None, labels: LabelBinarizer
+    ) -> None:
         self.estimator, self.y, self.labels = estimator, y, labels
         self.is_multiclass = labels.y_type_ == "multiclass"
         self.codes: Host
@@ -132,7 +135,7 @@ class ClassTargets(Targets):
 
 
 def weight_of_each_class(
-    estimator: Any, y: Any, weight: Host | None, labels: LabelBinarizer, incremental: bool
+    estimator: MLPAttributes, y: Any, weight: Host | None, labels: LabelBinarizer, incremental: bool
 ) -> Host | None:
     """What `class_weight` says of each class; None if it says nothing, or rows have many labels."""
     given = estimator.class_weight
@@ -153,7 +156,7 @@ def weight_of_each_class(
 class ValueTargets(Targets):
     """Numbers, of one output or of many; y may be on the device of X."""
 
-    def __init__(self, estimator: Any, y: Any, weight: Host | None) -> None:
+    def __init__(self, estimator: MLPAttributes, y: Any, weight: Host | None) -> None:
         if issparse(y) or (isinstance(y, np.ndarray) and y.dtype.kind not in "biuf"):
             given = "sparse" if issparse(y) else f"of dtype {y.dtype}"
             raise TypeError(f"y is {given}; accepted: a dense array of numbers")

@@ -12,6 +12,7 @@ from sklearn.model_selection import train_test_split
 
 from portable_nn.equations import Array, Parameters
 from portable_nn.estimators import inputs
+from portable_nn.estimators.attributes import MLPAttributes
 from portable_nn.estimators.problem import Judge, Problem
 from portable_nn.estimators.targets import Targets
 from portable_nn.network.prediction import compiled_prediction
@@ -19,7 +20,7 @@ from portable_nn.training.data import DeviceSource, mean_of
 
 
 def given_validation(
-    e: Any, given: tuple[Any, Any, Any], X: Any, targets: Targets, problem: Problem
+    e: MLPAttributes, given: tuple[Any, Any, Any], X: Any, targets: Targets, problem: Problem
 ) -> None:
     """Judge by the validation data that the user gave, checked as X is, and cast to its dtype."""
     backend, (X_val, y_val, weight) = problem.backend, given
@@ -39,11 +40,11 @@ def given_validation(
     if Y.shape[1] != problem.net.sizes[-1]:
         wanted = problem.net.sizes[-1]
         raise ValueError(f"`y_val` has {Y.shape[1]} outputs; accepted: {wanted}, as y has")
-    weights = inputs.beside(backend, judged.weight, rows)
+    weights = inputs.moved_weights(backend, judged.weight, rows)
     judge_by(e, problem, rows, Y, weights, judged)
 
 
-def split(e: Any, Y: Array, targets: Targets, problem: Problem) -> None:
+def split(e: MLPAttributes, Y: Array, targets: Targets, problem: Problem) -> None:
     """Set a share of the rows aside, as scikit-learn does, and judge by them; Y as it is judged by."""
     backend, xp, data = problem.backend, problem.backend.xp, problem.train.all
     learned, held_out = train_test_split(
@@ -71,7 +72,7 @@ def split(e: Any, Y: Array, targets: Targets, problem: Problem) -> None:
 
 
 def judge_by(
-    e: Any, problem: Problem, X: Array, Y: Array, weights: Array | None, targets: Targets
+    e: MLPAttributes, problem: Problem, X: Array, Y: Array, weights: Array | None, targets: Targets
 ) -> None:
     """Let the problem be judged by this validation data, on the device."""
     problem.validation = DeviceSource(X, Y, weights, mean_of(problem.backend, weights))
@@ -80,13 +81,13 @@ def judge_by(
         return
     backend, g = problem.backend, problem.net.g
 
-    def judge(e: Any, params: Parameters) -> float:
+    def judge(e: MLPAttributes, params: Parameters) -> float:
         return targets.score(backend.to_numpy(compiled_prediction(backend, g, params, X)))
 
     problem.judge = judge
 
 
-def scorer_judge(e: Any, X: Any, y: Any, weight: Any) -> Judge:
+def scorer_judge(e: MLPAttributes, X: Any, y: Any, weight: Any) -> Judge:
     """What a scorer of scikit-learn gives, which takes host arrays."""
     scorer = check_scoring(e, scoring=e.scoring)
     options = {"sample_weight": weight} if weight is not None and takes_weights(scorer) else {}

@@ -19,7 +19,7 @@ RELU_FAMILY = ("relu", "leaky_relu", "elu", "selu", "softplus", "silu", "gelu")
 def draw(
     sizes: Sequence[int], g: Sequence[Activation], seed: Any, scheme: str, stack: tuple[int, ...]
 ) -> list[tuple[Any, Any]]:
-    """[(W[l], b[l])] as NumPy arrays, for each network of the stack from a seed of its own."""
+    """[(W[l], b[l])] as NumPy arrays, each network of the stack from its own seed."""
     networks = [_weights(sizes, g, s, scheme) for s in seeds(seed, stack)]
     params = []
     for l, (n_in, n_out) in enumerate(pairwise(sizes)):

@@ -29,7 +29,7 @@ from portable_nn.network.objective import Batch, Objective
 from portable_nn.network.parameters import check_parameters
 from portable_nn.network.prediction import layers, predict
 
-SUITED = {  # the output activations that make what a loss asks for
+SUITED = {  # the output activations that give what a loss needs
     "binary_cross_entropy": ("sigmoid", "softmax"),
     "categorical_cross_entropy": ("softmax",),
     "poisson": ("exp", "softplus", "sigmoid", "softmax"),
@@ -38,7 +38,7 @@ SUITED = {  # the output activations that make what a loss asks for
 
 @dataclass(frozen=True, init=False, repr=False)
 class Network:
-    """What is known of a feed-forward network before training; frozen and hashable.
+    """A feed-forward network before it has parameters: sizes, activations, loss; frozen and hashable.
 
     Parameters
     ----------
@@ -46,10 +46,10 @@ class Network:
         (n_0, ..., n_L): the number of inputs, then the units of each layer.
     activations : sequence of str or Activation
         (g[1], ..., g[L]), one per layer: "identity", "sigmoid", "tanh", "relu", "leaky_relu",
-        "softmax", "elu", "selu", "exp", "softplus", "silu", "gelu", or an `Activation` of one's own.
+        "softmax", "elu", "selu", "exp", "softplus", "silu", "gelu", or a user-defined `Activation`.
     loss : str or Loss
         "binary_cross_entropy", "categorical_cross_entropy", "squared_error", "absolute_error",
-        "huber", "pinball", "poisson", or a `Loss` of one's own.
+        "huber", "pinball", "poisson", or a user-defined `Loss`.
 
     Attributes
     ----------
@@ -60,14 +60,14 @@ class Network:
     Raises
     ------
     TypeError, ValueError
-        If an argument is not of that form, or an activation or a loss of one's own fails on a tiny
-        batch; the message lists what is accepted.
+        If an argument is not of that form, or a user-defined activation or loss fails on a tiny batch;
+        the message lists what is accepted.
 
     Warns
     -----
     UserWarning
-        If the output activation cannot make what the loss asks for: a cross-entropy wants
-        probabilities (from sigmoid or softmax, not logits), poisson positive numbers.
+        If the output activation cannot give what the loss needs: a cross-entropy needs probabilities
+        (from sigmoid or softmax, not logits), poisson positive numbers.
 
     Notes
     -----
@@ -124,12 +124,12 @@ class Network:
         Parameters
         ----------
         seed : int, or one per network of the stack
-            Network k of a stack has the parameters of ``initialize(seed=seeds[k])``; one int stands
-            for seed, seed + 1, ..., seed + K - 1.
+            Network k of a stack has the parameters of ``initialize(seed=seeds[k])``; one int means
+            seed, seed + 1, ..., seed + K - 1.
         backend : str or Backend
-            The library the arrays are to be of, by name, or as `portable_nn.backends.get` gives it.
+            The array library, by name or as `portable_nn.backends.get` returns it.
         device : optional
-            A device of the library, or its name; None: its default, or that of the backend given.
+            A device of the library, or its name; None: its default, or the device of `backend`.
         dtype : "float32" or "float64"
         scheme : str
             "normal": 0.01 N(0, 1), the source's; "he": N(0, 2 / n_{l-1}) (He et al., 2015); "glorot":
@@ -158,8 +158,8 @@ class Network:
     def predict(self, params: Parameters, X: Array) -> Array:
         """A[L] as rows, (n_samples, n_L); (K, n_samples, n_L) for a stack of K networks.
 
-        Computed for a few thousand rows at a time, so that the memory needed beside the result does not
-        grow with n_samples.
+        Computed for a few thousand rows at a time: besides the result, the memory needed does not grow
+        with n_samples.
         """
         xp, _ = self._check(params, Given(X))
         return predict(xp, lambda params, part: layers(xp, self.g, params, part)[-1], params, X)
@@ -249,7 +249,7 @@ class Network:
     def _check(self, params: Parameters, given: Given, l2: Value = 0.0) -> tuple[Namespace, Any]:
         """The namespace of the arrays, and l2 as the objective takes it, once all has been checked."""
         l2 = check_value("l2", l2, NONNEGATIVE)
-        checked = check_parameters(self, params)
+        checked = check_parameters(self.sizes, self.loss, params)
         check_stack("l2", l2, checked.stack)
         checked.check_data(given)
         backend = checked.backend
@@ -259,7 +259,7 @@ class Network:
 
 
 def warn_of_unsuited_pair(g: Activation, loss: Loss, units: int) -> None:
-    """Warn where the loss asks for predictions that the output activation does not make."""
+    """Warn where the loss needs predictions that the output activation does not give."""
     suited = SUITED.get(loss.name) if loss in LOSSES.values() else None
     if suited and g == ACTIVATIONS.get(g.name) and g.name not in suited:
         text = (

@@ -87,7 +87,8 @@ class Objective:
 def penalty(xp: Namespace, params: Parameters, shrink: Any) -> Array:
     """shrink/2 sum_l ||W[l]||^2, shape () or the stack's."""
     s = shrink[..., 0, 0] if getattr(shrink, "ndim", 0) else shrink
-    return 0.5 * s * squared_norm(xp, params)
+    J: Array = 0.5 * s * squared_norm(xp, params)
+    return J
 
 
 def relative_weights(xp: Namespace, batch: Batch, l2: Any) -> tuple[Array | None, Any]:

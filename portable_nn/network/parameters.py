@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from portable_nn.backends import Backend
 from portable_nn.checks import Given, check_one_dtype, check_one_place, check_values
 from portable_nn.checks.host_arrays import check_host_values, check_on_host
-from portable_nn.equations import Array, symbols
-
-if TYPE_CHECKING:
-    from portable_nn.network.network import Network
+from portable_nn.equations import Array, Loss, symbols
 
 Shape = tuple[int, ...]
 
@@ -20,7 +17,8 @@ Shape = tuple[int, ...]
 class Checked(NamedTuple):
     """Parameters whose form, place and shapes are right; `arrays` has them by name (W[1], b[1], ...)."""
 
-    net: Network
+    sizes: tuple[int, ...]
+    loss: Loss
     arrays: dict[str, Array]
     backend: Backend
     stack: Shape
@@ -40,28 +38,28 @@ class Checked(NamedTuple):
         check_values(self.backend, self.arrays)
 
     def check_data(self, given: Given, otherwise: str = "", more: bool = False) -> None:
-        """Check data beside the parameters, and the values of both; with `more` those of the data only.
+        """Check data against the parameters, and the values of both; with `more` those of the data only.
 
         `otherwise` says what can be done with data on the host other than moving it.
         """
         check_one_place(self.first | given.arrays, otherwise)
-        given.check_shapes(self.net.sizes, self.stack)
+        given.check_shapes(self.sizes, self.stack)
         arrays = given.arrays if more else self.arrays | given.arrays
-        check_values(self.backend, arrays, self.net.loss, *given.names[1:])
+        check_values(self.backend, arrays, self.loss, *given.names[1:])
 
     def check_host_data(self, given: Given) -> None:
         """Check data that stays on the host, its values included."""
         host = check_on_host(given.arrays)
         check_one_dtype(self.first | given.arrays)
-        given.check_shapes(self.net.sizes, self.stack)
-        check_host_values(host, given, self.net.loss)
+        given.check_shapes(self.sizes, self.stack)
+        check_host_values(host, given, self.loss)
 
 
-def check_parameters(net: Network, params: Any) -> Checked:
-    """The parameters by name, once their form, place and shapes are those of `net`."""
-    arrays = check_form(params, net.sizes)
+def check_parameters(sizes: tuple[int, ...], loss: Loss, params: Any) -> Checked:
+    """The parameters by name, once their form, place and shapes are those of a network's."""
+    arrays = check_form(params, sizes)
     backend = check_one_place(arrays)
-    return Checked(net, arrays, backend, check_shapes(arrays, net.sizes))
+    return Checked(sizes, loss, arrays, backend, check_shapes(arrays, sizes))
 
 
 def check_form(params: Any, sizes: Sequence[int]) -> dict[str, Array]:

@@ -133,7 +133,7 @@ def parts(n: int, batch_size: int, most: int) -> Iterator[tuple[slice, int]]:
 
 
 def even(count: int, most: int) -> int:
-    """How many of `count` batches to send at a time, at most `most`, for the chunks to be alike.
+    """How many of `count` batches make a chunk, at most `most`, so that chunks are equally long.
 
     An even number, unless it is one: a backend that unrolls steps by twos compiles for fewer lengths.
     """

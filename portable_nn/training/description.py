@@ -80,7 +80,7 @@ class Training:
         self._set("callbacks", check_callbacks(self.callbacks))
         self._set("keep_states", self.keep_states or bool(self.callbacks))
         watched = self.callbacks or self.early_stopping or self.epoch_order or self.order
-        random = check_seed(self.seed)  # the user's own generator, or one that nobody else draws from
+        random = check_seed(self.seed)  # a private one, unless the user passed one
         self._set("can_look_ahead", not watched and random is not self.seed)
         if self.order is None:
             self._set("order", lambda epoch, n: random.permutation(n))

@@ -1,4 +1,4 @@
-"""Early stopping: when to end a training, and which epoch's parameters to give back."""
+"""Early stopping: when to end a training, and which epoch's parameters to return."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class EarlyStopping:
     min_delta : float
         A cost counts as fallen when it is more than this below the last one that counted, >= 0.
     restore_best : bool
-        Whether `fit` gives back the parameters of the epoch with the lowest cost, or the last ones.
+        Whether `fit` returns the parameters of the epoch with the lowest cost, or the last ones.
     """
 
     patience: int = 10
@@ -50,5 +50,5 @@ class BestSoFar:
         return epoch - self.fallen >= self.rule.patience
 
     def choose(self, last: Parameters) -> Parameters:
-        """The parameters that `fit` gives back: the best, or the last if the rule says so."""
+        """The parameters that `fit` returns: the best, or the last if the rule says so."""
         return self.params if self.rule.restore_best and self.params is not None else last

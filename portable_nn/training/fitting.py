@@ -56,23 +56,23 @@ def fit(
     optimizer : Optimizer
         By default ``Adam()``.
     epochs : int
-        How often all examples are gone through, >= 1.
+        The number of passes over all examples, >= 1.
     batch_size : int or None
-        Examples per update, >= 1; the last batch of an epoch takes what is left. None: all of them.
+        Examples per update, >= 1; the last batch of an epoch takes the rest. None: all of them.
     seed : int or numpy.random.Generator
-        Of the permutations and the dropout masks, drawn on the host: the same on every backend.
+        Draws the permutations and the dropout masks, on the host: the same on every backend.
     l2 : float
         The strength of the penalty l2/(2B) sum_l ||W[l]||^2, as in the source with the batch's B: the
-        smaller the batches, the stronger it is.
+        smaller the batches, the stronger it is. For a stack, also one number for each network.
     sample_weight : array (n_samples,), optional
-        w_i >= 0. An epoch's batches together count by their weights: every batch divides by the mean
-        weight of all the data, not of its own rows.
+        w_i >= 0. Every batch divides by the mean weight of all the data, not of its own rows, so that
+        batches count by their weights.
     validation : (X, Y) or (X, Y, sample_weight), optional
-        Data whose cost is taken at every epoch's end.
+        Data whose cost is computed at the end of every epoch.
     early_stopping : EarlyStopping, optional
         For one network, not for a stack.
     schedule : callable, optional
-        ``schedule(step)`` is the learning rate of update 0, 1, ..., in place of the optimizer's; see
+        ``schedule(step)`` is the learning rate of update 0, 1, ..., instead of the optimizer's; see
         `portable_nn.schedules`.
     callbacks : iterable
         Objects with ``on_epoch_end(state)``; see `Callback`.
@@ -80,40 +80,43 @@ def fit(
         Whether to show a progress bar (by tqdm).
     epoch_order : callable, optional
         ``epoch_order(epoch, n)``, epoch = 0, 1, ...: the rows of this epoch in their order, a non-empty
-        1-d array of integers in 0..n-1, in place of a permutation.
+        1-d array of integers in 0..n-1, instead of a permutation.
     optimizer_state : OptimizerState, optional
-        ``history.optimizer_state`` of the training that this one goes on with.
+        ``history.optimizer_state`` of the training that this one continues.
     dropout : float, or one for each hidden layer
-        With which probability, in [0, 1), a hidden unit is left out for an example; those kept are
-        divided by 1 - rate. Predictions and the validation cost use all units.
+        The probability, in [0, 1), of leaving a hidden unit out for an example; what is kept is divided
+        by 1 - rate. Predictions and the validation cost use all units. For a stack a rate may be an
+        array of the stack's shape; a list of as many numbers as there are hidden layers, which are as
+        many as there are networks, is refused, since it could mean either.
     clip_norm : float, optional
-        A gradient whose norm, over all parameters together, is larger is shortened to this norm, > 0.
+        The largest norm of the gradient, over all parameters together, > 0; a longer gradient is
+        shortened to it. For a stack, also one number for each network.
     stream : bool
-        Whether X, Y and the weights stay on the host, as NumPy arrays or memory maps: batches are sent
-        to where `params` are, some 32 MB (or one batch) at a time, the next while the device is busy
-        with those before; the host needs memory for about four such parts. The results are those of
-        data that lies there; JAX, which compiles each number of steps for itself, may round otherwise.
-        Data may be larger than the device's memory and, in memory maps, than the host's: all of it is
-        read once before, to be checked; an order of the rows takes 8 bytes a row; the weights are moved
-        whole, once, for their mean. Validation data may be all on the host too.
+        Whether X, Y and the weights stay on the host, as NumPy arrays or memory maps. Chunks of some
+        32 MB (or one batch) are sent to the device of `params`, each while the device computes with the
+        one before; the host needs memory for about four chunks. The results are those of data on the
+        device; JAX, which compiles each number of steps separately, may round differently. Data may be
+        larger than the device's memory and, in memory maps, than the host's: it is read once before
+        training, to be checked; the order of the rows takes 8 bytes a row; the weights are moved as a
+        whole, once, for their mean. Validation data may be on the host too.
 
     Returns
     -------
     params : list of (W, b)
-        The trained ones, of the library, device and dtype of those given.
+        The trained ones, with the library, device and dtype of those given.
     history : History
 
     Raises
     ------
     TypeError, ValueError
-        For arguments that are not of this form, before anything is trained; for a schedule, or an order,
-        that goes wrong later, when it is asked.
+        For arguments that are not of this form, before anything is trained; for what a schedule or an
+        `epoch_order` returns later, in that epoch.
     NonFiniteCostError
-        When an epoch ends with a cost or parameters that are not finite; it keeps the last finite ones.
+        When an epoch ends with a cost or parameters that are not finite; it holds the last finite ones.
     """
     check_network(net)
     check_flag("stream", stream)
-    checked = check_parameters(net, params)
+    checked = check_parameters(net.sizes, net.loss, params)
     training = Training(
         net,
         Adam() if optimizer is None else optimizer,
@@ -186,8 +189,8 @@ def record(history: History, epoch: Epoch) -> Any:
 
 
 NOT_FINITE = (
-    "the cost, or a parameter, is NaN or infinite in epoch {}; the parameters before it are kept in "
-    "this error's `params`; try a smaller learning rate, features of a smaller scale (standardise X), "
+    "the cost, or a parameter, is NaN or infinite in epoch {}; the parameters before it are in this "
+    "error's `params`; try a smaller learning rate, features of a smaller scale (standardise X), "
     "or another pair of output activation and loss"
 )
 STREAM = "; or, for data that is to stay on the host, give fit `stream=True`"
@@ -200,7 +203,8 @@ def training_data(checked: Checked, given: Given, stream: bool) -> Source:
         checked.check_host_data(given)
     else:
         checked.check_data(given, STREAM)
-    return source(checked.backend, stream, given.X, given.Y, given.sample_weight)
+    X, Y, weight, _ = given
+    return source(checked.backend, stream, X, Y, weight)  # type: ignore[arg-type]
 
 
 def validation_data(checked: Checked, validation: Any, stream: bool) -> Source | None:

@@ -1,4 +1,4 @@
-"""What a training run records."""
+"""The record of a training."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(eq=False)
 class History:
-    """One entry per epoch; read from the device once an epoch.
+    """The record of a training, one entry per epoch.
 
     Attributes
     ----------
@@ -20,13 +20,13 @@ class History:
     seconds : list of float
         Wall-clock seconds of the epoch, validation included.
     learning_rate : list of float
-        That of the epoch's last update.
+        The learning rate of the epoch's last update; for a stack with different rates, arrays (K,).
     best_epoch : int or None
-        The epoch, counted from 1, whose parameters early stopping gives back; None without it.
+        The epoch, counted from 1, whose parameters early stopping returned; None without it.
     stopped_by : str
         "epochs", "early stopping", "callback", or the reason that a callback gave.
     optimizer_state : OptimizerState
-        What the optimizer remembers after the last update; `fit` takes it to go on.
+        The optimizer's state after the last update; pass it to `fit` to continue the training.
     """
 
     cost: list[Any] = field(default_factory=list)

@@ -18,7 +18,7 @@ from portable_nn.training.description import Training
 from portable_nn.training.dropout import mask_drawer
 from portable_nn.training.steps import StepKind, evaluation_step, summary_step, training_steps
 
-MASKED_BATCHES = 8  # whose masks are drawn and kept at a time
+MASKED_BATCHES = 8  # whose masks are drawn at a time
 EVALUATED_ROWS = 1024  # at a time: memory stays bounded
 
 
@@ -52,7 +52,7 @@ class Chunk(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """An epoch before it is trained: the rows in their order, and the chunks as they are asked for."""
+    """An epoch before it is trained: the rows in their order, and its chunks."""
 
     rows: np.ndarray[Any, Any]
     chunks: Iterable[Chunk]
@@ -61,9 +61,9 @@ class Plan(NamedTuple):
 class Loop:
     """The epochs of a training, one after the other.
 
-    The host reads from the device once an epoch. Nothing that is handed in is changed, except for the
-    arrays of the optimizer's state where `owns_state`. The first epoch is planned at once, so what is
-    wrong with its order, or with the first learning rate, shows before anything is trained.
+    The host reads from the device once an epoch. No array that is passed in is changed, except for those
+    of the optimizer's state where `owns_state`. The first epoch is planned in the constructor, so that
+    an error in its order, or in the first learning rate, is raised before anything is trained.
     """
 
     def __init__(
@@ -118,7 +118,7 @@ class Loop:
         return Plan(rows, self.chunks(rows, t))
 
     def prepared(self, epoch: int) -> Plan | Exception:
-        """The epoch with all that it needs on the device already; an error is kept until it is due."""
+        """The epoch with its chunks on the device already, or the error that its turn has to raise."""
         try:
             plan = self.plan(epoch, self.state.t)
             return plan._replace(chunks=list(plan.chunks))
@@ -146,7 +146,7 @@ class Loop:
         return [*penalty, *limit, *self.optimizer.coefficients(t, as_array(learning_rate))]
 
     def train(self, plan: Plan) -> tuple[Array, Value]:
-        """Make the updates of an epoch: the sum of its batches' J B, and the last learning rate."""
+        """Make the updates of an epoch; the sum of its batches' J B, and the last learning rate."""
         (t, slots), rate = self.state, 0.0
         carry, owned = (self.params, slots, self.zero), (False, self.owns_state, False)
         for chunk in plan.chunks:
@@ -162,7 +162,7 @@ class Loop:
 
     def cost_of(self, data: Source) -> Array:
         """The sum of J B over all rows of `data`."""
-        total = self.zero
+        total: Array = self.zero
         for batch in data.slices(EVALUATED_ROWS):
             total = self.evaluate(self.params, total, batch)
             data.used(total)

@@ -1,4 +1,4 @@
-"""The steps of training: pure functions of arrays, each handed once to the backend to be made fast.
+"""The steps of training: pure functions of arrays, each passed once to the backend to be compiled.
 
 Hyperparameters reach them as data, so that steps that differ in their values only are one step. A step
 says by its attribute `steady` that it does the same at any time: that none of its functions is

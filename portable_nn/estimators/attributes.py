@@ -1,0 +1,92 @@
+"""The attributes of an estimator, as the parts of its fit see them; their docs are in `docs.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from portable_nn.backends import Backend
+from portable_nn.equations import Activation, Array, Loss, Parameters
+from portable_nn.network import Network
+from portable_nn.schedules import Schedule
+
+if TYPE_CHECKING:
+    from portable_nn.estimators.optimization import Optimization
+
+
+class MLPAttributes:
+    """What both estimators have; annotations, and the parameters as the equations take them."""
+
+    # ---- the constructor's parameters ---------------------------------------------------------------
+    hidden_layer_sizes: int | Sequence[int]
+    activation: str | Activation | Sequence[str | Activation]
+    solver: str
+    alpha: float
+    batch_size: int | str
+    learning_rate: str
+    learning_rate_init: float
+    power_t: float
+    max_iter: int
+    shuffle: bool
+    random_state: int | np.random.RandomState | None
+    tol: float
+    verbose: bool | int
+    warm_start: bool
+    momentum: float
+    nesterovs_momentum: bool
+    early_stopping: bool
+    validation_fraction: float
+    beta_1: float
+    beta_2: float
+    epsilon: float
+    n_iter_no_change: float
+    max_fun: int
+    loss: str | Loss
+    dropout: float | Sequence[float]
+    weight_decay: float
+    rho: float
+    clip_norm: float | None
+    schedule: Schedule | None
+    scoring: str | Callable[..., float] | None
+    callbacks: Sequence[Any] | None
+    max_time: float | None
+    backend: str | Backend | None
+    device: Any
+    class_weight: Any  # of the classifier
+    label_smoothing: float  # of the classifier
+    quantile: float  # of the regressor
+
+    # ---- fitted -------------------------------------------------------------------------------------
+    coefs_: list[Array]
+    intercepts_: list[Array]
+    classes_: Array  # of the classifier
+    out_activation_: str
+    n_layers_: int
+    n_outputs_: int
+    n_iter_: int
+    t_: int
+    loss_: float
+    loss_curve_: list[float]
+    best_loss_: Any  # a float, or None; the next three likewise, or a list
+    best_validation_score_: Any
+    validation_scores_: Any
+    validation_loss_curve_: Any
+    stopped_early_: bool
+
+    # `_net` has the activations; `_takes_host` says whether host data is moved to the device and
+    # results back; early stopping and partial_fit continue from the last three
+    _net: Network | None = None
+    _takes_host = False
+    _best: Parameters | None
+    _optimizer: Optimization
+    _no_improvement_count: int
+
+    def _params(self) -> Parameters:
+        """coefs_ and intercepts_ as the equations take them."""
+        return [(coef.mT, b[:, None]) for coef, b in zip(self.coefs_, self.intercepts_, strict=True)]
+
+    def _set_params(self, params: Parameters) -> None:
+        self.coefs_ = [W.mT for W, _ in params]
+        self.intercepts_ = [b[:, 0] for _, b in params]
