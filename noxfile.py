@@ -66,8 +66,8 @@ def tests(session: nox.Session, library: str) -> None:
     if library == "cupy" and not has_cuda_device():
         session.install(*group("cuda"))
         session.run("pytest", "--collect-only", "-qq", "--backend", backend)
-        session.run("pytest", "tests/test_backends.py", "tests/test_cuda.py", "-k", "cupy or nvidia")
-        session.run("pytest", "tests/test_gpu.py", "-q", "--no-header")
+        session.run("pytest", "tests/backends", "tests/compiler", "-k", "cupy or nvidia")
+        session.run("pytest", "tests/compiler/test_gpu.py", "-q", "--no-header")
         session.warn(NO_DEVICE)
         session.skip(NO_DEVICE)
     run = ("pytest", *PARALLEL, "--backend", backend, *session.posargs)
@@ -90,7 +90,7 @@ def minimums(session: nox.Session) -> None:
     lowest = [requirement.replace(">=", "==") for requirement in required]
     session.install("-e", ".", *lowest, *group("test"))
     backends = ("--backend", "numpy", "--backend", "array_api_strict")
-    kernels = "--ignore=tests/test_cuda.py"  # what is compiled there is the same text
+    kernels = "--ignore-glob=tests/compiler/test_cu*.py"  # what is compiled there is the same text
     session.run("pytest", *PARALLEL, *backends, kernels, *session.posargs, env=ONE_THREAD)
 
 

@@ -18,7 +18,7 @@ from configurations import CONFIGURATIONS, one_hot
 from ours import network
 
 import portable_nn as pnn
-from portable_nn.compiler.numpy import run, source
+from portable_nn.compiler.numpy import codegen, program
 
 WARM = 3.0  # seconds of training before any counts
 spent: dict[str, list[float]] = defaultdict(list)
@@ -54,7 +54,7 @@ def kind(line: str, parameters: set[int]) -> str:
     """What a line of the program does."""
     if line.startswith("product"):
         return "products"
-    if line.startswith("taken"):
+    if line.startswith("take_rows"):
         return "gather"
     if line.startswith("reduce"):
         return "sums and maxima"
@@ -67,9 +67,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--plain", action="store_true")
     if parser.parse_args().plain:
-        run.PATIENCE = (float("inf"), float("inf"))
+        program.PATIENCE = (float("inf"), float("inf"))
     builtins._look = Looks()  # type: ignore[attr-defined]
-    source.compile = timed  # type: ignore[attr-defined]
+    codegen.compile = timed  # type: ignore[attr-defined]
     for c in CONFIGURATIONS:
         net, (X, labels) = network(c), c.data()
         params, Y = net.initialize(seed=0), one_hot(labels, c.sizes[-1])

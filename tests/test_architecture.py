@@ -74,6 +74,17 @@ def test_imports_go_downwards_only(path):
             assert ORDER.index(theirs) <= ORDER.index(mine), f"{mine} imports {theirs}"
 
 
+def test_the_targets_of_the_compiler_do_not_import_each_other():
+    targets = {
+        folder.name for folder in (ROOT / "compiler").iterdir() if (folder / "__init__.py").exists()
+    }
+    assert targets == {"cuda", "numpy"}
+    for path in (ROOT / "compiler").rglob("*.py"):
+        mine = path.relative_to(ROOT / "compiler").parts[0]
+        others = [f"portable_nn.compiler.{target}" for target in targets - {mine}]
+        assert not [name for name in imports(path) if name.startswith(tuple(others))], path
+
+
 def test_the_equations_import_no_array_library_and_nothing_else_of_ours():
     for path in (ROOT / "equations").iterdir():
         if path.suffix == ".py":

@@ -1,26 +1,29 @@
-"""What a backend is: a small object with only what the array API standard lacks.
-
-A subclass says which package it needs, how to reach its namespace, and which arrays it owns; the rest
-has a default here that holds for any library of the standard. No equation lives in a backend.
-"""
+"""The interface of a backend: a small object with what the array API standard lacks."""
 
 from __future__ import annotations
 
 import functools
 import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 
 from portable_nn import trees
 from portable_nn.backends.streaming import Sender
+from portable_nn.compiler.signatures import HostArray, Scan, ScanStep, Step
 from portable_nn.equations import Array, Namespace
 from portable_nn.errors import BackendUnavailableError
+from portable_nn.trees import Tree
 
 
 class Backend:
     """One array library on one of its devices.
+
+    `portable_nn.backends.get` returns backends; there is one object for each library and device. To
+    support another library, write a subclass and `register` it. A subclass has to define the class
+    attributes `name` and `package` and the class methods `namespace` and `owns`; all other methods have
+    defaults that hold for any library of the array API standard. A backend holds no equations.
 
     Parameters
     ----------
@@ -30,7 +33,15 @@ class Backend:
     Attributes
     ----------
     name : str
-        The name it is registered under.
+        The name under which the backend is registered.
+    package : str
+        The module that is imported to see whether the library works.
+    remedy : str
+        What to do if it does not work; the end of the error message.
+    host : bool
+        Whether the arrays are NumPy's, in the memory of the host.
+    dtype_remedy : str
+        What to do about a dtype that the device lacks; the end of that error message.
     xp : namespace
         The library's namespace of the Python array API standard.
     device
@@ -39,7 +50,7 @@ class Backend:
     Raises
     ------
     BackendUnavailableError
-        If the library or the device is missing here.
+        If the library or the device is missing.
     ValueError
         If there is no device of that name.
     """
@@ -47,9 +58,9 @@ class Backend:
     xp: Namespace
     device: Any
     name: ClassVar[str]
-    package: ClassVar[str]  # the module to import
-    remedy: ClassVar[str] = ""  # what to do when it does not work
-    host: ClassVar[bool] = False  # whether its arrays are NumPy's, in the host's memory
+    package: ClassVar[str]
+    remedy: ClassVar[str] = ""
+    host: ClassVar[bool] = False
     dtype_remedy: ClassVar[str] = "cast the array to a dtype of this list"
 
     def __init__(self, device: Any = None) -> None:
@@ -64,50 +75,60 @@ class Backend:
     def __repr__(self) -> str:
         return f"<backend {self.name!r} on {self.device_name()}>"
 
-    def __reduce__(self) -> tuple[Any, ...]:  # there is one object for each library and device
+    def __reduce__(
+        self,
+    ) -> tuple[Any, ...]:  # it unpickles as the one object of its device
         from portable_nn.backends.registry import get  # noqa: PLC0415
 
         return get, (self.name, self.device_name())
 
-    # -- what a subclass must say ----------------------------------------------------------------
+    # -- what a subclass has to define -----------------------------------------------------------
 
     @classmethod
-    def namespace(cls) -> Any:
-        """The library's array API namespace, as array_api_compat has it where the library's own lacks
-        something of the standard; importing the library is allowed here, not before.
+    def namespace(cls) -> Namespace:
+        """The library's array API namespace.
+
+        It may be that of array_api_compat, if the library's own lacks something of the standard. The
+        library may be imported here, and not before.
         """
         raise NotImplementedError
 
     @classmethod
     def owns(cls, x: object) -> bool:
-        """Whether `x` is an array of this library. Must not import the library."""
+        """Whether `x` is an array of this library. It must not import the library to find out."""
         raise NotImplementedError
 
-    # -- what holds for any library of the standard, unless a subclass knows better ---------------
+    # -- is it available? ------------------------------------------------------------------------
 
     @classmethod
     def problem(cls) -> str | None:
-        """Why this backend does not work here; None if it does."""
+        """Why this backend does not work; None if it does."""
         try:
             importlib.import_module(cls.package)
         except ModuleNotFoundError as error:
             if error.name == cls.package:
                 return f"the package {cls.package} is not installed"
             return f"the package {cls.package} cannot be imported: {error}"
-        except Exception as error:  # a broken library is reported, never a traceback in a table
+        except Exception as error:  # a broken library is reported in the table, without a traceback
             return f"the package {cls.package} cannot be imported: {type(error).__name__}: {error}"
         return None
 
     @classmethod
     def version(cls) -> str:
-        """The library's version, or "" where it cannot be told."""
+        """The version of the library; "" if it is unknown."""
         try:
             return str(importlib.import_module(cls.package).__version__)
         except Exception:
             return ""
 
+    # -- devices ---------------------------------------------------------------------------------
+
     def find_device(self, device: Any) -> Any:
-        """The library's device object for a name, an object, or None (the default device)."""
+        """The library's device object for a name, a device object, or None (the default device).
+
+        Raises ValueError if the library has no such device, and BackendUnavailableError if it knows the
+        device and cannot use it.
+        """
         info = self.xp.__array_namespace_info__()
         if device is None:
             return info.default_device()
@@ -119,39 +140,44 @@ class Backend:
         raise self.unknown_device(device, known)
 
     def unknown_device(self, device: Any, known: Any) -> ValueError:
-        """The error for a device that this library does not have."""
+        """The error to raise for a device that is not among the `known` ones."""
         return ValueError(
             f"backend {self.name!r} has no device {device!r}; accepted: {', '.join(map(str, known))}"
         )
 
     def device_name(self) -> str:
-        """The device as a short string that `find_device` understands."""
+        """The device as a short string, which `find_device` accepts."""
         return self.name_device(self.device)
 
     @classmethod
     def name_device(cls, device: Any) -> str:
-        """A device of this library as a short string, one per device."""
+        """A device of this library as a short string; each device has its own."""
         return str(device)
 
     @classmethod
     def device_of(cls, x: Any) -> Any:
-        """The device on which `x` lies; None where it cannot be told (an array being traced)."""
+        """The device of `x`; None if it is unknown, as for an array that is being traced."""
         return getattr(x, "device", None)
 
     @classmethod
     def values_known(cls, x: Any) -> bool:
-        """Whether the values of `x` can be looked at now; not so while a function is being traced."""
+        """Whether the values of `x` can be read now; False while a function is being traced."""
         return True
 
+    def ready(self, *arrays: Array) -> None:
+        """Wait until `arrays` have been computed. By default a library computes before it returns."""
+
+    # -- dtypes ----------------------------------------------------------------------------------
+
     def dtypes(self) -> dict[str, Any]:
-        """The dtypes that this device has, by name."""
+        """The dtypes that this device supports, by name."""
         here: dict[str, Any] = self.xp.__array_namespace_info__().dtypes(device=self.device)
         return here
 
     def dtype(self, dtype: Any) -> Any:
         """The library's dtype for a name ("float32") or a dtype of any library.
 
-        Raises TypeError if the library lacks it on this device: nothing is narrowed silently.
+        Raises TypeError if the device does not support it: nothing is narrowed silently.
         """
         name, here = dtype_name(dtype), self.dtypes()
         if name not in here:
@@ -162,19 +188,21 @@ class Backend:
         return getattr(self.xp, name)
 
     def widest_float(self) -> Any:
-        """float64 where this device has it, else float32: sums over an epoch are kept in it."""
+        """float64 if this device supports it, else float32: the dtype of sums over an epoch."""
         here = self.dtypes()
         return here.get("float64", here["float32"])
 
     def index_dtype(self) -> Any:
-        """The dtype in which this library wants indices."""
+        """The dtype that this library wants for indices."""
         return self.xp.__array_namespace_info__().default_dtypes(device=self.device)["indexing"]
 
-    def asarray(self, x: Any, dtype: Any = None) -> Array:
-        """`x` on this backend's device: the same object if it is there, else a copy of the values.
+    # -- arrays ----------------------------------------------------------------------------------
 
-        `x` may be an array of any registered backend, or anything that `numpy.asarray` takes.
-        Raises TypeError for what has no numeric dtype, or one that this device lacks.
+    def asarray(self, x: Any, dtype: Any = None) -> Array:
+        """`x` on this device: the same object if it is there already, else a copy.
+
+        `x` may be an array of any registered backend, or anything that `numpy.asarray` accepts. Raises
+        TypeError for what has no numeric dtype, or one that this device does not support.
         """
         if self.owns(x) and self.device_of(x) == self.device:
             return self.xp.astype(x, self.dtype(x.dtype if dtype is None else dtype), copy=False)
@@ -184,64 +212,64 @@ class Backend:
         wanted = self.dtype(host.dtype if dtype is None else dtype)
         return self.from_host(host.astype(host.dtype.newbyteorder("="), copy=False), wanted)
 
-    def from_host(self, host: np.ndarray[Any, Any], dtype: Any) -> Array:
+    def from_host(self, host: HostArray, dtype: Any) -> Array:
         """A copy of a host array on this device, as `dtype`, a dtype of this library."""
         return self.xp.asarray(host, dtype=dtype, device=self.device, copy=True)
 
-    def to_numpy(self, x: Any) -> np.ndarray[Any, Any]:
+    def to_numpy(self, x: Array) -> HostArray:
         """The values of `x` as a NumPy array on the host; it may share memory with `x`."""
         return np.asarray(x)
 
-    def all_finite(self, x: Any) -> Any:
-        """Whether no value of `x` is NaN or infinite, as an array of no axis."""
+    def all_finite(self, x: Array) -> Array:
+        """Whether no element of `x` is NaN or infinite, as a 0-d array of this library."""
         return self.xp.all(self.xp.isfinite(x))
 
-    def compile(self, step: Callable[..., Any]) -> Callable[..., Any]:
-        """The step as fast as this library can make it; here: as it is.
+    # -- steps -----------------------------------------------------------------------------------
 
-        A step that does the same at any time may say so by an attribute: ``step.steady = True``.
+    def compile(self, step: Step) -> Step:
+        """`step`, compiled if this library can; by default `step` itself.
+
+        The arguments and the results of a step are nested lists and tuples of arrays. A step that
+        depends on nothing but its arguments can say so by ``step.steady = True``; it is then never
+        traced again for arguments of the same shapes and dtypes.
         """
         return step
 
-    def scan(self, step: Callable[..., Any]) -> Callable[..., Any]:
-        """Many steps in a row: ``run(carry, fixed, each, owned)``.
+    def scan(self, step: ScanStep) -> Scan:
+        """A function that runs many steps in a row: ``run(carry, fixed, each, owned)``.
 
-        It makes ``carry = step(xp, carry, fixed, one)`` for every `one` of `each`, and gives the last
-        carry. They are nested lists and tuples of arrays; those of `each` have the steps as their first
-        axis. `owned` says of each part of the carry whether it may be written over.
+        It computes ``carry = step(xp, carry, fixed, one)`` for each `one` of `each` and returns the
+        last carry. `carry`, `fixed` and `each` are nested lists and tuples of arrays; the first axis of
+        those in `each` is the steps. `owned` says which parts of the carry may be overwritten.
         """
         compiled = self.compile(functools.partial(step, self.xp))
 
-        def run(carry: Any, fixed: Any, each: Any, owned: Sequence[bool]) -> Any:
+        def run(carry: Tree, fixed: Tree, each: Tree, owned: Sequence[bool]) -> Tree:
             for i in range(trees.length(each)):
                 carry = compiled(carry, fixed, trees.at(each, i))
             return carry
 
         return run
 
-    def fuse(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """An elementwise ``function(xp, *arrays)`` made one kernel of that signature; here: as it is."""
-        return function
-
-    def ready(self, *arrays: Any) -> None:
-        """Wait until `arrays` are computed; here they are when they are returned."""
-
     def sender(self) -> Sender:
-        """What sends rows of host arrays to this device, one chunk after the other: see `Sender`."""
+        """An object that moves rows of host arrays to this device, chunk by chunk: see `Sender`."""
         return Sender(self)
 
 
 def dtype_name(dtype: Any) -> str:
-    """The name of a dtype of any library, or of a string or NumPy type: "float32"."""
+    """The name, such as "float32", of a dtype of any library; a name or a NumPy type is accepted too."""
     try:
         return str(np.dtype(dtype).name)
     except TypeError:
         return str(dtype).rsplit(".", maxsplit=1)[-1]
 
 
-def to_host(x: Any) -> np.ndarray[Any, Any]:
-    """The values of `x`, an array of any registered backend or what `numpy.asarray` takes."""
-    from portable_nn.backends.registry import owner  # noqa: PLC0415  (the registry knows the classes)
+def to_host(x: Any) -> HostArray:
+    """The values of `x`, an array of any registered backend or anything that `numpy.asarray` accepts.
+
+    Raises TypeError for a masked array.
+    """
+    from portable_nn.backends.registry import owner  # noqa: PLC0415  (the registry imports this module)
 
     backend = owner(x)
     if isinstance(x, np.ma.MaskedArray):

@@ -1,4 +1,4 @@
-"""The lanes of a CUDA device (see `Lanes`), in CuPy's words and in torch's: its streams."""
+"""The streams of a CUDA device, by CuPy and by torch: see `CopyStreams`."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-Host = np.ndarray[Any, Any]
+from portable_nn.compiler.signatures import HostArray
 
 
-class CupyLanes:
-    """A device by CuPy; the side lane is a stream of its own that waits for no other by itself."""
+class CupyStreams:
+    """The streams of a device by CuPy; the copy stream does not synchronize with the default one."""
 
     def __init__(self, device: Any) -> None:
         import cupy  # noqa: PLC0415
@@ -18,84 +18,84 @@ class CupyLanes:
 
         self.cupy, self.device, self.empty_pinned = cupy, device, cupyx.empty_pinned
         with device:
-            self.side = cupy.cuda.Stream(non_blocking=True)
+            self.copy_stream = cupy.cuda.Stream(non_blocking=True)
 
-    def staging(self, count: int, dtype: Any) -> Host:
+    def host_buffer(self, count: int, dtype: np.dtype[Any]) -> HostArray:
         with self.device:
-            array: Host = self.empty_pinned(count, dtype=dtype)
+            array: HostArray = self.empty_pinned(count, dtype=dtype)
         return array
 
-    def buffer(self, count: int, dtype: Any) -> Any:
+    def device_buffer(self, count: int, dtype: np.dtype[Any]) -> Any:
         with self.device:
             return self.cupy.empty(count, dtype=dtype)
 
-    def copy(self, buffer: Any, staging: Host) -> None:
-        buffer.set(staging, stream=self.side)
+    def copy(self, target: Any, source: HostArray) -> None:
+        target.set(source, stream=self.copy_stream)
 
-    def mark_current(self) -> Any:
+    def record_current(self) -> Any:
         with self.device:
-            return self.mark(self.cupy.cuda.get_current_stream())
+            return self.record(self.cupy.cuda.get_current_stream())
 
-    def mark_side(self) -> Any:
-        return self.mark(self.side)
+    def record_copies(self) -> Any:
+        return self.record(self.copy_stream)
 
-    def mark(self, stream: Any) -> Any:
-        """An event on this stream."""
+    def record(self, stream: Any) -> Any:
+        """A new event, recorded on this stream."""
         with self.device:
             event = self.cupy.cuda.Event(disable_timing=True)
             event.record(stream)
         return event
 
-    def current_waits(self, mark: Any) -> None:
+    def current_waits(self, event: Any) -> None:
         with self.device:
-            self.cupy.cuda.get_current_stream().wait_event(mark)
+            self.cupy.cuda.get_current_stream().wait_event(event)
 
-    def side_waits(self, mark: Any) -> None:
+    def copies_wait(self, event: Any) -> None:
         with self.device:
-            self.side.wait_event(mark)
+            self.copy_stream.wait_event(event)
 
-    def host_waits(self, mark: Any) -> None:
-        mark.synchronize()
+    def host_waits(self, event: Any) -> None:
+        event.synchronize()
 
 
-class TorchLanes:
-    """A device of the type "cuda" by torch."""
+class TorchStreams:
+    """The streams of a device of the type "cuda" by torch."""
 
     def __init__(self, device: Any) -> None:
         import torch  # noqa: PLC0415
 
         self.torch, self.device = torch, device
-        self.side = torch.cuda.Stream(device)
+        self.copy_stream = torch.cuda.Stream(device)
 
-    def staging(self, count: int, dtype: Any) -> Host:
+    def host_buffer(self, count: int, dtype: np.dtype[Any]) -> HostArray:
         kind = getattr(self.torch, dtype.name)
-        array: Host = self.torch.empty(count, dtype=kind, device="cpu", pin_memory=True).numpy()
+        array: HostArray = self.torch.empty(count, dtype=kind, device="cpu", pin_memory=True).numpy()
         return array
 
-    def buffer(self, count: int, dtype: Any) -> Any:
+    def device_buffer(self, count: int, dtype: np.dtype[Any]) -> Any:
         return self.torch.empty(count, dtype=getattr(self.torch, dtype.name), device=self.device)
 
-    def copy(self, buffer: Any, staging: Host) -> None:
-        with self.torch.cuda.stream(self.side):
-            buffer.copy_(self.torch.from_numpy(staging), non_blocking=True)
+    def copy(self, target: Any, source: HostArray) -> None:
+        with self.torch.cuda.stream(self.copy_stream):
+            target.copy_(self.torch.from_numpy(source), non_blocking=True)
 
-    def mark_current(self) -> Any:
-        return self.mark(self.torch.cuda.current_stream(self.device))
+    def record_current(self) -> Any:
+        return self.record(self.torch.cuda.current_stream(self.device))
 
-    def mark_side(self) -> Any:
-        return self.mark(self.side)
+    def record_copies(self) -> Any:
+        return self.record(self.copy_stream)
 
-    def mark(self, stream: Any) -> Any:
-        """An event on this stream."""
+    def record(self, stream: Any) -> Any:
+        """A new event, recorded on this stream."""
         event = self.torch.cuda.Event()
         event.record(stream)
         return event
 
-    def current_waits(self, mark: Any) -> None:
-        self.torch.cuda.current_stream(self.device).wait_event(mark)
+    def current_waits(self, event: Any) -> None:
+        self.torch.cuda.current_stream(self.device).wait_event(event)
 
-    def side_waits(self, mark: Any) -> None:
-        self.side.wait_event(mark)
+    def copies_wait(self, event: Any) -> None:
+        self.copy_stream.wait_event(event)
 
-    def host_waits(self, mark: Any) -> None:
-        mark.synchronize()
+    def host_waits(self, event: Any) -> None:
+        event.synchronize()

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import array_api_compat
 import array_api_compat.numpy
-import numpy as np
 
 from portable_nn.backends.base import Backend
-from portable_nn.backends.streaming import Relay, Sender
+from portable_nn.backends.streaming import OverlappingSender, Sender
+from portable_nn.compiler.signatures import HostArray, Scan, ScanStep, Step
+from portable_nn.trees import Tree
+
+if TYPE_CHECKING:
+    from portable_nn.backends.cupy_device import CupyDevice
 
 
 class CupyBackend(Backend):
@@ -62,34 +65,34 @@ class CupyBackend(Backend):
     def name_device(cls, device: Any) -> str:
         return f"cuda:{device.id}"
 
-    def to_numpy(self, x: Any) -> np.ndarray[Any, Any]:
-        host: np.ndarray[Any, Any] = x.get()
+    def to_numpy(self, x: Any) -> HostArray:
+        host: HostArray = x.get()
         return host
 
-    def compile(self, step: Callable[..., Any]) -> Callable[..., Any]:
+    def compile(self, step: Step) -> Step:
         @functools.wraps(step)
-        def run(*arguments: Any) -> Any:
-            with self.device:  # CuPy allocates on the current device, which need not be this one
+        def run(*arguments: Tree) -> Tree:
+            with self.device:  # CuPy allocates on the current device, which may be another one
                 return step(*arguments)
 
         return run
 
     @functools.cached_property
-    def cuda(self) -> Any:
-        """The device, as the programs of steps see it."""
+    def cuda(self) -> CupyDevice:
+        """The device as CUDA programs use it."""
         from portable_nn.backends.cupy_device import CupyDevice  # noqa: PLC0415
 
         return CupyDevice(self.device)
 
-    def scan(self, step: Callable[..., Any]) -> Callable[..., Any]:
-        from portable_nn.compiler.cuda import Steps, way  # noqa: PLC0415
+    def scan(self, step: ScanStep) -> Scan:
+        from portable_nn.compiler.cuda import CudaScan, StepMode, step_mode  # noqa: PLC0415
 
-        how = way()
-        if how == "eager":
+        mode = step_mode()
+        if mode is StepMode.EAGER:
             return super().scan(step)
-        as_it_stands = self.compile(functools.partial(step, self.xp))
+        eager = self.compile(functools.partial(step, self.xp))
         traced = functools.partial(step, array_api_compat.numpy)
-        return Steps(traced, as_it_stands, self.cuda, replay=how == "replayed")
+        return CudaScan(traced, eager, self.cuda, replay=mode is StepMode.REPLAYED)
 
     def ready(self, *arrays: Any) -> None:
         import cupy  # noqa: PLC0415
@@ -98,17 +101,17 @@ class CupyBackend(Backend):
             cupy.cuda.get_current_stream().synchronize()
 
     def sender(self) -> Sender:
-        from portable_nn.backends.cuda_streams import CupyLanes  # noqa: PLC0415
+        from portable_nn.backends.cuda_streams import CupyStreams  # noqa: PLC0415
 
-        return Relay(CupyLanes(self.device))
+        return OverlappingSender(CupyStreams(self.device))
 
 
 def missing_library() -> str | None:
-    """What of the CUDA toolkit CuPy needs and does not find; else it would show at the first product."""
+    """The library of the CUDA toolkit that CuPy lacks; else the first matrix product would fail."""
     try:
         from cupy.cuda import cublas, nvrtc  # noqa: F401, PLC0415
 
         nvrtc.getVersion()
-    except Exception as error:  # ImportError, or one of CuPy's own, as the library may be
+    except Exception as error:  # ImportError, or an error of CuPy's own
         return f"a library of the CUDA toolkit is missing: {str(error).partition(chr(10))[0]}"
     return None

@@ -1,4 +1,4 @@
-"""The GPU of a program, as CuPy has it."""
+"""The device of CUDA programs by CuPy."""
 
 from __future__ import annotations
 
@@ -12,49 +12,50 @@ from typing import Any
 import numpy as np
 
 from portable_nn.compiler.cuda.cublas import WORKSPACE, Cublas, mapped_library
-from portable_nn.compiler.cuda.device import OPTIONS, Look, Work, look
-from portable_nn.compiler.cuda.products import Product
-from portable_nn.compiler.layout import Layout
+from portable_nn.compiler.cuda.device import OPTIONS, ArrayInfo, Enqueue, EnqueueKernel, array_info
+from portable_nn.compiler.cuda.products import MatrixProduct
+from portable_nn.compiler.layout import Layout, Shape
+from portable_nn.compiler.signatures import HostArray
 
 
 class CupyDevice:
-    """See `Device`. Products go through a handle of our own: CuPy's refuse to be captured."""
+    """See `Device`. Products go through our own cuBLAS handle, because CuPy's cannot be captured."""
 
     def __init__(self, device: Any) -> None:
         import cupy  # noqa: PLC0415
 
         self.cupy, self.device = cupy, device
         self.lock = threading.RLock()
-        self.users: list[Any] = []
+        self.memory_users: list[Any] = []
         with device:
             self.stream = cupy.cuda.Stream(non_blocking=True)
 
     @contextlib.contextmanager
-    def turn(self) -> Iterator[None]:
+    def own_stream(self) -> Iterator[None]:
         with self.device:
-            callers = self.cupy.cuda.get_current_stream()
-            self.stream.wait_event(callers.record())
+            outer = self.cupy.cuda.get_current_stream()
+            self.stream.wait_event(outer.record())
             try:
                 with self.stream:
                     yield
             finally:
-                callers.wait_event(self.stream.record())
+                outer.wait_event(self.stream.record())
 
-    def look(self, array: Any) -> Look:
-        return look(array)
+    def info(self, array: Any) -> ArrayInfo:
+        return array_info(array)
 
-    def empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
+    def empty(self, shape: Shape, dtype: Any) -> Any:
         with self.device:
             return self.cupy.empty(shape, dtype)
 
-    def array(self, host: np.ndarray[Any, Any]) -> Any:
+    def to_device(self, host: HostArray) -> Any:
         with self.device:
             return self.cupy.array(host, order="C")
 
     def address(self, array: Any) -> int:
         return int(array.data.ptr)
 
-    def seen(self, array: Any, dtype: np.dtype[Any], layout: Layout) -> Any:
+    def view(self, array: Any, dtype: np.dtype[Any], layout: Layout) -> Any:
         start = array.data + layout.offset * dtype.itemsize
         strides = [s * dtype.itemsize for s in layout.strides]
         return self.cupy.ndarray(layout.shape, dtype, start, strides)
@@ -62,35 +63,35 @@ class CupyDevice:
     def copy(self, target: Any, source: Any) -> None:
         self.cupy.copyto(target, source)
 
-    def kernels(self, source: str, names: Sequence[str]) -> list[Any]:
+    def compile(self, source: str, names: Sequence[str]) -> list[EnqueueKernel]:
         with self.device:
             module = self.cupy.RawModule(code=source, options=OPTIONS)
             functions = [module.get_function(name) for name in names]
-        return [functools.partial(launch, function) for function in functions]
+        return [functools.partial(enqueue_kernel, function) for function in functions]
 
     @functools.cached_property
     def cublas(self) -> Cublas | None:
-        """Our own handle; None where the library that CuPy uses cannot be told."""
+        """Our own handle; None if it is unclear which library CuPy uses."""
         small = self.cupy.ones((2, 2), "float32")
-        small @ small  # CuPy loads the library when it first needs it
+        small @ small  # CuPy loads the library at its first product
         library = mapped_library()
         if library is None:
             return None
         self.workspace = self.cupy.empty(WORKSPACE, "uint8")
-        tf32 = os.environ.get("CUPY_TF32", "0") not in ("", "0")  # as CuPy's own products have it
+        tf32 = os.environ.get("CUPY_TF32", "0") not in ("", "0")  # as for CuPy's own products
         return Cublas(library, self.stream.ptr, self.address(self.workspace), tf32)
 
     @property
     def can_capture(self) -> bool:
         return self.cublas is not None
 
-    def product(self, product: Product, left: Any, right: Any, out: Any) -> Work:
+    def product(self, product: MatrixProduct, left: Any, right: Any, out: Any) -> Enqueue:
         if self.cublas is None:
             return functools.partial(self.cupy.matmul, left, right, out=out)
-        where = (self.address(array) for array in (left, right, out))
-        return self.cublas.prepared(product, *where)
+        addresses = (self.address(array) for array in (left, right, out))
+        return self.cublas.prepared(product, *addresses)
 
-    def capture(self, work: Work) -> Work:
+    def capture(self, work: Enqueue) -> Enqueue:
         self.stream.begin_capture()
         try:
             work()
@@ -99,6 +100,6 @@ class CupyDevice:
         return functools.partial(graph.launch, self.stream)
 
 
-def launch(function: Any, blocks: int, threads: int, arrays: Sequence[Any]) -> None:
-    """Put a kernel of CuPy in line."""
+def enqueue_kernel(function: Any, blocks: int, threads: int, arrays: Sequence[Any]) -> None:
+    """Enqueue a kernel of CuPy."""
     function((blocks,), (threads,), tuple(arrays))

@@ -12,9 +12,11 @@ import numpy as np
 
 from portable_nn import trees
 from portable_nn.backends.base import Backend
+from portable_nn.compiler.signatures import HostArray, Scan, ScanStep, Step
 from portable_nn.errors import BackendUnavailableError
+from portable_nn.trees import Tree
 
-ACCELERATORS = ("cuda", "gpu", "rocm", "tpu")  # known to JAX, whether they are here or not
+ACCELERATORS = ("cuda", "gpu", "rocm", "tpu")  # platforms that JAX knows, present or not
 
 
 class JaxBackend(Backend):
@@ -70,43 +72,43 @@ class JaxBackend(Backend):
 
         return self._dtypes(bool(jax.config.jax_enable_x64))
 
-    @functools.cache  # noqa: B019  (there is one object for each device, and it stays)
-    def _dtypes(self, has_64_bits: bool) -> dict[str, Any]:  # JAX takes half a millisecond to tell
+    @functools.cache  # noqa: B019  (there is one object for each device, for good)
+    def _dtypes(self, has_64_bits: bool) -> dict[str, Any]:  # JAX takes half a millisecond
         return super().dtypes()
 
     def all_finite(self, x: Any) -> Any:
         return finite_check()(x)
 
-    def from_host(self, host: np.ndarray[Any, Any], dtype: Any) -> Any:
+    def from_host(self, host: HostArray, dtype: Any) -> Any:
         import jax  # noqa: PLC0415
 
-        return jax.device_put(np.array(host, dtype=dtype), self.device)  # a copy: JAX may alias it
+        return jax.device_put(np.array(host, dtype=dtype), self.device)  # JAX may alias what it gets
 
-    def compile(self, step: Callable[..., Any]) -> Callable[..., Any]:
+    def compile(self, step: Step) -> Step:
         import jax  # noqa: PLC0415
 
-        compiled: Callable[..., Any] = jax.jit(step)
+        compiled: Step = jax.jit(step)
         return compiled
 
-    def scan(self, step: Callable[..., Any]) -> Callable[..., Any]:
+    def scan(self, step: ScanStep) -> Scan:
         import jax  # noqa: PLC0415
 
-        def scanned(fixed: Any, each: Any, *carry: Any) -> Any:
-            def one_step(carry: Any, one: Any) -> tuple[Any, None]:
+        def scanned(fixed: Tree, each: Tree, *carry: Tree) -> Tree:
+            def one_step(carry: Tree, one: Tree) -> tuple[Tree, None]:
                 return step(self.xp, carry, fixed, one), None
 
-            # two steps in one turn: an eighth faster on a tiny net; four are no more than that
+            # two steps per iteration are an eighth faster on a tiny network; four gain no more
             return jax.lax.scan(one_step, carry, each, unroll=2)[0]
 
         @functools.cache
-        def compiled(owned: tuple[bool, ...]) -> Callable[..., Any]:
-            given = [2 + i for i, is_owned in enumerate(owned) if is_owned]
-            jitted: Callable[..., Any] = jax.jit(scanned, donate_argnums=given)
+        def compiled(owned: tuple[bool, ...]) -> Step:
+            donated = [2 + i for i, is_owned in enumerate(owned) if is_owned]
+            jitted: Step = jax.jit(scanned, donate_argnums=donated)
             return jitted
 
-        known: set[int] = set()  # the numbers of steps that have been compiled for
+        known: set[int] = set()  # numbers of steps for which there is a compiled scan
 
-        def run(carry: Any, fixed: Any, each: Any, owned: Sequence[bool]) -> Any:
+        def run(carry: Tree, fixed: Tree, each: Tree, owned: Sequence[bool]) -> Tree:
             start, total = 0, trees.length(each)
             for steps in lengths(total, known):
                 at = slice(start, start + steps)
@@ -125,7 +127,7 @@ class JaxBackend(Backend):
 
 @functools.cache
 def finite_check() -> Callable[[Any], Any]:
-    """Whether all values are finite, in one pass and without an array between."""
+    """A compiled function that says whether all elements are finite, in one pass."""
     import jax  # noqa: PLC0415
 
     compiled: Callable[[Any], Any] = jax.jit(lambda x: jax.numpy.all(jax.numpy.isfinite(x)))
@@ -133,9 +135,9 @@ def finite_check() -> Callable[[Any], Any]:
 
 
 def lengths(steps: int, known: set[int], most: int = 8) -> list[int]:
-    """How many steps to make at a time: all, but where that number is one too many to compile for.
+    """How many steps to run at a time: all of them, unless too many numbers have been compiled for.
 
-    Then they are made by powers of two, for which no more than their logarithm is compiled.
+    Then it is powers of two, of which there are few.
     """
     if steps in known or len(known) < most:
         known.add(steps)
@@ -144,7 +146,7 @@ def lengths(steps: int, known: set[int], most: int = 8) -> list[int]:
 
 
 def default_device() -> Any:
-    """Where JAX puts an array when no device is named."""
+    """The device on which JAX makes an array when none is named."""
     import jax  # noqa: PLC0415
 
     chosen = jax.config.jax_default_device

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import array_api_compat.numpy
 import numpy as np
 
 from portable_nn.backends.base import Backend
+from portable_nn.compiler.signatures import Scan, ScanStep, Step
 
 
 class NumpyBackend(Backend):
@@ -24,7 +24,7 @@ class NumpyBackend(Backend):
 
     @classmethod
     def owns(cls, x: object) -> bool:
-        # np.matrix multiplies otherwise, and a masked array would lose its mask on the way
+        # `*` of np.matrix is the matrix product, and a masked array would lose its mask
         return isinstance(x, np.ndarray) and not isinstance(x, (np.matrix, np.ma.MaskedArray))
 
     @classmethod
@@ -32,15 +32,15 @@ class NumpyBackend(Backend):
         return "cpu"
 
     def all_finite(self, x: Any) -> Any:
-        with np.errstate(all="ignore"):  # as a rule the sum is finite, and it makes no array
+        with np.errstate(all="ignore"):  # a finite sum is the rule, and it makes no array
             return np.isfinite(np.sum(x)) or np.all(np.isfinite(x))
 
-    def compile(self, step: Callable[..., Any]) -> Callable[..., Any]:
-        from portable_nn.compiler.numpy import Compiled  # noqa: PLC0415  (for `import` to be quick)
+    def compile(self, step: Step) -> Step:
+        from portable_nn.compiler.numpy import CompiledStep  # noqa: PLC0415  (a fast import)
 
-        return Compiled(step)
+        return CompiledStep(step)
 
-    def scan(self, step: Callable[..., Any]) -> Callable[..., Any]:
-        from portable_nn.compiler.numpy import Scanned  # noqa: PLC0415
+    def scan(self, step: ScanStep) -> Scan:
+        from portable_nn.compiler.numpy import CompiledScan  # noqa: PLC0415
 
-        return Scanned(step, self.xp)
+        return CompiledScan(step, self.xp)

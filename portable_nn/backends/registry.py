@@ -1,4 +1,4 @@
-"""Which backends are known, and which one owns an array. Libraries are imported only when used."""
+"""The registry of backends: by name, and by the array that one owns. No library is imported unused."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _lock = threading.RLock()
 
 @functools.cache
 def entry_points() -> dict[str, str]:
-    """The backends that installed packages declare; a name that is built in cannot be taken."""
+    """The backends that installed packages declare; the names of built-in ones are ignored."""
     import importlib.metadata  # noqa: PLC0415  (a third of the time of importing this package)
 
     found = {}
@@ -48,25 +48,28 @@ def entry_points() -> dict[str, str]:
 
 
 def known() -> dict[str, str | type[Backend]]:
-    """Where each backend is found, by name: registered by hand, by a package, or built in."""
+    """Each backend by its name: its class, or the location of its class."""
     return {**entry_points(), **BUILT_IN, **_registered}
 
 
 def register(name: str, backend: str | type[Backend]) -> None:
-    """Make a backend known under `name`.
+    """Register a backend under `name`.
+
+    An installed package can register its backend by an entry point in the group ``portable_nn.backends``
+    instead.
 
     Parameters
     ----------
     name : str
-        A new name, or one that was registered by hand before (which is replaced).
+        A new name, or one that was registered by this function before: the backend is replaced.
     backend : str or type
-        ``"package.module:Class"``, imported when first used, or the class: a subclass of
-        `portable_nn.backends.Backend`.
+        A subclass of `portable_nn.backends.Backend`, or ``"package.module:Class"``, which is imported
+        when it is first used.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is not of that form, or `name` is built in.
+        If an argument is not of that form, or `name` is the name of a built-in backend.
     """
     if not isinstance(name, str) or not name:
         raise TypeError(f"`name` is {name!r}; accepted: a non-empty string")
@@ -85,7 +88,7 @@ def register(name: str, backend: str | type[Backend]) -> None:
 
 @functools.cache
 def import_class(location: str) -> type[Backend]:
-    """The class at ``"package.module:Class"``."""
+    """The class at the location ``"package.module:Class"``."""
     module, _, attribute = location.partition(":")
     try:
         found = getattr(importlib.import_module(module), attribute)
@@ -97,7 +100,7 @@ def import_class(location: str) -> type[Backend]:
 
 
 def check_class(found: Any) -> type[Backend]:
-    """`found`, if it is a subclass of Backend that says what only it can say; else TypeError."""
+    """`found`, if it is a subclass of Backend that defines what it has to; else raise TypeError."""
     if not (isinstance(found, type) and issubclass(found, Backend)):
         raise TypeError(
             f"`backend` is {found!r}; accepted: 'package.module:Class', or the class, a subclass of "
@@ -111,7 +114,7 @@ def check_class(found: Any) -> type[Backend]:
 
 
 def check_name(name: str, cls: type[Backend]) -> type[Backend]:
-    """`cls`, if its own name is the one it is registered under."""
+    """`cls`, if its own name is the one under which it is registered; else raise ValueError."""
     if cls.name != name:
         raise ValueError(
             f"{cls!r} calls itself {cls.name!r}; accepted: the name it is registered under, {name!r}"
@@ -120,7 +123,7 @@ def check_name(name: str, cls: type[Backend]) -> type[Backend]:
 
 
 def backend_class(name: str) -> type[Backend]:
-    """The class of the backend called `name`; importing it imports no array library."""
+    """The class of the backend called `name`. This imports no array library."""
     places = known()
     if not isinstance(name, str) or name not in places:
         raise UnknownBackendError(unknown_name("backend", name, places))
@@ -129,12 +132,12 @@ def backend_class(name: str) -> type[Backend]:
 
 
 def names() -> tuple[str, ...]:
-    """The names of all known backends, whether they work here or not."""
+    """The names of all known backends, available or not."""
     return tuple(sorted(known()))
 
 
 def available() -> tuple[str, ...]:
-    """The names of the backends that work here, now (their libraries are imported to find out)."""
+    """The names of the backends that work here. Their libraries are imported to find out."""
     return tuple(name for name in names() if failure(name) is None)
 
 
@@ -142,21 +145,26 @@ def failure(name: str) -> str | None:
     """Why the backend `name` does not work here; None if it does."""
     try:
         return backend_class(name).problem()
-    except Exception as error:  # a backend of somebody else's whose module cannot be imported
+    except Exception as error:  # a registered module that cannot be imported
         return f"{type(error).__name__}: {error}"
 
 
 def get(name: str | Backend, device: Any = None) -> Backend:
-    """The backend called `name`, on `device` (an object or a name; None: the library's default).
+    """The backend called `name`, on a device of its library.
 
-    A backend is taken too, in place of its name; without `device` it is given back as it is.
+    Parameters
+    ----------
+    name : str or Backend
+        The name, or a backend of the library; without `device` that backend itself is returned.
+    device : optional
+        A device object of the library, or its name; None for the library's default.
 
     Raises
     ------
     UnknownBackendError
         If no backend has that name; the message lists the known ones and the nearest match.
     BackendUnavailableError
-        If it does not work here; the message says what is missing and how to get it.
+        If it does not work here; the message says what is missing and how to install it.
     ValueError
         If the library has no such device.
     """
@@ -166,7 +174,7 @@ def get(name: str | Backend, device: Any = None) -> Backend:
 
 
 def on_device(cls: type[Backend], device: Any) -> Backend:
-    """One object per library and device, known by the device's name: not every device can be hashed."""
+    """The one object for this library and device, found by name: not every device can be hashed."""
     if isinstance(device, str) and (cls, device) in _instances:
         return _instances[cls, device]
     return remembered(cls(device))
@@ -179,16 +187,16 @@ def remembered(backend: Backend) -> Backend:
 
 
 def owner_class(x: object) -> type[Backend] | None:
-    """The class of the backend whose array `x` is; None if no known library made it."""
+    """The class of the backend that owns `x`; None if `x` is an array of no known library."""
     kind = type(x)
     if kind not in _owners:
         library = kind.__module__.partition(".")[0]
-        theirs = library in LIBRARIES  # an array of a built-in library stays that library's
+        theirs = library in LIBRARIES  # a built-in library owns its own arrays
         for name in sorted(known(), key=lambda name: (name in BUILT_IN) != theirs):
             try:
                 cls = backend_class(name)
                 owns = cls.owns(x)
-            except Exception:  # a backend that cannot be asked owns nothing
+            except Exception:  # a backend that cannot be imported owns nothing
                 continue
             if owns:
                 _owners[kind] = cls
@@ -199,7 +207,7 @@ def owner_class(x: object) -> type[Backend] | None:
 
 
 def owner(x: object) -> Backend | None:
-    """The backend that owns `x`, on the device of `x`; None if no known library made it."""
+    """The backend that owns `x`, on its device; None if `x` is an array of no known library."""
     cls = owner_class(x)
     if cls is None:
         return None

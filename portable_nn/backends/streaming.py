@@ -1,4 +1,4 @@
-"""Rows of arrays on the host, sent to a device chunk after chunk while it computes."""
+"""Moves rows of host arrays to a device, chunk by chunk, while it computes with the chunk before."""
 
 from __future__ import annotations
 
@@ -9,162 +9,167 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import numpy as np
 
 from portable_nn import trees
+from portable_nn.compiler.signatures import HostArray
+from portable_nn.equations import Array
+from portable_nn.trees import Tree
 
 if TYPE_CHECKING:
     from portable_nn.backends.base import Backend
 
-CHUNK = 2**25  # bytes that are sent, or looked at, at a time
-Host = np.ndarray[Any, Any]
+CHUNK = 2**25  # bytes that are moved, or checked, at a time
 
 
 class Piece(NamedTuple):
-    """Rows of an array on the host: those of these numbers along `axis` (negative), or of a slice."""
+    """Rows of a host array: those of these numbers, or of a slice, along `axis`, which is negative."""
 
-    array: Host
-    rows: Host | slice
+    array: HostArray
+    rows: HostArray | slice
     axis: int
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The shape of these rows."""
+        """The shape of the rows."""
         shape = list(self.array.shape)
         picked = range(shape[self.axis])[self.rows] if isinstance(self.rows, slice) else self.rows
         shape[self.axis] = len(picked)
         return tuple(shape)
 
     @property
-    def dtype(self) -> Any:
-        """Their dtype, in the order of bytes that this machine has."""
-        return self.array.dtype.newbyteorder("=")
+    def dtype(self) -> np.dtype[Any]:
+        """The dtype of the rows, in this machine's byte order."""
+        native: np.dtype[Any] = self.array.dtype.newbyteorder("=")
+        return native
 
-    def picked(self) -> Host:
-        """The rows: a view where they are a slice."""
+    def picked(self) -> HostArray:
+        """The rows, by NumPy's indexing: a view if they are a slice."""
         return self.array[(..., self.rows, *(slice(None),) * (-1 - self.axis))]
 
-    def gather(self, out: Host | None = None) -> Host:
-        """The rows: into `out`, or as an array that may be a view."""
+    def gather(self, out: HostArray | None = None) -> HostArray:
+        """The rows, copied to `out`; without it an array that may be a view."""
         flags = self.array.flags
         if isinstance(self.rows, slice) or not (flags.c_contiguous and flags.aligned):
+            # `take` would copy all of an array that is not contiguous and aligned
             if out is None:
                 return self.picked()
             np.copyto(out, self.picked())
             return out
-        # (what lies otherwise, or not aligned, `take` would copy whole before.) The numbers have been
-        # checked; with the mode "raise" NumPy would fill `out` by way of a copy
+        # the numbers have been checked, and with the mode "raise" NumPy would fill a copy of `out` first
         return np.take(self.array, self.rows, axis=self.axis, out=out, mode="clip")
 
 
 class Sender:
-    """Sends a chunk at once, as `asarray` does; two chunks at most are on the device.
+    """Moves each chunk by `Backend.asarray`; at most two chunks are on the device at a time.
 
-    A chunk is used as soon as it has been sent; ``used(results)`` is told what is computed from it.
+    The caller computes with a chunk right after it has been sent, and passes the results to `used`.
     """
 
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
-        self.results: list[Any] = []
+        self.results: list[Array] = []
 
-    def send(self, pieces: Sequence[Piece]) -> list[Any]:
+    def send(self, pieces: Sequence[Piece]) -> list[Array]:
         """The rows as arrays of the backend. The device may still be computing with the chunk before."""
         arrays = [self.backend.asarray(piece.gather()) for piece in pieces]
-        self.backend.ready(*self.results)  # else a host that is quick could send without limit
+        self.backend.ready(*self.results)  # else a fast host could send any number of chunks ahead
         self.results = []
         return arrays
 
-    def used(self, results: Any) -> None:
-        """Keep `results`, nested lists and tuples of arrays: they show when the chunk is done with."""
+    def used(self, results: Tree) -> None:
+        """Keep the results computed from the last chunk; they show when the device is done with it."""
         self.results = trees.leaves(results)
 
 
-class Lanes(Protocol):
-    """What `Relay` needs of an asynchronous device.
+class CopyStreams(Protocol):
+    """The two streams of an asynchronous device that `OverlappingSender` uses.
 
-    It has two lanes of work, the `current` one, on which it computes, and one at its `side` for copies.
-    Each keeps its own order; a mark on one of them is passed once all work before it is done.
+    The device computes on the current stream and copies on the copy stream. Work on a stream runs in the
+    order in which it was enqueued; an event is complete when all work enqueued before it is done.
     """
 
-    def staging(self, count: int, dtype: Any) -> Host:
-        """Memory on the host from which the device copies by itself, as a flat array."""
+    def host_buffer(self, count: int, dtype: np.dtype[Any]) -> HostArray:
+        """A flat array in pinned host memory, which the device can read by itself."""
 
-    def buffer(self, count: int, dtype: Any) -> Any:
-        """Memory on the device as a flat array; work on the current lane may still be using it."""
+    def device_buffer(self, count: int, dtype: np.dtype[Any]) -> Any:
+        """A flat array on the device; earlier work on the current stream may still use its memory."""
 
-    def copy(self, buffer: Any, staging: Host) -> None:
-        """Copy to the device, on the side lane; `staging` is read at some time before the next mark."""
+    def copy(self, target: Any, source: HostArray) -> None:
+        """Enqueue a copy to the device on the copy stream; `source` must not change until it is done."""
 
-    def mark_current(self) -> Any:
-        """A mark on the current lane."""
+    def record_current(self) -> Any:
+        """An event on the current stream."""
 
-    def mark_side(self) -> Any:
-        """A mark on the side lane."""
+    def record_copies(self) -> Any:
+        """An event on the copy stream."""
 
-    def current_waits(self, mark: Any) -> None:
-        """Let later work on the current lane wait for the mark."""
+    def current_waits(self, event: Any) -> None:
+        """Make later work on the current stream wait for the event."""
 
-    def side_waits(self, mark: Any) -> None:
-        """Let later work on the side lane wait for the mark."""
+    def copies_wait(self, event: Any) -> None:
+        """Make later work on the copy stream wait for the event."""
 
-    def host_waits(self, mark: Any) -> None:
-        """Wait here for the mark."""
+    def host_waits(self, event: Any) -> None:
+        """Wait for the event on the host."""
 
 
 class Slot:
-    """Memory for a chunk, on the host and on the device, and the marks that say when it is free."""
+    """The memory of a chunk on the host and on the device, and the events that say when it is free."""
 
     def __init__(self) -> None:
-        self.staging: list[Host] = []
-        self.buffers: list[Any] = []
-        self.copied: Any = None  # once passed, `staging` may be written to
-        self.used: Any = None  # once passed, `buffers` may be written to
+        self.host_buffers: list[HostArray] = []
+        self.device_buffers: list[Any] = []
+        self.copied: Any = None  # once complete, the host buffers may be overwritten
+        self.used: Any = None  # once complete, the device buffers may be overwritten
 
     def holds(self, pieces: Sequence[Piece]) -> bool:
-        """Whether there is room for these pieces."""
-        return len(pieces) == len(self.staging) and all(
+        """Whether the buffers are large enough for these pieces, and of their dtypes."""
+        return len(pieces) == len(self.host_buffers) and all(
             math.prod(piece.shape) <= array.size and piece.dtype == array.dtype
-            for piece, array in zip(pieces, self.staging, strict=True)
+            for piece, array in zip(pieces, self.host_buffers, strict=True)
         )
 
 
-class Relay(Sender):
-    """Copies a chunk while the device computes with the one before: two slots are used in turn.
+class OverlappingSender(Sender):
+    """Copies a chunk while the device computes with the one before: two slots take turns.
 
-    The memory of a slot stays where it is while the chunks do not grow, so what has been recorded for
-    its address can be played again.
+    The buffers of a slot keep their addresses as long as the chunks do not grow, so a CUDA graph that
+    reads them can be replayed.
     """
 
-    def __init__(self, lanes: Lanes) -> None:
-        self.lanes = lanes
+    def __init__(self, streams: CopyStreams) -> None:
+        self.streams = streams
         self.slots = [Slot(), Slot()]
 
-    def send(self, pieces: Sequence[Piece]) -> list[Any]:
-        """The rows as arrays on the device, for the current lane; they last until the next but one."""
+    def send(self, pieces: Sequence[Piece]) -> list[Array]:
+        """The rows as arrays on the device, for work on the current stream; the next send but one
+        overwrites them.
+        """
         self.slots.reverse()
         before, slot = self.slots
-        before.used = self.lanes.mark_current()  # what computes with that chunk has all been launched
+        before.used = self.streams.record_current()  # all work on that chunk has been enqueued by now
         if not slot.holds(pieces):
             for each in self.slots:
-                self.make_room(each, pieces)
+                self.allocate(each, pieces)
         if slot.copied is not None:
-            self.lanes.host_waits(slot.copied)
-        self.lanes.side_waits(slot.used)
+            self.streams.host_waits(slot.copied)
+        self.streams.copies_wait(slot.used)
         arrays = []
-        for piece, staging, buffer in zip(pieces, slot.staging, slot.buffers, strict=True):
+        for piece, host, device in zip(pieces, slot.host_buffers, slot.device_buffers, strict=True):
             count = math.prod(piece.shape)
-            gathered = piece.gather(out=staging[:count].reshape(piece.shape))
-            arrays.append(buffer[:count].reshape(piece.shape))
-            self.lanes.copy(arrays[-1], gathered)
-        slot.copied = self.lanes.mark_side()
-        self.lanes.current_waits(slot.copied)
+            gathered = piece.gather(out=host[:count].reshape(piece.shape))
+            arrays.append(device[:count].reshape(piece.shape))
+            self.streams.copy(arrays[-1], gathered)
+        slot.copied = self.streams.record_copies()
+        self.streams.current_waits(slot.copied)
         return arrays
 
-    def make_room(self, slot: Slot, pieces: Sequence[Piece]) -> None:
-        """Other memory for a slot; what computes with the former still has it."""
+    def allocate(self, slot: Slot, pieces: Sequence[Piece]) -> None:
+        """Give a slot new buffers; work that has been enqueued still has the old ones."""
         if slot.copied is not None:
-            self.lanes.host_waits(slot.copied)
+            self.streams.host_waits(slot.copied)
         sizes = [(math.prod(piece.shape), piece.dtype) for piece in pieces]
-        slot.staging = [self.lanes.staging(*size) for size in sizes]
-        slot.buffers = [self.lanes.buffer(*size) for size in sizes]
-        slot.used = self.lanes.mark_current()
+        slot.host_buffers = [self.streams.host_buffer(*size) for size in sizes]
+        slot.device_buffers = [self.streams.device_buffer(*size) for size in sizes]
+        slot.used = self.streams.record_current()
 
-    def used(self, results: Any) -> None:
-        """Nothing: the marks say when a chunk is done with."""
+    def used(self, results: Tree) -> None:
+        """Nothing to do: the events say when the device is done with a chunk."""

@@ -1,15 +1,16 @@
-"""array_api_strict: the standard and nothing more, on several pretended devices; for tests."""
+"""array_api_strict, for tests: the standard and nothing more, on several pretended devices."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
 from typing import Any
 
 import array_api_compat
 import numpy as np
 
 from portable_nn.backends.base import Backend
+from portable_nn.compiler.signatures import HostArray, Step
+from portable_nn.trees import Tree
 
 
 class StrictBackend(Backend):
@@ -46,18 +47,18 @@ class StrictBackend(Backend):
     def name_device(cls, device: Any) -> str:
         return str(device).partition("'")[2].rstrip("')")  # array_api_strict.Device('device1')
 
-    def to_numpy(self, x: Any) -> np.ndarray[Any, Any]:
+    def to_numpy(self, x: Any) -> HostArray:
         return np.asarray(array_api_compat.to_device(x, self.xp.Device("CPU_DEVICE")))
 
-    def compile(self, step: Callable[..., Any]) -> Callable[..., Any]:
+    def compile(self, step: Step) -> Step:
         return quiet(step)
 
 
-def quiet(step: Callable[..., Any]) -> Callable[..., Any]:
+def quiet(step: Step) -> Step:
     """`step` without NumPy's floating-point warnings: training reports a non-finite cost itself."""
 
     @functools.wraps(step)
-    def run(*arguments: Any) -> Any:
+    def run(*arguments: Tree) -> Tree:
         with np.errstate(all="ignore"):
             return step(*arguments)
 

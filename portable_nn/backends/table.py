@@ -1,4 +1,4 @@
-"""The table of backends: what is known, what works here, and if not, why."""
+"""The table of backends: which are known, which work here, and why the others do not."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def rows() -> list[tuple[str, str, str, str, str]]:
 def _version(name: str) -> str:
     try:
         return backend_class(name).version()
-    except Exception:  # a backend whose module cannot be imported: its row says why
+    except Exception:  # its module cannot be imported: the row says why
         return ""
 
 
 def show_backends() -> None:
-    """Print a table of the known backends: name, version, device, whether it works, if not, why.
+    """Print a table of the known backends: name, version, device, whether it works, and if not, why.
 
     ``python -m portable_nn`` prints the same.
     """

@@ -1,12 +1,12 @@
-"""PyTorch, on any of its devices; no step is recorded for autograd."""
+"""PyTorch, on any of its devices; nothing is recorded for autograd."""
 
 from __future__ import annotations
 
 import functools
 import math
 import types
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import array_api_compat
 import array_api_compat.numpy
@@ -14,8 +14,13 @@ import numpy as np
 
 from portable_nn import trees
 from portable_nn.backends.base import Backend
-from portable_nn.backends.streaming import Relay, Sender
+from portable_nn.backends.streaming import OverlappingSender, Sender
+from portable_nn.compiler.signatures import HostArray, Scan, ScanStep, Step
 from portable_nn.errors import BackendUnavailableError
+from portable_nn.trees import Tree
+
+if TYPE_CHECKING:
+    from portable_nn.backends.torch_device import TorchDevice
 
 
 class TorchBackend(Backend):
@@ -50,88 +55,88 @@ class TorchBackend(Backend):
                 "'cpu', or a device that this build of torch and this machine have"
             ) from None
 
-    def from_host(self, host: np.ndarray[Any, Any], dtype: Any) -> Any:
+    def from_host(self, host: HostArray, dtype: Any) -> Any:
         import torch  # noqa: PLC0415
 
-        # torch warns of read-only memory and refuses negative strides: give it memory of its own
+        # torch warns of read-only memory and refuses negative strides, so it gets a copy
         return torch.from_numpy(np.array(host, order="C")).to(device=self.device, dtype=dtype)
 
-    def to_numpy(self, x: Any) -> np.ndarray[Any, Any]:
+    def to_numpy(self, x: Any) -> HostArray:
         import torch  # noqa: PLC0415
 
         x = x.detach().cpu().resolve_conj().resolve_neg()
-        host: np.ndarray[Any, Any] = (x.float() if x.dtype == torch.bfloat16 else x).numpy()
+        host: HostArray = (x.float() if x.dtype == torch.bfloat16 else x).numpy()
         return host
 
     def all_finite(self, x: Any) -> Any:
         import torch  # noqa: PLC0415
 
-        if self.device.type == "cpu":  # as a rule the sum is finite; on a GPU to ask would be to wait
+        if self.device.type == "cpu":  # a finite sum is the rule; on a GPU, reading it would wait
             total = x.detach().sum()
             if math.isfinite(float(total)):
                 return torch.isfinite(total)
         return super().all_finite(x.detach())
 
-    def compile(self, step: Callable[..., Any]) -> Callable[..., Any]:
+    def compile(self, step: Step) -> Step:
         import torch  # noqa: PLC0415
 
         @functools.wraps(step)
-        def run(*arguments: Any) -> Any:
+        def run(*arguments: Tree) -> Tree:
             with torch.no_grad():
                 return step(*arguments)
 
         return run
 
-    def scan(self, step: Callable[..., Any]) -> Callable[..., Any]:
+    def scan(self, step: ScanStep) -> Scan:
+        if self.device.type == "cpu":
+            return self.scan_on_cpu(step)
+        return self.scan_on_cuda(step) if self.device.type == "cuda" else super().scan(step)
+
+    def scan_on_cpu(self, step: ScanStep) -> Scan:
+        """NumPy's program, on the memory of the tensors; its matrix products are torch's."""
         import torch  # noqa: PLC0415
 
-        from portable_nn.compiler.numpy import Products, Scanned  # noqa: PLC0415
+        from portable_nn.compiler.numpy import CompiledScan, MatrixProducts  # noqa: PLC0415
 
-        steps = super().scan(step)
-        if self.device.type == "cuda":
-            return self.on_cuda(step, steps)
-        if self.device.type != "cpu":
-            return steps
-        products = Products(torch.from_numpy, torch.mm)
-        scanned = Scanned(step, array_api_compat.numpy, products)
+        eager = super().scan(step)
+        products = MatrixProducts(torch.from_numpy, torch.mm)
+        compiled = CompiledScan(step, array_api_compat.numpy, products, few_steps=0)
 
-        def run(carry: Any, fixed: Any, each: Any, owned: Sequence[bool]) -> Any:
-            # a tensor on the CPU lies in the host's memory: NumPy's program runs there, but for products
+        def run(carry: Tree, fixed: Tree, each: Tree, owned: Sequence[bool]) -> Tree:
             with torch.no_grad():
                 taken: set[int] = set()
                 mine = tuple(
-                    trees.map(functools.partial(own, owned=is_owned, taken=taken), part)
+                    trees.map(functools.partial(own_tensor, owned=is_owned, taken=taken), part)
                     for part, is_owned in zip(carry, owned, strict=True)
                 )
-                state, data, those = (trees.map(shared, x) for x in (mine, fixed, each))
-                if scanned.in_place(state, data, those, always=True):
+                if compiled.run_in_place(*(trees.map(as_numpy, x) for x in (mine, fixed, each))):
                     return mine
-            return steps(carry, fixed, each, owned)
+            return eager(carry, fixed, each, owned)
 
         return run
 
-    def on_cuda(self, step: Callable[..., Any], steps: Callable[..., Any]) -> Callable[..., Any]:
-        """The steps by a program if the user asks for one; `steps` makes them as they stand."""
+    def scan_on_cuda(self, step: ScanStep) -> Scan:
+        """A CUDA program, if the user asks for it by the environment variable."""
         import torch  # noqa: PLC0415
 
-        from portable_nn.compiler.cuda import Steps, way  # noqa: PLC0415
+        from portable_nn.compiler.cuda import CudaScan, StepMode, step_mode  # noqa: PLC0415
 
-        how = way()
-        if how == "eager":
-            return steps
-        as_it_stands = self.compile(functools.partial(step, self.xp))
+        mode = step_mode()
+        if mode is StepMode.EAGER:
+            return super().scan(step)
+        eager = self.compile(functools.partial(step, self.xp))
         traced = functools.partial(step, array_api_compat.numpy)
-        made = Steps(traced, as_it_stands, self.cuda, replay=how == "replayed")
+        compiled = CudaScan(traced, eager, self.cuda, replay=mode is StepMode.REPLAYED)
 
-        def run(carry: Any, fixed: Any, each: Any, owned: Sequence[bool]) -> Any:
+        def run(carry: Tree, fixed: Tree, each: Tree, owned: Sequence[bool]) -> Tree:
             with torch.no_grad():
-                return made(carry, fixed, each, owned)
+                return compiled(carry, fixed, each, owned)
 
         return run
 
     @functools.cached_property
-    def cuda(self) -> Any:
-        """The device, as the programs of steps see it."""
+    def cuda(self) -> TorchDevice:
+        """The device as CUDA programs use it."""
         from portable_nn.backends.torch_device import TorchDevice  # noqa: PLC0415
 
         return TorchDevice(self.device)
@@ -140,22 +145,24 @@ class TorchBackend(Backend):
         import torch  # noqa: PLC0415
 
         if self.device.type != "cpu":
-            where = (self.device,) if self.device.type == "cuda" else ()
-            getattr(torch, self.device.type).synchronize(*where)
+            which = (self.device,) if self.device.type == "cuda" else ()
+            getattr(torch, self.device.type).synchronize(*which)
 
     def sender(self) -> Sender:
-        from portable_nn.backends.cuda_streams import TorchLanes  # noqa: PLC0415
+        from portable_nn.backends.cuda_streams import TorchStreams  # noqa: PLC0415
 
-        return Relay(TorchLanes(self.device)) if self.device.type == "cuda" else super().sender()
+        if self.device.type != "cuda":
+            return super().sender()
+        return OverlappingSender(TorchStreams(self.device))
 
 
 def first_line(error: Exception) -> str:
-    """What torch says, without its stack."""
+    """The message of an error of torch, without its stack."""
     return str(error).partition("\n")[0]
 
 
-def own(x: Any, owned: bool, taken: set[int]) -> Any:
-    """`x`, or a copy, that may be written over, its elements in one row; `taken`: where others lie."""
+def own_tensor(x: Any, owned: bool, taken: set[int]) -> Any:
+    """`x` if it may be overwritten, else a contiguous copy; `taken` collects the addresses in use."""
     import torch  # noqa: PLC0415
 
     if not (owned and x.is_contiguous() and x.data_ptr() not in taken and not x.requires_grad):
@@ -164,18 +171,18 @@ def own(x: Any, owned: bool, taken: set[int]) -> Any:
     return x
 
 
-def shared(x: Any) -> np.ndarray[Any, Any]:
-    """The memory of a tensor on the CPU as a NumPy array."""
-    array: np.ndarray[Any, Any] = x.detach().resolve_neg().numpy()
+def as_numpy(x: Any) -> HostArray:
+    """A NumPy array that shares the memory of a tensor on the CPU."""
+    array: HostArray = x.detach().resolve_neg().numpy()
     return array
 
 
 @functools.cache
 def lean_namespace() -> Any:
-    """array_api_compat.torch, but for two functions that it makes slow where a number is handed in.
+    """array_api_compat.torch, with a faster `maximum` and `minimum` of an array and a Python number.
 
-    ``maximum(x, 0.0)`` builds a tensor of the number there at each call: on a GPU that is a copy from
-    the host, which waits for the device. torch's own clamp takes the number as it is.
+    Those of array_api_compat make a tensor of the number at each call: on a GPU that is a copy from the
+    host, which waits for the device. torch's own clamp takes the number as it is.
     """
     import array_api_compat.torch as compat  # noqa: PLC0415
     import torch  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""The GPU of a program, as torch has it."""
+"""The device of CUDA programs by torch."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from portable_nn.compiler.cuda.device import OPTIONS, Look, Work
-from portable_nn.compiler.cuda.products import Product
-from portable_nn.compiler.layout import Layout
+from portable_nn.compiler.cuda.device import OPTIONS, ArrayInfo, Enqueue, EnqueueKernel
+from portable_nn.compiler.cuda.products import MatrixProduct
+from portable_nn.compiler.layout import Layout, Shape
+from portable_nn.compiler.signatures import HostArray
 
 
 class TorchDevice:
-    """See `Device`. Products are torch's own, which its graphs can capture."""
+    """See `Device`. Products are torch's own, which can be captured."""
 
     can_capture = True
 
@@ -25,38 +26,38 @@ class TorchDevice:
 
         self.torch, self.device = torch, device
         self.lock = threading.RLock()
-        self.users: list[Any] = []
+        self.memory_users: list[Any] = []
         self.stream = torch.cuda.Stream(device)
 
     @contextlib.contextmanager
-    def turn(self) -> Iterator[None]:
-        callers = self.torch.cuda.current_stream(self.device)
-        self.stream.wait_stream(callers)
+    def own_stream(self) -> Iterator[None]:
+        outer = self.torch.cuda.current_stream(self.device)
+        self.stream.wait_stream(outer)
         try:
             with self.torch.cuda.stream(self.stream):
                 yield
         finally:
-            callers.wait_stream(self.stream)
+            outer.wait_stream(self.stream)
 
-    def look(self, array: Any) -> Look:
+    def info(self, array: Any) -> ArrayInfo:
         dtype = np.dtype(str(array.dtype).removeprefix("torch."))
-        return Look(tuple(array.shape), dtype, tuple(array.stride()))
+        return ArrayInfo(tuple(array.shape), dtype, tuple(array.stride()))
 
-    def empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
+    def empty(self, shape: Shape, dtype: Any) -> Any:
         return self.torch.empty(shape, dtype=self.dtype(dtype), device=self.device)
 
     def dtype(self, dtype: Any) -> Any:
         """torch's dtype of this name."""
         return getattr(self.torch, np.dtype(dtype).name)
 
-    def array(self, host: np.ndarray[Any, Any]) -> Any:
+    def to_device(self, host: HostArray) -> Any:
         return self.torch.from_numpy(np.array(host, order="C")).to(self.device)
 
     def address(self, array: Any) -> int:
         return int(array.data_ptr())
 
-    def seen(self, array: Any, dtype: np.dtype[Any], layout: Layout) -> Any:
-        if array.dtype == self.torch.uint8:  # memory set aside; all other is seen in its own dtype
+    def view(self, array: Any, dtype: np.dtype[Any], layout: Layout) -> Any:
+        if array.dtype == self.torch.uint8:  # a buffer; other arrays have their own dtype
             array = array.view(self.dtype(dtype))
         start = array.storage_offset() + layout.offset
         return array.as_strided(layout.shape, layout.strides, start)
@@ -64,24 +65,24 @@ class TorchDevice:
     def copy(self, target: Any, source: Any) -> None:
         target.copy_(source)
 
-    def kernels(self, source: str, names: Sequence[str]) -> list[Any]:
+    def compile(self, source: str, names: Sequence[str]) -> list[EnqueueKernel]:
         from torch.cuda import _utils as compiler  # noqa: PLC0415
 
         code, _ = compiler._nvrtc_compile(source, names[0], nvcc_options=list(OPTIONS))
         found = compiler._cuda_load_module(code, list(names))
-        return [functools.partial(launch, found[name]) for name in names]
+        return [functools.partial(enqueue_kernel, found[name]) for name in names]
 
-    def product(self, product: Product, left: Any, right: Any, out: Any) -> Work:
+    def product(self, product: MatrixProduct, left: Any, right: Any, out: Any) -> Enqueue:
         return functools.partial(self.torch.matmul, left, right, out=out)
 
-    def capture(self, work: Work) -> Work:
+    def capture(self, work: Enqueue) -> Enqueue:
         graph = self.torch.cuda.CUDAGraph()
         with self.torch.cuda.graph(graph, stream=self.stream):
             work()
-        replay: Work = graph.replay
+        replay: Enqueue = graph.replay
         return replay
 
 
-def launch(kernel: Any, blocks: int, threads: int, arrays: Sequence[Any]) -> None:
-    """Put a kernel of torch in line."""
+def enqueue_kernel(kernel: Any, blocks: int, threads: int, arrays: Sequence[Any]) -> None:
+    """Enqueue a kernel of torch."""
     kernel((blocks, 1, 1), (threads, 1, 1), list(arrays))

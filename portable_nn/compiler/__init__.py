@@ -1,1 +1,7 @@
-"""What makes a training step fast: traced once, compiled for a target; no equation is copied."""
+"""Makes training steps fast: each is traced once and compiled for a target; no equation is copied.
+
+`trace` records what a step does as a `graph`; `plan` fuses its operations (`instructions`), puts them in
+order (`ordering`) and gives each the memory that it writes to (`memory`). The targets are `numpy`
+(functions of Python, with loops by numba) and `cuda` (kernels, replayed as graphs); neither imports the
+other.
+"""

@@ -14,8 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from portable_nn.compiler.plan import base
-from portable_nn.compiler.trace import Node
+from portable_nn.compiler.graph import Node, base
 
 Shape: TypeAlias = tuple[int, ...]
 Strides: TypeAlias = tuple[int, ...]  # in elements, as everywhere in the compiler; not in bytes

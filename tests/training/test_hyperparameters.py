@@ -11,7 +11,7 @@ import pytest
 from helpers import host, network, problem, to, worst
 
 import portable_nn as pnn
-from portable_nn.compiler.numpy import run as numpy_steps
+from portable_nn.compiler.numpy.program import NumpyProgram
 from portable_nn.training.steps import gradient_step, training_steps
 
 VALUES = np.linspace(0.05, 0.95, 50)
@@ -41,7 +41,7 @@ def compiled(backend, monkeypatch):
     training_steps.cache_clear()
     original = type(backend).scan
     monkeypatch.setattr(type(backend), "scan", lambda s, f: (events.append("scan"), original(s, f))[1])
-    program = numpy_steps.Program
+    program = NumpyProgram
     trace = program.__init__
     monkeypatch.setattr(
         program, "__init__", lambda s, *a, **k: (events.append("program"), trace(s, *a, **k))[1]

@@ -11,7 +11,7 @@ from helpers import flat, host, network, problem, to
 import portable_nn as pnn
 from portable_nn.backends import streaming as sending
 from portable_nn.backends.streaming import Sender
-from portable_nn.compiler.numpy import run as program
+from portable_nn.compiler.numpy import program
 from portable_nn.training.data import DeviceSource, HostSource, even
 
 N, SIZE = 45, 6  # seven batches, and one of what is left

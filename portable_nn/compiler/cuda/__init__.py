@@ -1,6 +1,6 @@
-"""A step on an NVIDIA GPU as a program: few launches, its products by cuBLAS, replayed as one graph."""
+"""The target CUDA: a step becomes few kernels and cuBLAS's products, replayed as one CUDA graph."""
 
-from portable_nn.compiler.cuda.device import way
-from portable_nn.compiler.cuda.steps import Steps
+from portable_nn.compiler.cuda.device import StepMode, step_mode
+from portable_nn.compiler.cuda.scan import CudaScan
 
-__all__ = ["Steps", "way"]
+__all__ = ["CudaScan", "StepMode", "step_mode"]

@@ -13,16 +13,16 @@ from typing import Any
 
 import numpy as np
 
-from portable_nn.compiler.cuda.products import Product
+from portable_nn.compiler.cuda.products import MatrixProduct
 
-WORKSPACE = 32 * 2**20  # bytes, as NVIDIA advises for its Hopper cards
+WORKSPACE = 32 * 2**20  # bytes, as NVIDIA recommends for its Hopper cards
 REAL_32, REAL_64 = 0, 1  # cudaDataType
 COMPUTE_32, COMPUTE_TF32, COMPUTE_64 = 68, 77, 70  # cublasComputeType_t
 DEFAULT_ALGORITHM = -1
 
 
 class Cublas:
-    """A handle of the library, bound to a stream and a workspace (its address) for good."""
+    """A handle of the library; its stream and its workspace (an address) never change."""
 
     def __init__(self, library: Any, stream: int, workspace: int, tf32: bool = False) -> None:
         P, I, L = ctypes.c_void_p, ctypes.c_int, ctypes.c_longlong
@@ -33,35 +33,37 @@ class Cublas:
         self.multiply = library.cublasGemmStridedBatchedEx
         self.multiply.argtypes = [P, I, I, I, I, I, P, *matrix, *matrix, P, *matrix, I, I, I]
         self.handle, self.tf32 = P(), tf32
-        check(library.cublasCreate_v2(ctypes.byref(self.handle)))
-        check(library.cublasSetStream_v2(self.handle, stream))  # takes the workspace back: first
-        check(library.cublasSetWorkspace_v2(self.handle, workspace, WORKSPACE))
+        check_status(library.cublasCreate_v2(ctypes.byref(self.handle)))
+        check_status(
+            library.cublasSetStream_v2(self.handle, stream)
+        )  # first, because it resets the workspace
+        check_status(library.cublasSetWorkspace_v2(self.handle, workspace, WORKSPACE))
 
-    def prepared(self, product: Product, left: int, right: int, out: int) -> Callable[[], None]:
-        """The product of what lies at these addresses, as a function.
+    def prepared(self, product: MatrixProduct, left: int, right: int, out: int) -> Callable[[], None]:
+        """A function that enqueues the product of the arrays at these addresses.
 
-        cuBLAS thinks in columns, so it is told to make out.T = right.T @ left.T.
+        cuBLAS takes matrices in column-major order, so it is told to compute out.T = right.T @ left.T.
         """
         p = product
         one, zero = p.scalar(1.0), p.scalar(0.0)
         real, compute = (REAL_32, COMPUTE_TF32 if self.tf32 else COMPUTE_32)
         if p.dtype == np.float64:
             real, compute = REAL_64, COMPUTE_64
-        A = (left, real, p.left.leading, p.left.apart)
-        B = (right, real, p.right.leading, p.right.apart)
+        A = (left, real, p.left.leading_dimension, p.left.batch_stride)
+        B = (right, real, p.right.leading_dimension, p.right.batch_stride)
         C = (out, real, p.n, p.m * p.n)
-        turns = (int(p.right.turned), int(p.left.turned))
+        transposed = (int(p.right.transposed), int(p.left.transposed))
         scalars = ctypes.addressof(one), ctypes.addressof(zero)
-        arguments = (*turns, p.n, p.m, p.k, scalars[0], *B, *A, scalars[1], *C, p.batch, compute)
+        arguments = (*transposed, p.n, p.m, p.k, scalars[0], *B, *A, scalars[1], *C, p.batch, compute)
 
         def run(alive: Any = (one, zero)) -> None:
-            check(self.multiply(self.handle, *arguments, DEFAULT_ALGORITHM))
+            check_status(self.multiply(self.handle, *arguments, DEFAULT_ALGORITHM))
 
         return run
 
 
-def check(status: int) -> None:
-    """Raise RuntimeError for a call of cuBLAS that did not succeed."""
+def check_status(status: int) -> None:
+    """Raise RuntimeError if a call of cuBLAS did not succeed."""
     if status:
         raise RuntimeError(
             f"cuBLAS gave status {status}; accepted: 0, success (cublasStatus_t in its documentation "
@@ -70,7 +72,7 @@ def check(status: int) -> None:
 
 
 def mapped_library() -> Any:
-    """The one libcublas that this process has in memory; None where there is none, or several."""
+    """The libcublas that this process has loaded; None if it has loaded none, or several."""
     try:
         lines = Path("/proc/self/maps").read_text(encoding="utf-8").splitlines()
     except OSError:

@@ -1,92 +1,108 @@
-"""What is asked of a GPU: memory, kernels, products, and a stream on which all of it is put in line."""
+"""What a CUDA program needs of a GPU: memory, kernels, matrix products, and a stream for all of it."""
 
 from __future__ import annotations
 
-import contextlib
+import enum
 import os
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, Protocol
+from contextlib import AbstractContextManager
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 
-from portable_nn.compiler.cuda.products import Product
-from portable_nn.compiler.layout import Layout
+from portable_nn.compiler.cuda.products import MatrixProduct
+from portable_nn.compiler.layout import Layout, Shape, Strides
+from portable_nn.compiler.signatures import HostArray
 
-HOW = "PORTABLE_NN_CUDA_STEPS"  # the environment variable that says how steps are made
-WAYS = ("eager", "fused", "replayed")
-OPTIONS = ("--std=c++17", "--fmad=false")  # a product and a sum are rounded one after the other
-Work = Callable[[], None]
+MODE_VARIABLE = "PORTABLE_NN_CUDA_STEPS"
+OPTIONS = ("--std=c++17", "--fmad=false")  # products and sums are rounded one by one, as in NumPy
+DeviceArray: TypeAlias = Any  # of the library that drives the GPU
+Enqueue: TypeAlias = Callable[[], None]  # enqueues work on the device's stream
+EnqueueKernel: TypeAlias = Callable[[int, int, Sequence[DeviceArray]], None]  # (blocks, threads, arrays)
 
 
-def way() -> str:
-    """How the user wants the steps of training made on a CUDA device.
+class StepMode(enum.Enum):
+    """How the steps of training run on a CUDA device."""
 
-    "eager", the default: each as it stands; "fused": by its program, a kernel for all that can be done
-    at once; "replayed": by the program, captured once and replayed as a CUDA graph.
+    EAGER = "eager"
+    FUSED = "fused"  # compiled: few kernels, launched one after the other
+    REPLAYED = "replayed"  # compiled, captured once and replayed as a CUDA graph
+
+
+def step_mode() -> StepMode:
+    """The mode that the environment variable PORTABLE_NN_CUDA_STEPS asks for; eager by default.
+
+    Raises ValueError for any other value.
     """
-    asked = os.environ.get(HOW) or WAYS[0]
-    if asked not in WAYS:
-        raise ValueError(f"{HOW} is {asked!r}; accepted: {', '.join(WAYS)}")
-    return asked
+    asked = os.environ.get(MODE_VARIABLE) or StepMode.EAGER.value
+    modes = {mode.value: mode for mode in StepMode}
+    if asked not in modes:
+        raise ValueError(f"{MODE_VARIABLE} is {asked!r}; accepted: {', '.join(modes)}")
+    return modes[asked]
 
 
-class Look(NamedTuple):
-    """What is to be known of an array before it is used; the strides are counted in elements."""
+class ArrayInfo(NamedTuple):
+    """What a program depends on of an array; the strides are in elements."""
 
-    shape: tuple[int, ...]
+    shape: Shape
     dtype: np.dtype[Any]
-    strides: tuple[int, ...]
+    strides: Strides
 
 
-def look(array: Any) -> Look:
-    """The look of an array of NumPy, or of a library that names these things alike."""
+def array_info(array: Any) -> ArrayInfo:
+    """The info of an array of NumPy, or of a library with the same attributes."""
     size = array.dtype.itemsize
     if any(stride % size for stride in array.strides):
         raise TypeError(f"an array of strides {array.strides} and dtype {array.dtype}")
-    return Look(array.shape, array.dtype, tuple(stride // size for stride in array.strides))
+    return ArrayInfo(array.shape, array.dtype, tuple(stride // size for stride in array.strides))
 
 
 class Device(Protocol):
-    """A GPU, as the program of a step sees it; a test may put something else in its place.
+    """A GPU, as a CUDA program uses it.
 
-    Whoever puts work in line holds its `lock`; its `users` are what keeps memory there, the latest last.
+    Whoever enqueues work holds its `lock`. `memory_users` are the scans that keep memory on the device,
+    the one that was used last at the end.
     """
 
     lock: Any
-    users: list[Any]
+    memory_users: list[Any]
 
     @property
     def can_capture(self) -> bool:
-        """Whether all that is put in line can become part of a graph."""
+        """Whether all work can be captured into a CUDA graph."""
 
-    def turn(self) -> contextlib.AbstractContextManager[None]:
-        """Within it work goes to the device's own stream, after what the caller has put in line; what
-        the caller puts in line afterwards comes after it.
+    def own_stream(self) -> AbstractContextManager[None]:
+        """A context in which work goes to the device's own stream.
+
+        It starts after all work on the stream that is current outside, and later work there starts
+        after it.
         """
 
-    def look(self, array: Any) -> Look:
-        """What is to be known of an array; raises TypeError for a dtype that NumPy lacks."""
+    def info(self, array: DeviceArray) -> ArrayInfo:
+        """The shape, dtype and strides; raises TypeError for a dtype that NumPy lacks."""
 
-    def empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
-        """An array whose elements lie in one row."""
+    def empty(self, shape: Shape, dtype: Any) -> DeviceArray:
+        """A new contiguous array."""
 
-    def array(self, host: np.ndarray[Any, Any]) -> Any:
-        """The values of a host array, in one row."""
+    def to_device(self, host: HostArray) -> DeviceArray:
+        """A contiguous copy of a host array."""
 
-    def address(self, array: Any) -> int:
-        """Where the array begins."""
+    def address(self, array: DeviceArray) -> int:
+        """The address of the first element."""
 
-    def seen(self, array: Any, dtype: np.dtype[Any], layout: Layout) -> Any:
-        """The array's memory, seen as an array of this dtype and layout."""
+    def view(self, array: DeviceArray, dtype: np.dtype[Any], layout: Layout) -> DeviceArray:
+        """The memory of the array as an array of this dtype and layout."""
 
-    def copy(self, target: Any, source: Any) -> None:
-        """Put copying from `source` in line."""
+    def copy(self, target: DeviceArray, source: DeviceArray) -> None:
+        """Enqueue a copy of `source` to `target`."""
 
-    def kernels(self, source: str, names: Sequence[str]) -> list[Any]:
-        """Compile; ``kernel(blocks, threads, arrays)`` puts one in line."""
+    def compile(self, source: str, names: Sequence[str]) -> list[EnqueueKernel]:
+        """The kernels of these names, as functions that enqueue them."""
 
-    def product(self, product: Product, left: Any, right: Any, out: Any) -> Work:
-        """A function that puts a product in line."""
+    def product(
+        self, product: MatrixProduct, left: DeviceArray, right: DeviceArray, out: DeviceArray
+    ) -> Enqueue:
+        """A function that enqueues a matrix product."""
 
-    def capture(self, work: Work) -> Work:
-        """A function that puts all that `work` puts in line there at once."""
+    def capture(self, work: Enqueue) -> Enqueue:
+        """A function that enqueues at once, as a graph, all that `work` enqueues."""

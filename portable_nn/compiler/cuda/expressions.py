@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from portable_nn.compiler.numpy.page import entering_dtypes
-from portable_nn.compiler.trace import Node, UntraceableError
+from portable_nn.compiler.graph import Node, UntraceableError
+from portable_nn.compiler.promotion import operand_dtypes
 
 TYPES = {"float32": "float", "float64": "double", "bool": "bool", "int64": "long long", "int32": "int"}
-FLOATS: dict[Any, str] = {  # of operands that are floats, or become so
+FLOATS: dict[Any, str] = {  # for operands that enter as floats
     np.add: "{0} + {1}",
     np.subtract: "{0} - {1}",
     np.multiply: "{0} * {1}",
@@ -66,8 +66,8 @@ BOOLEANS: dict[Any, str] = {
     np.equal: "{0} == {1}",
     np.not_equal: "{0} != {1}",
 }
-FILLED: dict[Any, str] = {np.ones_like: "1", np.zeros_like: "0"}  # calls that read no element
-STARTS = {  # where a reduction begins, and what it does
+FILL_VALUES: dict[Any, str] = {np.ones_like: "1", np.zeros_like: "0"}  # calls that read no element
+REDUCERS = {  # a reduction: its start value, and how it combines two values
     np.add: ("0", "{0} + {1}"),
     np.maximum: ("-INFINITY", "larger({0}, {1})"),
     np.minimum: ("INFINITY", "smaller({0}, {1})"),
@@ -75,23 +75,23 @@ STARTS = {  # where a reduction begins, and what it does
 }
 
 
-def refuse(what: str) -> UntraceableError:
-    """The error for what no kernel can be written for: such a step is run as it stands."""
+def unsupported(what: str) -> UntraceableError:
+    """The error to raise for what kernels do not support; the step then runs eagerly."""
     return UntraceableError(f"no kernel for {what}")
 
 
 def type_of(dtype: np.dtype[Any]) -> str:
-    """The type of C; raises UntraceableError for one that kernels are not written for."""
+    """The type of C; raises UntraceableError for a dtype that kernels do not support."""
     if dtype.name not in TYPES:
-        raise refuse(f"the dtype {dtype}")
+        raise unsupported(f"the dtype {dtype}")
     return TYPES[dtype.name]
 
 
 def number(x: float, dtype: np.dtype[Any]) -> str:
-    """A Python number as it counts among arrays of this dtype, exactly."""
+    """A Python number as an exact literal of this dtype."""
     if dtype.kind in "bi":
         return repr(int(x))
-    with np.errstate(over="ignore"):  # it is infinite then
+    with np.errstate(over="ignore"):  # it becomes infinite
         x = float(dtype.type(x))
     if not math.isfinite(x):
         word = "NAN" if math.isnan(x) else "-INFINITY" if x < 0 else "INFINITY"
@@ -100,19 +100,19 @@ def number(x: float, dtype: np.dtype[Any]) -> str:
 
 
 def expression(node: Node, name: Callable[[Node], str]) -> str:
-    """The value of an elementwise operation; ``name(source)`` is that of a source."""
-    of, result = [], type_of(node.dtype)
+    """The value of an elementwise operation; ``name(source)`` is the value of a source."""
     if node.detail == "astype":
-        return f"({result}){name(node.sources[0])}"
-    wanted = entering_dtypes(node)
-    for source, dtype in zip(node.sources, wanted, strict=True):
+        return f"({type_of(node.dtype)}){name(node.sources[0])}"
+    operands, dtypes = [], operand_dtypes(node)
+    for source, dtype in zip(node.sources, dtypes, strict=True):
         if not isinstance(source, Node):
-            of.append(number(source, dtype))
+            operands.append(number(source, dtype))
         else:
-            of.append(name(source) if source.dtype == dtype else f"({type_of(dtype)}){name(source)}")
+            cast = "" if source.dtype == dtype else f"({type_of(dtype)})"
+            operands.append(f"{cast}{name(source)}")
     if node.detail == "where":
-        return f"{of[0]} ? {of[1]} : {of[2]}"
-    table = {"f": FLOATS, "b": BOOLEANS}.get(wanted[0].kind, {})
+        return f"{operands[0]} ? {operands[1]} : {operands[2]}"
+    table = {"f": FLOATS, "b": BOOLEANS}.get(dtypes[0].kind, {})
     if node.detail not in table:
-        raise refuse(f"{node.detail.__name__} of {', '.join(map(str, wanted))}")
-    return table[node.detail].format(*of)
+        raise unsupported(f"{node.detail.__name__} of {', '.join(map(str, dtypes))}")
+    return table[node.detail].format(*operands)

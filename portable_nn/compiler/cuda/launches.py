@@ -1,20 +1,21 @@
-"""The order of a step on a GPU, and what is launched together.
+"""The order of the launches of a step, and which instructions share one.
 
-A launch costs more than most of what it does on a small network, so whatever does not depend on one
-another is one kernel: parts side by side, each with blocks of threads of its own. Products, which are
-cuBLAS's, come first where they can, for they are what others wait for.
+On a small network a launch takes longer than the work that it does. So instructions that do not depend
+on one another share a kernel, each with blocks of its own. Matrix products, which are cuBLAS's, go first
+whenever they can, because others wait for them.
 """
 
 from __future__ import annotations
 
-from portable_nn.compiler.cuda.expressions import refuse
-from portable_nn.compiler.plan import Before, Instruction, Readers, waits
-from portable_nn.compiler.trace import Node
+from portable_nn.compiler.cuda.expressions import unsupported
+from portable_nn.compiler.graph import Node
+from portable_nn.compiler.instructions import Instruction, Readers
+from portable_nn.compiler.ordering import Dependencies, count_dependencies
 
-MOST = 24  # parts of one kernel: its arguments have to fit, too, into what a launch takes
+MAX_PARTS = 24  # of one kernel, so that its arguments fit into what a launch takes
 
 
-class Launch(Instruction):
+class KernelLaunch(Instruction):
     """Instructions that one kernel carries out side by side."""
 
     def __init__(self, parts: list[Instruction]) -> None:
@@ -23,31 +24,33 @@ class Launch(Instruction):
         self.parts = parts
 
     @property
-    def is_group(self) -> bool:  # for its memory: nothing of it is written over what another part reads
+    def is_group(self) -> bool:
+        """False: it must not overwrite what it reads, because its parts run in any order."""
         return False
 
 
 def is_product(one: Instruction) -> bool:
+    """Whether the instruction is a matrix product."""
     return one.nodes[0].kind == "matmul"
 
 
-def in_launches(
-    instructions: list[Instruction], before: Before, readers: Readers, keep: set[Node]
+def order_launches(
+    instructions: list[Instruction], dependencies: Dependencies, readers: Readers, results: set[Node]
 ) -> list[Instruction]:
-    """Products one by one as soon as they can be made; in between, all that is ready in one launch."""
-    waiting, after = waits(instructions, before)
-    ready = [one for one in instructions if not waiting[one]]
+    """Each product as soon as its operands are known; in between, all that is ready in one launch."""
+    missing, dependents = count_dependencies(instructions, dependencies)
+    ready = [one for one in instructions if not missing[one]]
     ordered: list[Instruction] = []
     while ready:
         products = [one for one in ready if is_product(one)]
-        now = products[:1] or ready[:MOST]
-        ordered.append(now[0] if products else Launch(now))
+        now = products[:1] or ready[:MAX_PARTS]
+        ordered.append(now[0] if products else KernelLaunch(now))
         ready = [one for one in ready if one not in now]
         for done in now:
-            for one in after[done]:
-                waiting[one] -= 1
-                if not waiting[one]:
+            for one in dependents[done]:
+                missing[one] -= 1
+                if not missing[one]:
                     ready.append(one)
-    if any(waiting.values()):
-        raise refuse("operations that wait for one another")
+    if any(missing.values()):
+        raise unsupported("operations that wait for one another")
     return ordered

@@ -1,6 +1,6 @@
-"""A step on NumPy arrays, traced once and run as a program: no copy of any equation."""
+"""The target NumPy: a step becomes a Python function that calls NumPy and loops compiled by numba."""
 
-from portable_nn.compiler.numpy.run import Compiled, Scanned
-from portable_nn.compiler.numpy.source import Products
+from portable_nn.compiler.numpy.codegen import MatrixProducts
+from portable_nn.compiler.numpy.steps import CompiledScan, CompiledStep
 
-__all__ = ["Compiled", "Products", "Scanned"]
+__all__ = ["CompiledScan", "CompiledStep", "MatrixProducts"]

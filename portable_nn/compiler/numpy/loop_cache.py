@@ -1,4 +1,4 @@
-"""Loops compiled by numba, where the extra `fast` is installed, and kept on disk between runs."""
+"""Loops compiled by numba (the extra `fast`), cached on disk between runs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _lock = threading.Lock()
 
 
 def installed() -> bool:
-    """Whether numba is there; it is not imported to find out."""
+    """Whether numba is installed and enabled; it is not imported to find out."""
     if os.environ.get("NUMBA_DISABLE_JIT", "0") != "0":
         return False
     if "numba" in sys.modules:
@@ -28,69 +28,69 @@ def installed() -> bool:
 
 
 class Loop:
-    """A compiled loop, kept in memory and on disk; `ready` compiles it for arrays like these."""
+    """A loop of this source; `call` runs it on arrays of types for which it has been compiled."""
 
     def __init__(self, source: str) -> None:
-        self.call = function_from(source)
-        self.known: set[Any] = set()
+        self.call = import_loop(source)
+        self.compiled: set[Any] = set()
 
-    def ready(self, *arrays: Any) -> None:
-        """Compile for the types of these arrays, unless that is done."""
+    def compile_for(self, *arrays: Any) -> None:
+        """Compile for the types of these arrays, unless that has been done."""
         key = tuple((a.dtype.char, a.ndim, a.flags.c_contiguous, a.flags.f_contiguous) for a in arrays)
-        if key not in self.known:
+        if key not in self.compiled:
             import numba  # noqa: PLC0415
 
             self.call.compile(tuple(numba.typeof(a) for a in arrays))
-            self.known.add(key)
+            self.compiled.add(key)
 
 
-def loop_from(source: str) -> Loop:
-    """The loop with this source: one object, also for threads that ask at once."""
+def load_loop(source: str) -> Loop:
+    """The loop with this source: one object, even for threads that ask at the same time."""
     with _lock:
-        return _loop_from(source)
+        return _load_loop(source)
 
 
 @functools.lru_cache(maxsize=1024)
-def _loop_from(source: str) -> Loop:
+def _load_loop(source: str) -> Loop:
     return Loop(source)
 
 
 def module_name(source: str) -> str:
-    """A name that tells one loop from another."""
+    """The name of the module of a loop: a hash of its source."""
     return "portable_nn_loop_" + hashlib.sha256(source.encode()).hexdigest()[:24]
 
 
 @functools.lru_cache(maxsize=1024)
-def is_kept(source: str) -> bool:
-    """Whether the loop was compiled before, and lies on disk."""
+def is_cached(source: str) -> bool:
+    """Whether the loop has been compiled before, and is on disk."""
     cache = os.environ.get("NUMBA_CACHE_DIR")
-    places = [folder() / "__pycache__", *([Path(cache)] if cache else [])]
-    return any(next(place.rglob(f"{module_name(source)}*.nbi"), None) for place in places)
+    folders = [cache_folder() / "__pycache__", *([Path(cache)] if cache else [])]
+    return any(next(folder.rglob(f"{module_name(source)}*.nbi"), None) for folder in folders)
 
 
-def function_from(source: str) -> Any:
-    """The function `loop` of a module, which lies on disk for what is compiled to be kept beside it."""
+def import_loop(source: str) -> Any:
+    """The function `loop` of a module on disk, beside which numba caches what it compiles."""
     name, text = module_name(source), HEAD + DECORATOR + source
-    path = folder() / f"{name}.py"
+    path = cache_folder() / f"{name}.py"
     if not path.exists() or path.read_text(encoding="utf-8") != text:
         part = path.with_suffix(f".{os.getpid()}")
         part.write_text(text, encoding="utf-8")
         os.replace(part, path)
     spec = importlib.util.spec_from_file_location(name, path)
     module = importlib.util.module_from_spec(spec)  # type: ignore[arg-type]
-    sys.modules[name] = module  # numba looks for it there when it takes a kernel from the disk
+    sys.modules[name] = module  # numba looks for it there when it loads a cached loop
     spec.loader.exec_module(module)  # type: ignore[union-attr]
     return module.loop
 
 
 @functools.cache
-def folder() -> Path:
-    """Where loops are kept between runs: this user's cache, or, where that cannot be, until the end."""
+def cache_folder() -> Path:
+    """The folder of cached loops: in the user's cache, or, if that is not writable, a temporary one."""
     here = os.environ.get("LOCALAPPDATA" if os.name == "nt" else "XDG_CACHE_HOME")
-    kept = (Path(here) if here else Path.home() / ".cache") / "portable_nn" / "loops"
+    cache = (Path(here) if here else Path.home() / ".cache") / "portable_nn" / "loops"
     try:
-        kept.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=kept):
-            return kept
+        cache.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=cache):
+            return cache
     except (OSError, RuntimeError):
         return Path(tempfile.mkdtemp(prefix="portable_nn_"))

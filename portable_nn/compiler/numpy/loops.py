@@ -1,8 +1,8 @@
-"""The source of a scalar loop for a group of elementwise operations.
+"""The source of a scalar loop, for numba to compile, of a group of elementwise operations.
 
-A loop does, element by element, what NumPy's functions do, in the same order and rounded alike: sums,
-products, quotients, roots and comparisons have one right answer. What has not (exp, log, tanh) is left
-to NumPy. So a loop gives NumPy's result to the bit; NaN and infinity pass through it as they do there.
+A loop gives NumPy's results to the bit, NaN and infinity included. It applies the same operations to
+each element in the same order, and only those whose result IEEE 754 prescribes: sums, products,
+quotients, roots and comparisons. Others (exp, log, tanh) are left to NumPy.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from portable_nn.compiler.graph import Node, base
+from portable_nn.compiler.instructions import Instruction
 from portable_nn.compiler.layout import Shape, layout_of, merged_axes
-from portable_nn.compiler.numpy.page import number_dtype
-from portable_nn.compiler.plan import Instruction, Plan, base
-from portable_nn.compiler.trace import Node
+from portable_nn.compiler.plan import Plan
+from portable_nn.compiler.promotion import number_dtype
 
 EXPRESSIONS: dict[Any, str] = {
     np.add: "{0} + {1}",
@@ -29,7 +30,7 @@ EXPRESSIONS: dict[Any, str] = {
     np.square: "{0} * {0}",
     np.sqrt: "sqrt({0})",
     np.reciprocal: "{t}(1) / {0}",
-    np.maximum: "{0} if {0} > {1} or {0} != {0} else {1}",  # of 0.0 and -0.0 the second, as NumPy
+    np.maximum: "{0} if {0} > {1} or {0} != {0} else {1}",  # max(0.0, -0.0) is -0.0, as in NumPy
     np.minimum: "{0} if {0} < {1} or {0} != {0} else {1}",
     np.greater: "{0} > {1}",
     np.greater_equal: "{0} >= {1}",
@@ -44,13 +45,13 @@ EXPRESSIONS: dict[Any, str] = {
     "astype": "{t}({0})",
 }
 TYPES = {"float32": "float32", "float64": "float64", "bool": "bool_"}
-INDICES = ("i", "j", "k")  # of the loops, the outermost first: more of them are not nested
-SMALL = 4096  # elements: a base of so few may be an argument even if that means to copy it
-Argument = tuple[Node, Shape]  # an array, and the shape in which a loop is given it
+INDICES = ("i", "j", "k")  # of the nested loops, the outermost first
+SMALL = 4096  # elements: a base of so few may become an argument, even if it has to be copied for that
+Argument = tuple[Node, Shape]  # an array, and the shape in which the loop takes it
 
 
 def can_be_in_a_loop(node: Node) -> bool:
-    """Whether a loop can do this operation as NumPy does it."""
+    """Whether a loop gives the bits that NumPy gives for this operation."""
     if node.kind != "elementwise" or node.detail not in EXPRESSIONS:
         return False
     if not all(a.dtype.name in TYPES for a in (node, *node.inputs)):
@@ -66,11 +67,11 @@ def can_be_in_a_loop(node: Node) -> bool:
             s.dtype == node.dtype for s in both if isinstance(s, Node)
         )
     wanted = "b" if node.detail in (np.logical_and, np.logical_or, np.logical_not) else "f"
-    return all(s.dtype.kind == wanted for s in node.inputs)  # for a sum of bools has its own meaning
+    return all(s.dtype.kind == wanted for s in node.inputs)  # NumPy adds bools by its own rule
 
 
 def loop_for(one: Instruction, plan: Plan) -> tuple[str, list[Argument]] | None:
-    """The source of the loop for a group and the arrays it takes; None where none would be better."""
+    """The source of the loop for a group and its arguments; None if a loop would not help."""
     if len(one.nodes) < 2 or not all(can_be_in_a_loop(n) for n in one.nodes):
         return None
     full, shapes = merged_axes(
@@ -79,7 +80,7 @@ def loop_for(one: Instruction, plan: Plan) -> tuple[str, list[Argument]] | None:
     if len(full) > len(INDICES):
         return None
     arguments = Arguments(plan)
-    reads: list[list[str]] = [[] for _ in range(len(full) + 1)]  # by how many loops they are inside
+    reads: list[list[str]] = [[] for _ in range(len(full) + 1)]  # by the number of loops around them
     for source in one.sources:
         depth, element = read(source, shapes[source], full, arguments)
         reads[depth].append(f"{variable(source)} = {element}")
@@ -92,14 +93,14 @@ def loop_for(one: Instruction, plan: Plan) -> tuple[str, list[Argument]] | None:
         head = f"for {INDICES[axis]} in range({like}.shape[{axis}]):"
         body = [head, *(f"    {line}" for line in body)]
     text = "".join(f"    {line}\n" for line in (*reads[0], *body))
-    # the names of the operations differ from net to net: number them, for equal loops to be one
+    # the numbers of nodes differ between networks: renumber them, so that equal loops are compiled once
     numbers = {variable(n): f"v{k}" for k, n in enumerate([*one.sources, *one.nodes])}
     text = re.sub(r"\bn\d+\b", lambda m: numbers[m[0]], text)
     return f"def loop({', '.join(arguments.names.values())}):\n{text}", arguments.given
 
 
 class Arguments:
-    """The arguments of a loop: each costs time at every call, so arrays share them where they can."""
+    """The arguments of a loop. Each costs 150 ns a call, so arrays share them where they can."""
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
@@ -117,15 +118,14 @@ class Arguments:
 
 
 def variable(node: Node) -> str:
-    """What one element of the array is called in a loop."""
+    """The name of one element of the array in a loop."""
     return f"n{node.number}"
 
 
 def read(source: Node, shape: Shape, full: Shape, arguments: Arguments) -> tuple[int, str]:
-    """How many loops the element of a source depends on, and the expression that reads it.
+    """The number of loops that the read must be inside, and the expression that reads an element.
 
-    Of several views of one small array, such as the hyperparameters of a step, each is an element (or a
-    row) of that array.
+    Views of one small array, such as the hyperparameters of a step, become elements of one argument.
     """
     index = ["0" if n != of else i for n, of, i in zip(shape, full, INDICES, strict=False)]
     depth = max((d + 1 for d, i in enumerate(index) if i != "0"), default=0)
@@ -139,12 +139,12 @@ def read(source: Node, shape: Shape, full: Shape, arguments: Arguments) -> tuple
 
 
 def computations(one: Instruction) -> list[str]:
-    """A line for each operation of the group."""
+    """The lines that compute one element: one for each operation of the group."""
     lines = []
     for node in one.nodes:
         operands = [
-            variable(s) if isinstance(s, Node) else f"{TYPES[number_dtype(node, at).name]}({s!r})"
-            for at, s in enumerate(node.sources)
+            variable(s) if isinstance(s, Node) else f"{TYPES[number_dtype(node, position).name]}({s!r})"
+            for position, s in enumerate(node.sources)
         ]
         expression = EXPRESSIONS[node.detail].format(*operands, t=TYPES[node.dtype.name])
         lines.append(f"{variable(node)} = {expression}")

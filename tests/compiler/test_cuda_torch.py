@@ -8,17 +8,18 @@ import functools
 import array_api_compat.numpy
 import numpy as np
 import pytest
-from fake_cuda import COMPILER, FakeDevice
+from cuda_helpers import needs_gcc
+from fake_cuda import FakeDevice
 
 import portable_nn as pnn
 from portable_nn.backends.torch_backend import TorchBackend
 from portable_nn.backends.torch_device import TorchDevice
-from portable_nn.compiler.cuda import Steps
-from portable_nn.compiler.cuda.device import HOW
+from portable_nn.compiler.cuda import CudaScan
+from portable_nn.compiler.cuda.device import MODE_VARIABLE
 from portable_nn.compiler.layout import Layout
 from portable_nn.training.steps import training_steps
 
-pytestmark = pytest.mark.skipif(COMPILER is None, reason="no g++ here to compile kernels with")
+pytestmark = needs_gcc
 
 
 @pytest.fixture
@@ -36,7 +37,7 @@ class Pretended(FakeDevice):
         self.memory = object.__new__(TorchDevice)
         self.memory.torch, self.memory.device = torch, "cpu"
         super().__init__(folder)
-        for name in ("look", "array", "address", "seen"):
+        for name in ("info", "to_device", "address", "view"):
             setattr(self, name, getattr(self.memory, name))
 
     def empty(self, shape, dtype):
@@ -50,18 +51,18 @@ class Pretended(FakeDevice):
 
     def copy(self, target, source):
         assert (target.shape, target.dtype) == (source.shape, source.dtype)
-        self.put(functools.partial(self.memory.copy, target, source))
+        self.enqueue(functools.partial(self.memory.copy, target, source))
 
 
 @pytest.fixture
-def train(torch, tmp_path, monkeypatch):
-    """`pnn.fit` on torch's CPU, its steps made by programs as on a CUDA device."""
+def train(torch, folder, monkeypatch):
+    """`pnn.fit` on torch's CPU, its steps compiled as on a CUDA device."""
     made = []
 
     def scan(self, step):
-        as_it_stands = self.compile(functools.partial(step, self.xp))
+        eager = self.compile(functools.partial(step, self.xp))
         traced = functools.partial(step, array_api_compat.numpy)
-        made.append(Steps(traced, as_it_stands, Pretended(torch, tmp_path), True))
+        made.append(CudaScan(traced, eager, Pretended(torch, folder), True))
         return made[-1]
 
     def fit(*arguments, **options):
@@ -72,7 +73,7 @@ def train(torch, tmp_path, monkeypatch):
         training_steps.cache_clear()
         return found
 
-    fit.made = made
+    fit.scans = made
     return fit
 
 
@@ -82,7 +83,7 @@ def case(torch, random, dtype):
     return torch.from_numpy(X), torch.from_numpy(Y)
 
 
-def test_tensors_train_as_they_do_as_they_stand(torch, train, dtype, random):
+def test_tensors_train_as_they_do_eagerly(torch, train, dtype, random):
     net = pnn.Network((12, 16, 9, 3), ("relu", "tanh", "softmax"), "categorical_cross_entropy")
     X, Y = case(torch, random, dtype)
     params = net.initialize(backend="torch", dtype=dtype)
@@ -91,7 +92,7 @@ def test_tensors_train_as_they_do_as_they_stand(torch, train, dtype, random):
     kept = [theta.clone() for layer in params for theta in layer]
     found, history = train(*given, **options)
     expected, theirs = pnn.fit(*given, **options)
-    assert None not in train.made[-1].programs.values()
+    assert None not in train.scans[-1].programs.values()
     assert history.cost == pytest.approx(theirs.cost, rel=1e-5 if dtype == "float32" else 1e-12)
     for layer, other in zip(found, expected, strict=True):
         for a, b in zip(layer, other, strict=True):
@@ -101,7 +102,7 @@ def test_tensors_train_as_they_do_as_they_stand(torch, train, dtype, random):
         assert torch.equal(old, theta)
 
 
-def test_tensors_that_lie_otherwise_are_read_where_they_lie(torch, train, random):
+def test_tensors_of_any_memory_layout_are_read_in_place(torch, train, random):
     net = pnn.Network((12, 3), ("softmax",), "categorical_cross_entropy")
     X, Y = case(torch, random, "float64")
     given = {"params": net.initialize(backend="torch", dtype="float64"), "Y": Y, "batch_size": 16}
@@ -116,32 +117,32 @@ def test_tensors_that_lie_otherwise_are_read_where_they_lie(torch, train, random
             assert not a.requires_grad
 
 
-def test_a_dtype_that_numpy_lacks_is_run_as_it_stands(torch, tmp_path):
-    device = Pretended(torch, tmp_path)
+def test_a_dtype_that_numpy_lacks_runs_eagerly(torch, folder):
+    device = Pretended(torch, folder)
     step = lambda xp, carry, fixed, one: (carry[0] + one[0],)  # noqa: E731
-    steps = Steps(*2 * [functools.partial(step, None)], device, True)
+    steps = CudaScan(*2 * [functools.partial(step, None)], device, True)
     start, each = torch.zeros(3, dtype=torch.bfloat16), torch.ones(2, 1, dtype=torch.bfloat16)
     (found,) = steps((start,), (), each, (False,))
     assert found.tolist() == [2.0] * 3
     assert device.launches == 0
 
 
-def test_memory_is_seen_with_another_layout(torch):
+def test_a_view_of_memory_has_another_layout(torch):
     device = object.__new__(TorchDevice)
     device.torch, device.device = torch, "cpu"
     whole = torch.arange(400, dtype=torch.uint8)
-    seen = device.seen(whole, np.dtype("int32"), Layout((2, 3), (1, 10), 7))
+    seen = device.view(whole, np.dtype("int32"), Layout((2, 3), (1, 10), 7))
     expected = np.arange(400).astype("uint8").view("int32")[7 + np.array([[0, 10, 20], [1, 11, 21]])]
     np.testing.assert_array_equal(seen, expected)
     other = torch.arange(10.0)[2:]
-    assert device.seen(other, np.dtype("float32"), Layout((2,), (3,), 1)).tolist() == [3.0, 6.0]
+    assert device.view(other, np.dtype("float32"), Layout((2,), (3,), 1)).tolist() == [3.0, 6.0]
 
 
 @pytest.mark.parametrize(("how", "kind"), [("eager", None), ("fused", False), ("replayed", True)])
-def test_how_steps_are_run_on_torchs_cuda_is_the_users_choice(how, kind, torch, monkeypatch):
-    monkeypatch.setenv(HOW, how)
+def test_the_user_chooses_how_steps_run_on_cuda_by_torch(how, kind, torch, monkeypatch):
+    monkeypatch.setenv(MODE_VARIABLE, how)
     made = []
-    monkeypatch.setattr("portable_nn.compiler.cuda.Steps", lambda *_, replay: made.append(replay))
+    monkeypatch.setattr("portable_nn.compiler.cuda.CudaScan", lambda *_, replay: made.append(replay))
     backend = object.__new__(TorchBackend)
     backend.xp, backend.device = array_api_compat.numpy, torch.device("cuda:0")
     backend.__dict__["cuda"] = None
@@ -149,7 +150,7 @@ def test_how_steps_are_run_on_torchs_cuda_is_the_users_choice(how, kind, torch, 
     assert made == ([] if kind is None else [kind])
 
 
-def test_the_programs_stream_comes_after_the_callers_and_before_what_he_does_next(torch):
+def test_our_stream_waits_for_the_callers_and_the_caller_for_ours(torch):
     said = []
 
     class Stream:
@@ -166,6 +167,6 @@ def test_the_programs_stream_comes_after_the_callers_and_before_what_he_does_nex
 
     device = object.__new__(TorchDevice)
     device.torch, device.device, device.stream = Library, "cuda:0", Stream("ours")
-    with device.turn():
+    with device.own_stream():
         said.append("work")
     assert said == ["ours waits for the caller's", "work", "the caller's waits for ours"]

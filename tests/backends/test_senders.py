@@ -1,4 +1,4 @@
-"""Chunks of host data: in which order an asynchronous device has to copy them and compute with them."""
+"""Senders: in which order an asynchronous device copies chunks of host data and computes with them."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ import pytest
 from helpers import flat, network, problem
 
 import portable_nn as pnn
-from portable_nn.backends import streaming as sending
-from portable_nn.backends.streaming import Piece, Relay, Sender
+from portable_nn.backends import streaming
+from portable_nn.backends.streaming import OverlappingSender, Piece, Sender
 
 
-def test_a_chunk_waits_until_that_before_is_done_with(host_only):
+def test_a_chunk_waits_until_the_one_before_has_been_used(host_only):
     calls = []
 
     class Slow(type(pnn.backends.get("numpy"))):
@@ -36,8 +36,8 @@ def test_a_chunk_waits_until_that_before_is_done_with(host_only):
     assert calls == ["sent", [], "sent", [0.0], "sent", [1.0]]
 
 
-def lying_otherwise():
-    """An array of 20,000 rows, as it may lie in memory or in a file."""
+def memory_layouts():
+    """An array of 20,000 rows, with any memory layout, also that of a file."""
     X = np.random.default_rng(0).normal(size=(20_000, 50))
     unaligned = np.frombuffer(b"x" + X.tobytes(), dtype="f8", offset=1).reshape(X.shape)
     apart = np.repeat(X, 2, axis=0)[::2]
@@ -48,116 +48,116 @@ def lying_otherwise():
     return ways | {"unaligned": unaligned, "big-endian": X.astype(">f8")}
 
 
-@pytest.mark.parametrize("way", list(lying_otherwise()))
+@pytest.mark.parametrize("way", list(memory_layouts()))
 @pytest.mark.parametrize("has_out", [True, False])
-def test_rows_are_gathered_from_where_they_lie_and_no_other_is_copied(way, has_out, host_only):
-    array, rows = lying_otherwise()[way], np.array([7, 3, 3, 19_999])
+def test_rows_of_any_memory_layout_are_gathered_without_a_copy_of_the_others(way, has_out, host_only):
+    array, rows = memory_layouts()[way], np.array([7, 3, 3, 19_999])
     out = np.empty((4, 50)) if has_out else None
     tracemalloc.start()
     found = Piece(array, rows, -2).gather(out)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    np.testing.assert_array_equal(found, lying_otherwise()["in rows"][rows])
+    np.testing.assert_array_equal(found, memory_layouts()["in rows"][rows])
     assert found is out or not has_out
     assert peak < array.nbytes / 50
 
 
 class Pretended:
-    """A device whose two lanes of work run when `eager` says: at once as far as they can, or at last."""
+    """A device with two streams: one in `eager` runs work at once if it can, any other when it must."""
 
     def __init__(self, eager=(), ignored=""):
         self.eager, self.ignored = eager, ignored
-        self.queues = {"current": deque(), "side": deque()}
-        self.passed, self.marks, self.done = set(), 0, []
+        self.queues = {"current": deque(), "copies": deque()}
+        self.complete, self.events, self.done = set(), 0, []
         self.memory = 0
 
-    def put(self, lane, kind, work):
-        self.queues[lane].append((kind, work))
+    def put(self, stream, kind, work):
+        self.queues[stream].append((kind, work))
         for name in self.eager:
             self.run(name)
 
-    def run(self, lane, until=None):
-        """Work on a lane, in its order, until it has to wait."""
-        queue = self.queues[lane]
-        while queue and (until is None or until not in self.passed):
+    def run(self, stream, until=None):
+        """Run the work of a stream in order, until it has to wait."""
+        queue = self.queues[stream]
+        while queue and (until is None or until not in self.complete):
             kind, work = queue[0]
-            if kind == "wait" and work not in self.passed:
+            if kind == "wait" and work not in self.complete:
                 return
             queue.popleft()
-            if kind == "mark":
-                self.passed.add(work)
+            if kind == "event":
+                self.complete.add(work)
             elif kind == "work":
                 work()
 
-    def staging(self, count, dtype):
+    def host_buffer(self, count, dtype):
         self.memory += 1
         memory = np.full(count, np.nan, dtype)
         mine = memory[:]
-        weakref.finalize(mine, memory.fill, np.nan).atexit = False  # it goes to others when it is let go
+        weakref.finalize(mine, memory.fill, np.nan).atexit = False  # freed memory goes to others
         return mine
 
-    def buffer(self, count, dtype):
+    def device_buffer(self, count, dtype):
         array = np.empty(count, dtype)
-        self.put("current", "work", lambda: array.fill(np.nan))  # of those who had it before
+        self.put("current", "work", lambda: array.fill(np.nan))  # the former owner's last write
         return array
 
     def copy(self, buffer, staging):
-        self.put("side", "work", lambda: (np.copyto(buffer, staging), self.done.append("copy")))
+        self.put("copies", "work", lambda: (np.copyto(buffer, staging), self.done.append("copy")))
 
-    def mark(self, lane):
-        self.marks += 1
-        self.put(lane, "mark", self.marks)
-        return self.marks
+    def event(self, stream):
+        self.events += 1
+        self.put(stream, "event", self.events)
+        return self.events
 
-    def mark_current(self):
-        return self.mark("current")
+    def record_current(self):
+        return self.event("current")
 
-    def mark_side(self):
-        return self.mark("side")
+    def record_copies(self):
+        return self.event("copies")
 
-    def current_waits(self, mark):
+    def current_waits(self, event):
         if self.ignored != "current_waits":
-            self.put("current", "wait", mark)
+            self.put("current", "wait", event)
 
-    def side_waits(self, mark):
-        if self.ignored != "side_waits":
-            self.put("side", "wait", mark)
+    def copies_wait(self, event):
+        if self.ignored != "copies_wait":
+            self.put("copies", "wait", event)
 
-    def host_waits(self, mark):
+    def host_waits(self, event):
         if self.ignored != "host_waits":
-            self.finish(mark)
+            self.finish(event)
 
-    def finish(self, mark=None):
-        """Work until the mark is passed, or all is done."""
-        while any(self.queues.values()) and mark not in self.passed:
+    def finish(self, event=None):
+        """Run work until the event is complete, or all is done."""
+        while any(self.queues.values()) and event not in self.complete:
             before = sum(map(len, self.queues.values()))
-            self.run("side", mark)
-            self.run("current", mark)
-            assert before > sum(map(len, self.queues.values())), "all wait for each other"
+            self.run("copies", event)
+            self.run("current", event)
+            assert before > sum(map(len, self.queues.values())), "the streams wait for each other"
 
     def compute(self, arrays, results):
         """Launch what reads the arrays of a chunk."""
         self.put("current", "work", lambda: results.append([a.copy() for a in arrays]))
 
 
-EAGER = [(), ("side",), ("current",), ("side", "current"), ("current", "side")]
-LENGTHS = [6, 6, 6, 4, 1, 6, 6, 9, 9, 2, 9]  # in the middle more room is wanted
+EAGER = [(), ("copies",), ("current",), ("copies", "current"), ("current", "copies")]
+LENGTHS = [6, 6, 6, 4, 1, 6, 6, 9, 9, 2, 9]  # in the middle, larger buffers are needed
 
 
-def relayed(eager, ignored=""):
-    """What is computed with on such a device, and what should be."""
+def send_all(eager, ignored=""):
+    """The chunks with which such a device computes, and those with which it should."""
     random = np.random.default_rng(0)
     X, w = random.normal(size=(2, 50, 3)), random.normal(size=50)
     w = w.astype(w.dtype.newbyteorder("S"))
     device = Pretended(eager, ignored)
-    relay = Relay(device)
+    sender = OverlappingSender(device)
     found, expected = [], []
     for i, length in enumerate(LENGTHS):
         rows = slice(i, i + length) if i % 3 == 2 else random.integers(0, 50, length)
-        arrays = relay.send([Piece(X, rows, -2), Piece(w, rows, -1)])
+        arrays = sender.send([Piece(X, rows, -2), Piece(w, rows, -1)])
         assert all(array.dtype.isnative for array in arrays)
         device.compute(arrays, found)
-        relay.used(arrays)
+        sender.used(arrays)
         expected.append([X[:, rows, :], w[rows]])
     device.finish()
     return found, expected
@@ -172,55 +172,55 @@ def agree(found, expected):
 
 
 @pytest.mark.parametrize("eager", EAGER, ids=str)
-def test_each_chunk_is_computed_with_as_it_was_gathered_whenever_the_device_works(eager, host_only):
-    assert agree(*relayed(eager))
+def test_each_chunk_is_used_as_it_was_gathered_whenever_the_device_runs(eager, host_only):
+    assert agree(*send_all(eager))
 
 
-@pytest.mark.parametrize("ignored", ["host_waits", "side_waits", "current_waits"])
-def test_without_any_one_of_the_waits_a_chunk_could_be_another(ignored, host_only):
-    assert not all(agree(*relayed(eager, ignored)) for eager in EAGER)
+@pytest.mark.parametrize("ignored", ["host_waits", "copies_wait", "current_waits"])
+def test_without_any_one_of_the_waits_a_chunk_may_be_overwritten(ignored, host_only):
+    assert not all(agree(*send_all(eager, ignored)) for eager in EAGER)
 
 
-def test_memory_of_a_chunk_is_not_written_over_before_its_copy_is_done(host_only):
-    device = Pretended()  # it does nothing before it has to
-    relay = Relay(device)
+def test_a_host_buffer_is_not_overwritten_before_its_copy_is_done(host_only):
+    device = Pretended()  # it does nothing until it must
+    sender = OverlappingSender(device)
     X = np.arange(40.0).reshape(20, 2)
     for start in (0, 4):
-        relay.send([Piece(X, slice(start, start + 4), -2)])
+        sender.send([Piece(X, slice(start, start + 4), -2)])
     assert device.done == []
-    np.testing.assert_array_equal(relay.slots[0].staging[0], X[:4].ravel())
-    relay.send([Piece(X, slice(8, 12), -2)])  # in the place of the first
+    np.testing.assert_array_equal(sender.slots[0].host_buffers[0], X[:4].ravel())
+    sender.send([Piece(X, slice(8, 12), -2)])  # which takes the slot of the first
     assert device.done == ["copy"]
-    np.testing.assert_array_equal(relay.slots[1].staging[0], X[8:12].ravel())
+    np.testing.assert_array_equal(sender.slots[1].host_buffers[0], X[8:12].ravel())
 
 
-def test_a_chunk_is_copied_while_that_before_is_computed_with_and_memory_stays_in_its_place(host_only):
-    device = Pretended(eager=("side",))
-    relay = Relay(device)
+def test_a_chunk_is_copied_while_the_one_before_is_used_and_buffers_keep_their_addresses(host_only):
+    device = Pretended(eager=("copies",))
+    sender = OverlappingSender(device)
     X = np.arange(80.0).reshape(40, 2)
     device.run("current")
     places, results = [], []
     for i, length in enumerate((4, 4, 4, 3)):
-        (array,) = relay.send([Piece(X, np.arange(length) + i, -2)])
+        (array,) = sender.send([Piece(X, np.arange(length) + i, -2)])
         places.append(array.ctypes.data)
         if i == 0:
-            device.run("current")  # nobody else has work any more
+            device.run("current")  # no other work is left
         device.compute([array], results)
         if i == 1:
             assert device.done == ["copy"] * 2
-            assert results == []  # the device has not begun with the first
+            assert results == []  # the device has not started on the first
     assert places[:2] == places[2:]
     assert device.memory == 2
 
 
-def test_fit_gives_the_same_by_way_of_such_a_device(host_only, monkeypatch, random):
+def test_fit_gives_the_same_on_such_a_device(host_only, monkeypatch, random):
     net = network("tanh")
     params, X, Y = problem(net, random, n=45)
     options = {"epochs": 3, "batch_size": 6, "dropout": 0.3, "sample_weight": np.linspace(1, 2, 45)}
     expected, history = pnn.fit(net, params, X, Y, validation=(X, Y), **options)
-    monkeypatch.setattr(sending, "CHUNK", 4 * 6 * 7 * 8)  # four batches, without their weights
+    monkeypatch.setattr(streaming, "CHUNK", 4 * 6 * 7 * 8)  # four batches, without their weights
     numpy = type(pnn.backends.get("numpy"))
-    monkeypatch.setattr(numpy, "sender", lambda self: Relay(Pretended(EAGER[-1])))
+    monkeypatch.setattr(numpy, "sender", lambda self: OverlappingSender(Pretended(EAGER[-1])))
     found, ours = pnn.fit(net, params, X, Y, validation=(X, Y), stream=True, **options)
     for a, b in zip(flat(found), flat(expected), strict=True):
         np.testing.assert_array_equal(a, b)
@@ -228,7 +228,7 @@ def test_fit_gives_the_same_by_way_of_such_a_device(host_only, monkeypatch, rand
 
 
 class Stream:
-    """A stand-in for the streams of CuPy and torch, on which all is done at once."""
+    """A stand-in for the streams of CuPy and torch, which runs all work at once."""
 
     def __init__(self, *device, non_blocking=True):
         self.events = []
@@ -255,16 +255,16 @@ class Event:
         assert self.stream is not None
 
 
-def chunks_by(lanes):
-    relay, X = Relay(lanes), np.arange(60, dtype="float32").reshape(20, 3)
+def chunks_by(streams):
+    sender, X = OverlappingSender(streams), np.arange(60, dtype="float32").reshape(20, 3)
     for start in (0, 4, 8, 12):
-        (array,) = relay.send([Piece(X, slice(start, start + 4), -2)])
+        (array,) = sender.send([Piece(X, slice(start, start + 4), -2)])
         np.testing.assert_array_equal(np.asarray(array), X[start : start + 4])
-    return relay
+    return sender
 
 
-def test_the_calls_of_cupy_can_be_made_on_stand_ins(host_only, monkeypatch):
-    from portable_nn.backends.cuda_streams import CupyLanes
+def test_cupys_streams_are_called_as_stand_ins_accept(host_only, monkeypatch):
+    from portable_nn.backends.cuda_streams import CupyStreams
 
     class Array(np.ndarray):
         def set(self, host, stream):
@@ -278,13 +278,13 @@ def test_the_calls_of_cupy_can_be_made_on_stand_ins(host_only, monkeypatch):
     cupy = types.SimpleNamespace(cuda=cuda, empty=lambda n, dtype: np.empty(n, dtype).view(Array))
     monkeypatch.setitem(sys.modules, "cupy", cupy)
     monkeypatch.setitem(sys.modules, "cupyx", types.SimpleNamespace(empty_pinned=np.empty))
-    relay = chunks_by(CupyLanes(Stream()))
-    assert len(current.events) == len(relay.lanes.side.events) == 4
+    sender = chunks_by(CupyStreams(Stream()))
+    assert len(current.events) == len(sender.streams.copy_stream.events) == 4
 
 
-def test_the_calls_of_torch_can_be_made_on_stand_ins(host_only, monkeypatch):
+def test_torchs_streams_are_called_as_stand_ins_accept(host_only, monkeypatch):
     torch = pytest.importorskip("torch", reason="torch is not installed")
-    from portable_nn.backends.cuda_streams import TorchLanes
+    from portable_nn.backends.cuda_streams import TorchStreams
 
     current, empty = Stream(), torch.empty
     monkeypatch.setattr(torch, "empty", lambda n, pin_memory=False, **how: empty(n, **how))
@@ -295,5 +295,5 @@ def test_the_calls_of_torch_can_be_made_on_stand_ins(host_only, monkeypatch):
         ("stream", lambda stream: stream),
     ):
         monkeypatch.setattr(torch.cuda, name, stand_in)
-    relay = chunks_by(TorchLanes("cpu"))
-    assert len(current.events) == len(relay.lanes.side.events) == 4
+    sender = chunks_by(TorchStreams("cpu"))
+    assert len(current.events) == len(sender.streams.copy_stream.events) == 4

@@ -1,8 +1,8 @@
 """A GPU that is none: NumPy's memory, kernels compiled as C++ for the CPU, a cuBLAS of forty lines.
 
-What a program puts in line is carried out when its turn is over, its blocks and threads in either order;
-memory that nobody has written to holds NaN. So it shows what is wrong with a kernel, with the order, or
-with what is captured, without a card; it does not show what CuPy and CUDA make of it.
+Enqueued work runs when the context of the device's stream ends, with blocks and threads in either order;
+memory that has not been written holds NaN. So errors in a kernel, in the order of launches or in what is
+captured show without a card; how CuPy and CUDA behave does not.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import contextlib
 import ctypes
 import functools
 import hashlib
+import os
 import shutil
 import subprocess
 import threading
@@ -22,27 +23,59 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from portable_nn.compiler.cuda.cublas import Cublas
-from portable_nn.compiler.cuda.device import look
+from portable_nn.compiler.cuda.device import array_info
 
 COMPILER = shutil.which("g++")
-FLAGS = ("-std=c++17", "-O2", "-ffp-contract=off", "-fno-strict-aliasing", "-shared", "-fPIC", "-w")
+# -O0 compiles fastest, and the kernels are small; without _FORTIFY_SOURCE, which forbids longjmp to
+# another stack
+FLAGS = (
+    "-std=c++17",
+    "-O0",
+    "-U_FORTIFY_SOURCE",
+    "-ffp-contract=off",
+    "-fno-strict-aliasing",
+    "-fPIC",
+    "-w",
+)
 
-RUNTIME = """
+HEADERS = """
 #include <cmath>
+#include <setjmp.h>
 #include <ucontext.h>
+"""
+
+# A kernel with barriers runs each thread of a block on a stack of its own. Stacks are made once, and
+# switched by setjmp and longjmp, which ask nothing of the operating system.
+RUNTIME = """
 using namespace std;
 #define __global__
 #define __device__
 #define __shared__ static
+enum { THREADS = 256, STACK = 65536 };
 struct Number { unsigned int x; };
 static Number blockIdx, threadIdx;
-static ucontext_t scheduler;
-static ucontext_t fibers[256];
-static char done[256], stacks[256][32768];
 static void (*body)(void**);
 static void** given;
-static void __syncthreads() { swapcontext(&fibers[threadIdx.x], &scheduler); }
-static void fiber() { body(given); done[threadIdx.x] = 1; }
+static ucontext_t main_context, first[THREADS];
+static jmp_buf scheduler, threads_at[THREADS];
+static char done[THREADS], made[THREADS], stacks[THREADS][STACK] __attribute__((aligned(64)));
+static void __attribute__((noinline)) pause_thread(int t) {
+  if (!_setjmp(threads_at[t])) _longjmp(scheduler, 1);
+}
+static void __syncthreads() { pause_thread(threadIdx.x); }
+static void thread(int t) {
+  for (;;) { body(given); done[t] = 1; pause_thread(t); }
+}
+static void __attribute__((noinline)) resume(int t) {
+  if (_setjmp(scheduler)) return;
+  if (made[t]) _longjmp(threads_at[t], 1);
+  made[t] = 1;
+  getcontext(&first[t]);
+  first[t].uc_stack.ss_sp = stacks[t]; first[t].uc_stack.ss_size = STACK;
+  first[t].uc_link = &main_context;
+  makecontext(&first[t], (void (*)())thread, 1, t);
+  setcontext(&first[t]);
+}
 static void start(void (*kernel)(void**), void** arguments, int blocks, int threads, int backwards,
                   bool has_barriers) {
   body = kernel; given = arguments;
@@ -55,20 +88,14 @@ static void start(void (*kernel)(void**), void** arguments, int blocks, int thre
       }
       continue;
     }
-    for (int t = 0; t < threads; t++) {
-      getcontext(&fibers[t]);
-      done[t] = 0;
-      fibers[t].uc_stack.ss_sp = stacks[t]; fibers[t].uc_stack.ss_size = sizeof stacks[t];
-      fibers[t].uc_link = &scheduler;
-      makecontext(&fibers[t], fiber, 0);
-    }
+    for (int t = 0; t < threads; t++) done[t] = 0;
     for (bool going = true; going;) {  // each thread goes on to its next barrier, or to its end
       going = false;
       for (int k = 0; k < threads; k++) {
         const int t = backwards ? threads - 1 - k : k;
         if (done[t]) continue;
         threadIdx.x = t;
-        swapcontext(&scheduler, &fibers[t]);
+        resume(t);
         going = true;
       }
     }
@@ -112,90 +139,112 @@ int cublasGemmStridedBatchedEx(Handle* h, int ta, int tb, int m, int n, int k, c
 
 
 def compiled(source: str, folder: Path) -> ctypes.CDLL:
-    """The shared library of a source in C++, compiled once for a folder."""
+    """The shared library of a source in C++, compiled once for a folder, also by several processes."""
     name = hashlib.sha256(source.encode()).hexdigest()[:20]
     library = folder / f"{name}.so"
     if not library.exists():
-        text, part = folder / f"{name}.cpp", folder / f"{name}.{threading.get_ident()}"
-        text.write_text(source)
-        command = [str(COMPILER), *FLAGS, str(text), "-o", str(part)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr[:2000]
-        part.replace(library)
+        text = folder / f"{name}.cpp"
+        if not text.exists():
+            replace(text, lambda part: part.write_text(source))
+        header = precompiled(folder)
+        replace(library, lambda part: gcc("-shared", "-include", header, text, "-o", part))
     return ctypes.CDLL(str(library))
 
 
+def precompiled(folder: Path) -> Path:
+    """The headers of the standard library, compiled once for a folder: half of the time of a kernel."""
+    header = folder / "headers.h"
+    if not (folder / "headers.h.gch").exists():
+        replace(header, lambda part: part.write_text(HEADERS))
+        replace(folder / "headers.h.gch", lambda part: gcc("-x", "c++-header", header, "-o", part))
+    return header
+
+
+def replace(path: Path, write: Any) -> None:
+    """Write a file under another name, and give it its own when it is whole."""
+    part = path.with_name(f"{path.name}.{os.getpid()}.{threading.get_ident()}")
+    write(part)
+    part.replace(path)
+
+
+def gcc(*arguments: Any) -> None:
+    done = subprocess.run(
+        [str(COMPILER), *FLAGS, *map(str, arguments)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[:2000]
+
+
 class FakeDevice:
-    """See `portable_nn.backends.cuda.device.Device`; `backwards`: blocks and threads, last first."""
+    """See `portable_nn.compiler.cuda.device.Device`; `backwards`: blocks and threads, last first."""
 
     def __init__(self, folder: Path, backwards: bool = False, can_capture: bool = True) -> None:
         self.folder, self.backwards, self.can_capture = folder, backwards, can_capture
         self.lock = threading.RLock()
-        self.users: list[Any] = []
+        self.memory_users: list[Any] = []
         self.seen_arrays: list[Any] = []
-        self.queue: list[Any] = []  # what has been put in line
-        self.is_at_turn = self.is_capturing = False
-        self.loaded: set[Any] = set()  # kernels and products that have been put in line
-        self.captured = 0  # steps and more that were put in line while something was being captured
+        self.queue: list[Any] = []  # what has been enqueued
+        self.is_on_stream = self.is_capturing = False
+        self.loaded: set[Any] = set()  # kernels and products that have been enqueued
+        self.captured = 0  # how much was enqueued during captures
         self.launches = 0
         self.workspace = np.zeros(1, "uint8")
         self.cublas = Cublas(compiled(CUBLAS, folder), 1, self.address(self.workspace))
 
     @contextlib.contextmanager
-    def turn(self) -> Iterator[None]:
-        assert not self.is_at_turn
-        self.is_at_turn = True
+    def own_stream(self) -> Iterator[None]:
+        assert not self.is_on_stream
+        self.is_on_stream = True
         try:
             yield
             for work in self.queue:
                 work()
         finally:
-            self.queue, self.is_at_turn = [], False
+            self.queue, self.is_on_stream = [], False
 
-    def put(self, work: Any, what: Any = None) -> None:
-        assert self.is_at_turn, "work outside of the program's turn"
+    def enqueue(self, work: Any, what: Any = None) -> None:
+        assert self.is_on_stream, "work outside of the program's stream"
         assert not self.is_capturing or what is None or what in self.loaded, "captured, and never run"
         self.loaded.add(what)
         self.launches += 1
         self.queue.append(work)
 
-    def look(self, array: Any) -> Any:
-        return look(array)
+    def info(self, array: Any) -> Any:
+        return array_info(array)
 
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
         array = np.empty(shape, dtype)
         array.reshape(-1).view("uint8")[...] = 0xFF  # NaN, read as a float
         return array
 
-    def array(self, host: Any) -> Any:
+    def to_device(self, host: Any) -> Any:
         return np.array(host, order="C")
 
     def address(self, array: Any) -> int:
         return int(array.__array_interface__["data"][0])
 
-    def seen(self, array: Any, dtype: Any, layout: Any) -> Any:
+    def view(self, array: Any, dtype: Any, layout: Any) -> Any:
         size = np.dtype(dtype).itemsize
         at = self.address(array) + layout.offset * size
         one = np.frombuffer((ctypes.c_char * size).from_address(at), dtype)
-        self.seen_arrays.append(array)  # who looks at memory keeps it
+        self.seen_arrays.append(array)  # a view keeps its memory
         return as_strided(one, layout.shape, [s * size for s in layout.strides])
 
     def copy(self, target: Any, source: Any) -> None:
         assert target.shape == source.shape
         assert target.dtype == source.dtype
-        self.put(functools.partial(np.copyto, target, source))
+        self.enqueue(functools.partial(np.copyto, target, source))
 
-    def kernels(self, source: str, names: Any) -> list[Any]:
+    def compile(self, source: str, names: Any) -> list[Any]:
         library = compiled(runnable(source, names), self.folder)
         return [functools.partial(self.launch, getattr(library, f"run_{name}")) for name in names]
 
     def launch(self, function: Any, blocks: int, threads: int, arrays: Any) -> None:
         given = (ctypes.c_void_p * len(arrays))(*(self.address(array) for array in arrays))
-        self.put(lambda: function(given, blocks, threads, int(self.backwards)), id(function))
+        self.enqueue(lambda: function(given, blocks, threads, int(self.backwards)), id(function))
 
     def product(self, product: Any, left: Any, right: Any, out: Any) -> Any:
         run = self.cublas.prepared(product, *map(self.address, (left, right, out)))
-        return lambda alive=(left, right, out): self.put(run, product)
+        return lambda alive=(left, right, out): self.enqueue(run, product)
 
     def capture(self, work: Any) -> Any:
         before, self.queue, self.is_capturing = self.queue, [], True
@@ -208,7 +257,7 @@ class FakeDevice:
             for each in inside:
                 each()
 
-        return lambda: self.put(replay)
+        return lambda: self.enqueue(replay)
 
 
 def runnable(source: str, names: Any) -> str:
@@ -216,7 +265,7 @@ def runnable(source: str, names: Any) -> str:
     starts = []
     for name in names:
         rest = source.partition(f"void {name}(")[2]
-        head, has_barriers = rest.partition(")")[0], "together" in rest.partition("__global__")[0]
+        head, has_barriers = rest.partition(")")[0], "block_reduce" in rest.partition("__global__")[0]
         kinds = [one.rsplit(maxsplit=1)[0] for one in head.split(",")]
         given = ", ".join(f"({kind})a[{i}]" for i, kind in enumerate(kinds))
         starts.append(

@@ -1,0 +1,89 @@
+"""Which memory each computed array is written to: an input's that it overwrites, or a buffer's.
+
+A buffer is used again as soon as the array in it has been read for the last time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from portable_nn.compiler.graph import Node, base
+from portable_nn.compiler.instructions import Instruction, Readers
+from portable_nn.compiler.ordering import Dependencies, comes_before
+
+
+def can_overwrite(
+    node: Node,
+    target: Node,
+    maker: Mapping[Node, Instruction],
+    readers: set[Instruction],
+    dependencies: Dependencies,
+) -> bool:
+    """Whether `node` can overwrite the input `target`, because nothing reads the old values later.
+
+    `maker` is the instruction that computes each node; `readers` are those that read `target`.
+    """
+    if node not in maker or not maker[node].is_group:
+        return False
+    if (node.shape, node.dtype) != (target.shape, target.dtype):
+        return False
+    mine = maker[node]
+    if any(s is not target and base(s) is target for s in mine.sources):
+        return False  # a view of it is read, at other indices
+    if any(n is not node and n.shape != node.shape for n in mine.nodes):
+        return False
+    return not comes_before(mine, readers - {mine}, dependencies)
+
+
+def can_reuse(one: Instruction, node: Node, dead: Node) -> bool:
+    """Whether a group can write `node` over `dead`, which it is the last to read, at the same index."""
+    if not one.is_group or (node.shape, node.dtype) != (dead.shape, dead.dtype):
+        return False
+    if any(s is not dead and base(s) is dead for s in one.sources):
+        return False
+    return one.position_of_last_use(dead) <= one.nodes.index(node)
+
+
+def assign_buffers(
+    ordered: list[Instruction],
+    readers: Readers,
+    results: set[Node],
+    in_place_of: Mapping[Node, Node],
+) -> tuple[list[int], dict[Node, int]]:
+    """The size of each buffer in bytes, and the number of the buffer of each computed node.
+
+    Nodes that overwrite an input (`in_place_of`) need none; those of `results` keep theirs.
+    """
+    buffers: list[int] = []
+    buffer_of: dict[Node, int] = {}
+    free: list[int] = []
+    unread = {node: len(those) for node, those in readers.items()}
+
+    def take(size: int, may_share: bool) -> int:
+        fits = [b for b in free if buffers[b] >= size and buffers[b] <= 2 * size + 1024]
+        if fits and may_share:
+            best = min(fits, key=lambda b: buffers[b])
+            free.remove(best)
+            return best
+        buffers.append(size)
+        return len(buffers) - 1
+
+    for one in ordered:
+        dead = []
+        for b in {base(s): None for s in one.sources}:
+            unread[b] -= 1
+            if unread[b] == 0 and b in buffer_of and b not in results:
+                dead.append(b)
+        for node in one.outputs:
+            if node in in_place_of:
+                continue
+            reused = next((b for b in dead if node not in results and can_reuse(one, node, b)), None)
+            if reused is not None:
+                dead.remove(reused)
+                buffer_of[node] = buffer_of[reused]
+            else:
+                buffer_of[node] = take(node.nbytes, may_share=node not in results)
+        free += [buffer_of[b] for b in dead]
+        never_read = (n for n in one.outputs if n in buffer_of and not unread.get(n))
+        free += [buffer_of[n] for n in never_read if n not in results]
+    return buffers, buffer_of

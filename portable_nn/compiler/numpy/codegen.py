@@ -1,0 +1,142 @@
+"""Generates the Python function of a plan: calls of NumPy that write to memory allocated beforehand.
+
+The function is called ``bind``: it takes the inputs, allocates the memory and makes all views. What it
+returns, ``run(start, stop)``, runs these steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+
+from portable_nn.compiler.graph import Graph, Node, apply_call, base
+from portable_nn.compiler.instructions import Instruction
+from portable_nn.compiler.layout import layout_of
+from portable_nn.compiler.numpy.blocks import emit_group
+from portable_nn.compiler.numpy.emitter import Emitter
+from portable_nn.compiler.numpy.loop_cache import Loop
+from portable_nn.compiler.numpy.loops import Argument
+from portable_nn.compiler.plan import Plan
+from portable_nn.compiler.signatures import HostArray
+
+Run: TypeAlias = Callable[[int, int], None]
+Bind: TypeAlias = Callable[..., tuple[Run, tuple[HostArray, ...]]]
+Loops: TypeAlias = Mapping[Instruction, tuple[Loop, list[Argument]]]
+
+
+class MatrixProducts(NamedTuple):
+    """Another library's matrix product: ``multiply(A, B, out=C)`` of arrays that `wrap` has wrapped."""
+
+    wrap: Callable[[HostArray], Any]
+    multiply: Callable[..., Any]
+
+
+def generate(
+    graph: Graph, plan: Plan, per_step: Sequence[int], loops: Loops, products: MatrixProducts | None
+) -> Bind:
+    """The function ``bind(*inputs)``, which returns ``run(start, stop)`` and the outputs.
+
+    The inputs whose numbers are in `per_step` are arrays whose first axis is the steps. The groups in
+    `loops` are run by a compiled loop; `products` replaces NumPy's own matrix products.
+    """
+    emitter = StepEmitter(plan, products)
+    for node in graph.inputs:
+        if node.detail in per_step:
+            emitter.per_step_input(node, is_row_index(node, graph))
+    for one in plan.instructions:
+        if one in loops:
+            emitter.loop(*loops[one])
+        elif one.is_group:
+            emit_group(emitter, one)
+        else:
+            emitter.instruction(one.nodes[0])
+    copies = []
+    for out, into in plan.copied_to.items():
+        target, result = emitter.array(graph.inputs[into]), emitter.array(graph.outputs[out])
+        if base(graph.outputs[out]).kind == "input":  # another of these copies may overwrite it
+            emitter.steps.append(f"kept{out} = {result}.copy()")
+            result = f"kept{out}"
+        copies.append(f"copyto({target}, {result})")
+    emitter.steps += copies
+    arguments = (f"{'e' if n.detail in per_step else 'i'}{n.detail}" for n in graph.inputs)
+    results = "".join(f"{emitter.array(node)}, " for node in graph.outputs)
+    lines = [
+        f"def bind({', '.join(arguments)}):",
+        *(f"    {line}" for line in (*emitter.setup, *emitter.compile)),
+        "    def run(start, stop):",
+        "        for step in range(start, stop):",
+        *(f"            {line}" for line in emitter.steps or ["pass"]),
+        f"    return run, ({results})",
+    ]
+    exec(compile("\n".join(lines), "<program>", "exec"), emitter.names)  # our own text, of no user's
+    bind: Bind = emitter.names["bind"]
+    return bind
+
+
+def is_row_index(node: Node, graph: Graph) -> bool:
+    """Whether `node` is used for nothing but to say which rows are taken."""
+    users = [n for n in graph.nodes if node in n.inputs]
+    return all(n.kind == "take" and n.sources[1] is node for n in users)
+
+
+class StepEmitter(Emitter):
+    """Emits everything but elementwise groups by NumPy, which `emit_group` does."""
+
+    def __init__(self, plan: Plan, products: MatrixProducts | None) -> None:
+        super().__init__(plan)
+        self.products = products
+
+    def per_step_input(self, node: Node, is_row_index: bool) -> None:
+        """An input of the current step; it is copied to one place, so that views of it are made once."""
+        given, name = f"e{node.detail}[step]", self.array(node)
+        if is_row_index:
+            self.steps.append(f"{name} = {given}")
+        else:
+            self.assign_once(name, f"empty({node.shape}, {self.dtype(node.dtype)})")
+            self.steps.append(f"copyto({name}, {given})")
+
+    def loop(self, loop: Loop, arguments: list[Argument]) -> None:
+        """A group as one compiled loop."""
+        arrays = ", ".join(self.reshaped(node, shape) for node, shape in arguments)
+        self.compile.append(f"{self.name('compile', loop.compile_for)}({arrays})")
+        self.steps.append(f"{self.name('loop', loop.call)}({arrays})")
+
+    def instruction(self, node: Node) -> None:
+        """An operation that is not elementwise."""
+        sources, out = [self.array(source) for source in node.sources], self.array(node)
+        if node.kind == "take":
+            self.names["take_rows"] = take_rows
+            line = f"take_rows({sources[0]}, {sources[1]}, {out})"
+        elif node.kind == "reduce":
+            ufunc, axis, keepdims = node.detail
+            line = f"{self.name('reduce', ufunc.reduce)}({sources[0]}, {axis}, None, {out}, {keepdims})"
+        elif node.kind == "call":
+            self.names["apply_call"] = apply_call
+            detail = self.name("call", node.detail)
+            line = f"copyto({out}, apply_call({detail}, ({', '.join(sources)},)))"
+        else:
+            line = self.product(node, sources, out)
+        self.steps.append(line)
+
+    def product(self, node: Node, sources: list[str], out: str) -> str:
+        """A matrix product; numpy.dot, where it gives the same, takes half the time to call."""
+        A, B = node.sources
+        is_plain = len(A.shape) == len(B.shape) == 2 and min(*A.shape, *B.shape) > 1
+        is_plain = is_plain and all(layout_of(X).is_row_or_column_major for X in (A, B))
+        if not is_plain or A.dtype != B.dtype:
+            return f"{self.name('product', np.matmul)}({sources[0]}, {sources[1]}, {out})"
+        if self.products is None:
+            return f"{self.name('product', np.dot)}({sources[0]}, {sources[1]}, {out})"
+        wrap = self.name("wrap", self.products.wrap)
+        left, right, result = (self.assign_once(f"h_{x}", f"{wrap}({x})") for x in (*sources, out))
+        return f"{self.name('product', self.products.multiply)}({left}, {right}, out={result})"
+
+
+def take_rows(x: HostArray, rows: HostArray, out: HostArray) -> None:
+    """Copy rows of x to `out`."""
+    if x.flags.c_contiguous:
+        x.take(rows, 0, out, "clip")  # "raise" would make a copy first; the rows have been checked
+    else:
+        out[...] = x[rows]  # `take` would copy all of x first

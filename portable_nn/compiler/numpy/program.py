@@ -1,0 +1,102 @@
+"""A traced step on NumPy arrays as a program: by calls of NumPy at first, by compiled loops later.
+
+Both give the same bits, so when the loops take over changes the time and nothing else.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+import warnings
+from collections.abc import Sequence
+
+from portable_nn import trees
+from portable_nn.compiler.graph import is_elementwise
+from portable_nn.compiler.instructions import Instruction
+from portable_nn.compiler.numpy.codegen import Bind, Loops, MatrixProducts, Run, generate
+from portable_nn.compiler.numpy.loop_cache import installed, is_cached, load_loop
+from portable_nn.compiler.numpy.loops import Argument, can_be_in_a_loop, loop_for
+from portable_nn.compiler.plan import Plan, make_plan
+from portable_nn.compiler.signatures import HostArray, Step
+from portable_nn.compiler.traced_step import TracedStep
+
+PATIENCE = 0.5, 5.0  # seconds that a program runs before it loads cached loops; before it compiles some
+STRIDE = 64  # steps between two looks at the clock until then
+
+
+class NumpyProgram(TracedStep):
+    """A traced step that can be run on NumPy arrays.
+
+    The inputs whose numbers are in `per_step` are arrays whose first axis is the steps.
+    """
+
+    def __init__(
+        self,
+        step: Step,
+        form: trees.Form,
+        leaves: Sequence[HostArray],
+        overwrites: dict[int, int],
+        per_step: Sequence[int],
+        products: MatrixProducts | None,
+    ) -> None:
+        super().__init__(step, form, leaves, overwrites)
+        self.per_step, self.products = per_step, products
+        self.seconds = 0.0
+        plan = make_plan(self.graph, is_elementwise, overwrites)
+        self.nbytes = sum(plan.buffers)
+        self.bind_blocks = self.generate(plan, {})
+        self.bind_loops: Bind | None = None
+        self.may_use_loops = installed()
+
+    def generate(self, plan: Plan, loops: Loops) -> Bind:
+        """The function that takes the inputs and returns ``run(start, stop)`` and the outputs."""
+        return generate(self.graph, plan, self.per_step, loops, self.products)
+
+    @functools.cached_property
+    def loops(self) -> tuple[Plan, dict[Instruction, tuple[str, list[Argument]]]]:
+        """The plan that fuses what a loop can compute, and the source of each loop."""
+        plan = make_plan(self.graph, can_be_in_a_loop, self.overwrites)
+        found = {one: loop_for(one, plan) for one in plan.instructions}
+        return plan, {one: loop for one, loop in found.items() if loop is not None}
+
+    def wants_loops(self) -> bool:
+        """Whether the program has run for so long that loading or compiling loops is worth the time."""
+        if not self.may_use_loops or self.seconds < PATIENCE[0]:
+            return False
+        if self.bind_loops is None and self.seconds < PATIENCE[1]:
+            return all(is_cached(source) for source, _ in self.loops[1].values())
+        return True
+
+    def bind(self, inputs: Sequence[HostArray]) -> tuple[Run, tuple[HostArray, ...]]:
+        """The functions ``run(start, stop)`` and the outputs, for these inputs."""
+        if self.wants_loops():
+            try:
+                if self.bind_loops is None:
+                    plan, found = self.loops
+                    loops = {one: (load_loop(source), of) for one, (source, of) in found.items()}
+                    self.bind_loops = self.generate(plan, loops)
+                return self.bind_loops(*inputs)
+            except Exception as error:  # numba's; nothing has been written to yet
+                warnings.warn(f"numba cannot be used, NumPy goes on alone: {error}", stacklevel=2)
+                self.may_use_loops = False
+        return self.bind_blocks(*inputs)
+
+    def run_once(self, inputs: Sequence[HostArray]) -> tuple[HostArray, ...]:
+        """The outputs of one step."""
+        started = time.perf_counter()
+        run, outputs = self.bind(inputs)
+        run(0, 1)
+        self.seconds += time.perf_counter() - started
+        return outputs
+
+    def run_steps(self, inputs: Sequence[HostArray], steps: int) -> None:
+        """Run so many steps; each overwrites the inputs that are to be overwritten."""
+        start = 0
+        while start < steps:
+            started, by_loops = time.perf_counter(), self.wants_loops()
+            run, _ = self.bind(inputs)
+            while start < steps and (by_loops or not self.wants_loops()):
+                stop = steps if by_loops or not self.may_use_loops else min(start + STRIDE, steps)
+                run(start, stop)
+                start, now = stop, time.perf_counter()
+                self.seconds, started = self.seconds + now - started, now

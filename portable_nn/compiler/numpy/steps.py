@@ -1,0 +1,165 @@
+"""Steps on NumPy arrays: eager at first, and compiled if they come again."""
+
+from __future__ import annotations
+
+import enum
+import functools
+import threading
+from collections import OrderedDict
+from collections.abc import Hashable, Sequence
+from typing import Any
+
+import numpy as np
+
+from portable_nn import trees
+from portable_nn.compiler.numpy.codegen import MatrixProducts
+from portable_nn.compiler.numpy.program import NumpyProgram
+from portable_nn.compiler.signatures import HostArray, ScanStep, Step
+from portable_nn.compiler.traced_step import is_steady
+from portable_nn.equations import Namespace
+from portable_nn.trees import Form, Tree
+
+CACHED = 64  # programs of one step, each for arrays of certain shapes and dtypes
+SMALL = 2**16  # bytes of buffers: a single step with less is as fast eagerly
+FEW_STEPS = 4  # so few are faster eagerly than tracing takes
+
+
+class WithoutProgram(enum.Enum):
+    """Why there is no program for certain arguments."""
+
+    SEEN_ONCE = enum.auto()  # they may never come again
+    EAGER = enum.auto()  # the step cannot be traced, or is as fast eagerly
+
+
+class CompiledStep:
+    """``compiled(*arguments)`` is ``step(*arguments)``, to the bit.
+
+    A step that does not promise to be steady runs eagerly; `CompiledScan` traces it again before each
+    scan instead, to see whether it has changed.
+    """
+
+    def __init__(self, step: Step, products: MatrixProducts | None = None) -> None:
+        self.step, self.products = step, products
+        self.programs: OrderedDict[Hashable, NumpyProgram | WithoutProgram] = OrderedDict()
+        self.lock = threading.RLock()
+        self.is_steady = is_steady(step)
+
+    def __call__(self, *arguments: Tree) -> Tree:
+        leaves, form = trees.flatten(arguments)
+        program = self.program(form, leaves, {}, (), when_seen_twice=True) if self.is_steady else None
+        with np.errstate(all="ignore"):
+            if program is None:
+                return self.step(*arguments)
+            return trees.unflatten(program.results, iter(program.run_once(leaves)))
+
+    def program(
+        self,
+        form: Form,
+        leaves: Sequence[Any],
+        overwrites: dict[int, int],
+        per_step: Sequence[int],
+        when_seen_twice: bool,
+    ) -> NumpyProgram | None:
+        """The program for such arguments; None where the step is to run eagerly.
+
+        `when_seen_twice`: only if such arguments have been seen before, so that tracing is worth it.
+        """
+        if not all(is_plain_array(x) for x in leaves):
+            return None
+        key = trees.signature(form, leaves)
+        try:
+            hash(key)
+        except TypeError:  # something among the arguments cannot be hashed
+            return None
+        with self.lock:
+            found = self.programs.get(key)
+            if isinstance(found, NumpyProgram) and not self.is_steady and found.is_outdated():
+                found = None
+            if found is None and when_seen_twice:
+                found = WithoutProgram.SEEN_ONCE
+            elif found in (None, WithoutProgram.SEEN_ONCE):
+                found = self.make_program(form, leaves, overwrites, per_step)
+            self.programs[key] = found
+            self.programs.move_to_end(key)
+            if len(self.programs) > CACHED:
+                self.programs.popitem(last=False)
+        return found if isinstance(found, NumpyProgram) else None
+
+    def make_program(
+        self,
+        form: Form,
+        leaves: Sequence[HostArray],
+        overwrites: dict[int, int],
+        per_step: Sequence[int],
+    ) -> NumpyProgram | WithoutProgram:
+        """A new program, if there can be one and it is worth having."""
+        try:
+            program = NumpyProgram(self.step, form, leaves, overwrites, per_step, self.products)
+        except Exception:  # of any kind: the eager step is right, or raises what is wrong
+            return WithoutProgram.EAGER
+        return program if per_step or program.nbytes >= SMALL else WithoutProgram.EAGER
+
+
+class CompiledScan:
+    """Many steps on NumPy arrays: see `Backend.scan`.
+
+    `products` replaces NumPy's matrix products. Up to `few_steps` steps run eagerly the first time.
+    """
+
+    def __init__(
+        self,
+        step: ScanStep,
+        xp: Namespace,
+        products: MatrixProducts | None = None,
+        few_steps: int | None = None,
+    ) -> None:
+        self.step = functools.partial(step, xp)
+        self.few_steps = FEW_STEPS if few_steps is None else few_steps
+        self.compiled = CompiledStep(self.step, products)
+
+    def __call__(self, carry: Tree, fixed: Tree, each: Tree, owned: Sequence[bool]) -> Tree:
+        taken: set[int] = set()
+        carry = tuple(
+            trees.map(functools.partial(own_array, owned=is_owned, taken=taken), part)
+            for part, is_owned in zip(carry, owned, strict=True)
+        )
+        if self.run_in_place(carry, fixed, each):
+            return carry
+        with np.errstate(all="ignore"):
+            for i in range(trees.length(each)):
+                carry = self.step(carry, fixed, trees.at(each, i))
+        return carry
+
+    def run_in_place(self, carry: Tree, fixed: Tree, each: Tree) -> bool:
+        """Run the steps by a program that overwrites the carry. False, and nothing done, without one."""
+        (state, form), (data, form_of_data) = trees.flatten(carry), trees.flatten(fixed)
+        per_step, form_of_one = trees.flatten(each)
+        steps, first = len(per_step[0]), len(state) + len(data)
+        leaves = [*state, *data, *(array[0, ...] for array in per_step)]
+        program = self.compiled.program(
+            (False, form, form_of_data, form_of_one),
+            leaves,
+            overwrites={i: i for i in range(len(state))},
+            per_step=range(first, len(leaves)),
+            when_seen_twice=steps <= self.few_steps,
+        )
+        if program is None:
+            return False
+        with np.errstate(all="ignore"):
+            program.run_steps([*state, *data, *per_step], steps)
+        return True
+
+
+def is_plain_array(x: Any) -> bool:
+    """Whether `x` is an array of NumPy itself: a subclass may give its functions another meaning."""
+    return type(x) in (np.ndarray, np.memmap) or isinstance(x, np.generic)
+
+
+def own_array(x: Any, owned: bool, taken: set[int]) -> Any:
+    """`x` if it may be overwritten, else a contiguous copy; `taken` collects the addresses in use."""
+    if not is_plain_array(x):
+        return x
+    if not (owned and isinstance(x, np.ndarray) and x.flags.carray and x.ctypes.data not in taken):
+        x = np.array(x, order="C")
+    taken.add(x.ctypes.data)
+    return x

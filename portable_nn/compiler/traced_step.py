@@ -1,0 +1,59 @@
+"""A step traced for arrays of certain shapes and dtypes: the start of a program for any target."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from portable_nn import trees
+from portable_nn.compiler.graph import Graph, UntraceableError
+from portable_nn.compiler.signatures import HostArray, Step
+from portable_nn.compiler.trace import TracedArray, stand_in, trace
+
+
+class TracedStep:
+    """The graph of ``step(*arguments)``, where the arguments have this form and these leaves.
+
+    Of the leaves only shape and dtype are read. Output i is to overwrite input ``overwrites[i]``.
+    Raises UntraceableError where the step cannot be traced.
+    """
+
+    def __init__(
+        self, step: Step, form: trees.Form, leaves: Sequence[Any], overwrites: Mapping[int, int]
+    ) -> None:
+        def function(*arrays: TracedArray) -> list[Any]:
+            try:
+                found = step(*trees.unflatten(form, arrays))
+            except (
+                Exception
+            ) as error:  # the eager step that follows raises what is wrong, if anything is
+                raise UntraceableError(str(error)) from error
+            results, self.results = trees.flatten(found)
+            return results
+
+        self.function = function
+        self.stand_ins: list[HostArray] = [stand_in(x.shape, x.dtype) for x in leaves]
+        self.graph: Graph = trace(function, self.stand_ins)
+        if self.is_outdated():
+            raise UntraceableError("it does not do the same each time: it may draw random numbers")
+        if overwrites and (self.results != form[1] or not keeps_shapes_and_dtypes(self.graph)):
+            raise UntraceableError("the carry changes its structure, a shape or a dtype")
+        self.overwrites = dict(overwrites)
+
+    def is_outdated(self) -> bool:
+        """Whether the step does something else by now: it may read a variable that has changed."""
+        try:
+            return trace(self.function, self.stand_ins).fingerprint != self.graph.fingerprint
+        except UntraceableError:
+            return True
+
+
+def is_steady(step: Any) -> bool:
+    """Whether the step promises, by ``step.steady = True``, to do the same at any time."""
+    return bool(getattr(getattr(step, "func", step), "steady", False))
+
+
+def keeps_shapes_and_dtypes(graph: Graph) -> bool:
+    """Whether each output has the shape and the dtype of the input of the same number."""
+    pairs = zip(graph.outputs, graph.inputs, strict=False)
+    return all((out.shape, out.dtype) == (into.shape, into.dtype) for out, into in pairs)
