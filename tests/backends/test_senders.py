@@ -43,15 +43,15 @@ def memory_layouts():
     apart = np.repeat(X, 2, axis=0)[::2]
     fixed = X.copy()
     fixed.flags.writeable = False
-    ways = {"in rows": X, "read-only": fixed, "in columns": np.asfortranarray(X), "apart": apart}
-    ways |= {"a part": np.hstack([X, X[:, :1]])[:, :-1], "backwards": X[::-1].copy()[::-1]}
-    return ways | {"unaligned": unaligned, "big-endian": X.astype(">f8")}
+    layouts = {"in rows": X, "read-only": fixed, "in columns": np.asfortranarray(X), "apart": apart}
+    layouts |= {"a part": np.hstack([X, X[:, :1]])[:, :-1], "backwards": X[::-1].copy()[::-1]}
+    return layouts | {"unaligned": unaligned, "big-endian": X.astype(">f8")}
 
 
-@pytest.mark.parametrize("way", list(memory_layouts()))
+@pytest.mark.parametrize("layout", list(memory_layouts()))
 @pytest.mark.parametrize("has_out", [True, False])
-def test_rows_of_any_memory_layout_are_gathered_without_a_copy_of_the_others(way, has_out, host_only):
-    array, rows = memory_layouts()[way], np.array([7, 3, 3, 19_999])
+def test_rows_of_any_memory_layout_are_gathered_without_a_copy_of_the_others(layout, has_out, host_only):
+    array, rows = memory_layouts()[layout], np.array([7, 3, 3, 19_999])
     out = np.empty((4, 50)) if has_out else None
     tracemalloc.start()
     found = Piece(array, rows, -2).gather(out)

@@ -81,9 +81,9 @@ def test_schedules_early_stopping_and_continued_training_give_the_same(train, fi
     assert training_difference(train(*again, **state), fit_eagerly(*again, **state)) < 1e-11
 
 
-@pytest.mark.parametrize("mode", ["shift", "swap", "turn", "keep", "twice"])
-def test_a_user_defined_rule_may_use_its_arrays_in_any_order(mode, train, fit_eagerly, random):
+@pytest.mark.parametrize("kind", ["shift", "swap", "turn", "keep", "twice"])
+def test_a_user_defined_rule_may_use_its_arrays_in_any_order(kind, train, fit_eagerly, random):
     net = pnn.Network((3, 4, 2), ("tanh", "identity"), "squared_error")
     X, Y = samples(random, 64, 3, 2, "float64")
-    given = (net, net.initialize(dtype="float64"), X, Y, Own(0.05, way=mode), 5, 10)
+    given = (net, net.initialize(dtype="float64"), X, Y, Own(0.05, way=kind), 5, 10)
     assert training_difference(train(*given), fit_eagerly(*given)) < CLOSE["float64"]
