@@ -85,6 +85,29 @@ def test_the_targets_of_the_compiler_do_not_import_each_other():
         assert not [name for name in imports(path) if name.startswith(tuple(others))], path
 
 
+def arrows(path: Path, modules: set[str]) -> set[str]:
+    """The modules of ours that a file imports, or imports names from, also inside functions."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            inner = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= inner & modules or {node.module}
+    return found & modules
+
+
+def test_no_imports_go_in_a_circle():
+    names = {}
+    for path in FILES:
+        parts = path.relative_to(ROOT.parent).with_suffix("").parts
+        names[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    waiting = {name: arrows(path, set(names)) for name, path in names.items()}
+    while free := {name for name, theirs in waiting.items() if not theirs & set(waiting)}:
+        waiting = {name: theirs for name, theirs in waiting.items() if name not in free}
+    assert not waiting
+
+
 def test_the_equations_import_no_array_library_and_nothing_else_of_ours():
     for path in (ROOT / "equations").iterdir():
         if path.suffix == ".py":

@@ -1,7 +1,7 @@
 """The array libraries: a registry, and one short file per library with what the standard lacks."""
 
-from portable_nn.backends.base import Backend, dtype_name, to_host
-from portable_nn.backends.registry import available, get, names, of, owner, register
+from portable_nn.backends.base import Backend, dtype_name
+from portable_nn.backends.registry import available, get, names, of, owner, register, to_host
 from portable_nn.backends.table import show_backends
 
 __all__ = [

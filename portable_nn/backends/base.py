@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import functools
 import importlib
-from collections.abc import Sequence
-from typing import Any, ClassVar
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -15,6 +15,13 @@ from portable_nn.compiler.signatures import HostArray, Scan, ScanStep, Step
 from portable_nn.equations import Array, Namespace
 from portable_nn.errors import BackendUnavailableError
 from portable_nn.trees import Tree
+
+
+class Lookup(NamedTuple):
+    """What a backend asks of all others: the one of a name and device, and arrays of any of them."""
+
+    get: Callable[[str, Any], Any]
+    to_host: Callable[[Any], HostArray]
 
 
 class Backend:
@@ -55,6 +62,7 @@ class Backend:
         If there is no device of that name.
     """
 
+    lookup: ClassVar[Lookup]  # set by the registry, which imports this module and knows every backend
     xp: Namespace
     device: Any
     name: ClassVar[str]
@@ -75,12 +83,8 @@ class Backend:
     def __repr__(self) -> str:
         return f"<backend {self.name!r} on {self.device_name()}>"
 
-    def __reduce__(
-        self,
-    ) -> tuple[Any, ...]:  # it unpickles as the one object of its device
-        from portable_nn.backends.registry import get  # noqa: PLC0415
-
-        return get, (self.name, self.device_name())
+    def __reduce__(self) -> tuple[Any, ...]:  # it unpickles as the one object of its device
+        return self.lookup.get, (self.name, self.device_name())
 
     # -- what a subclass has to define -----------------------------------------------------------
 
@@ -206,7 +210,7 @@ class Backend:
         """
         if self.owns(x) and self.device_of(x) == self.device:
             return self.xp.astype(x, self.dtype(x.dtype if dtype is None else dtype), copy=False)
-        host = to_host(x)
+        host = self.lookup.to_host(x)
         if host.dtype.kind not in "biufc":
             raise TypeError(f"an array of dtype {host.dtype} was given; accepted: numbers or booleans")
         wanted = self.dtype(host.dtype if dtype is None else dtype)
@@ -262,18 +266,3 @@ def dtype_name(dtype: Any) -> str:
         return str(np.dtype(dtype).name)
     except TypeError:
         return str(dtype).rsplit(".", maxsplit=1)[-1]
-
-
-def to_host(x: Any) -> HostArray:
-    """The values of `x`, an array of any registered backend or anything that `numpy.asarray` accepts.
-
-    Raises TypeError for a masked array.
-    """
-    from portable_nn.backends.registry import owner  # noqa: PLC0415  (the registry imports this module)
-
-    backend = owner(x)
-    if isinstance(x, np.ma.MaskedArray):
-        raise TypeError(
-            "a masked array was given; accepted: one without a mask: x.filled(value) has none"
-        )
-    return np.asarray(x) if backend is None else backend.to_numpy(x)

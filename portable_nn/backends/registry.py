@@ -9,7 +9,10 @@ import threading
 import warnings
 from typing import Any
 
-from portable_nn.backends.base import Backend
+import numpy as np
+
+from portable_nn.backends.base import Backend, Lookup
+from portable_nn.compiler.signatures import HostArray
 from portable_nn.errors import BackendUnavailableError, UnknownBackendError, unknown_name
 
 HERE = __name__.rpartition(".")[0]
@@ -231,3 +234,19 @@ def of(x: object) -> Backend:
             f"array of one of the backends {', '.join(names())}; convert it, with numpy.asarray(x) say"
         )
     return backend
+
+
+def to_host(x: Any) -> HostArray:
+    """The values of `x`, an array of any registered backend or anything that `numpy.asarray` accepts.
+
+    Raises TypeError for a masked array.
+    """
+    backend = owner(x)
+    if isinstance(x, np.ma.MaskedArray):
+        raise TypeError(
+            "a masked array was given; accepted: one without a mask: x.filled(value) has none"
+        )
+    return np.asarray(x) if backend is None else backend.to_numpy(x)
+
+
+Backend.lookup = Lookup(get, to_host)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -12,9 +12,6 @@ from portable_nn import trees
 from portable_nn.compiler.signatures import HostArray
 from portable_nn.equations import Array
 from portable_nn.trees import Tree
-
-if TYPE_CHECKING:
-    from portable_nn.backends.base import Backend
 
 CHUNK = 2**25  # bytes that are moved, or checked, at a time
 
@@ -57,13 +54,23 @@ class Piece(NamedTuple):
         return np.take(self.array, self.rows, axis=self.axis, out=out, mode="clip")
 
 
+class Receiver(Protocol):
+    """What a `Sender` asks of a backend."""
+
+    def asarray(self, x: Any, dtype: Any = None) -> Array:
+        """`x` on the device."""
+
+    def ready(self, *arrays: Any) -> None:
+        """Wait until the arrays are computed."""
+
+
 class Sender:
     """Moves each chunk by `Backend.asarray`; at most two chunks are on the device at a time.
 
     The caller computes with a chunk right after it has been sent, and passes the results to `used`.
     """
 
-    def __init__(self, backend: Backend) -> None:
+    def __init__(self, backend: Receiver) -> None:
         self.backend = backend
         self.results: list[Array] = []
 

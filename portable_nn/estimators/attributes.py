@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -11,9 +11,6 @@ from portable_nn.backends import Backend
 from portable_nn.equations import Activation, Array, Loss, Parameters
 from portable_nn.network import Network
 from portable_nn.schedules import Schedule
-
-if TYPE_CHECKING:
-    from portable_nn.estimators.optimization import Optimization
 
 
 class MLPAttributes:
@@ -80,7 +77,7 @@ class MLPAttributes:
     _net: Network | None = None
     _takes_host = False
     _best: Parameters | None
-    _optimizer: Optimization
+    _optimizer: Any  # an Optimization
     _no_improvement_count: int
 
     def _params(self) -> Parameters:
