@@ -1,4 +1,4 @@
-"""One estimator, five array libraries: MLPClassifier trains where X lies.
+"""One estimator, five array libraries: MLPClassifier trains on the device of X.
 
     python examples/any_array.py
 

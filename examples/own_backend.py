@@ -1,4 +1,4 @@
-"""An array backend of one's own, which counts matrix products: python examples/own_backend.py"""
+"""A user-defined array backend, which counts matrix products: python examples/own_backend.py"""
 
 import array_api_compat.numpy as np
 
