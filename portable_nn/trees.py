@@ -50,6 +50,13 @@ def leaves(tree: Tree) -> list[Any]:
     return flatten(tree)[0]
 
 
+def places(tree: Tree) -> list[tuple[int, ...]]:
+    """Where each array of `tree` is: (0, 1) for ``tree[0][1]``."""
+    if not isinstance(tree, (list, tuple)):
+        return [()] if flatten(tree)[0] else []
+    return [(i, *place) for i, part in enumerate(tree) for place in places(part)]
+
+
 def map(function: Callable[..., Any], tree: Tree, *others: Tree) -> Tree:
     """The tree of the results of ``function(leaf, *leaves_of_others)``; all trees are of one form."""
     each, form = flatten(tree)

@@ -7,12 +7,12 @@ from typing import Any
 from portable_nn import trees
 from portable_nn.backends import Backend, of
 from portable_nn.checks.arrays import check_one_place, check_values
-from portable_nn.equations import symbols
+from portable_nn.equations import symbol
 
 
 def check_gradients(params: Any, grads: Any) -> Backend:
     """The backend of all arrays, if they are finite and each gradient has its parameter's shape."""
-    names = symbols(params)
+    names = [symbol(place) for place in trees.places(params)]
     if not isinstance(params, (list, tuple)) or not names:
         raise ValueError(f"`params` is {type(params)}; accepted: a list of arrays, [(W, b), ...] say")
     (thetas, form), (mine, other) = trees.flatten(params), trees.flatten(grads)

@@ -48,7 +48,7 @@ __all__ = [
     "output_delta",
     "pinball",
     "squared_norm",
-    "symbols",
+    "symbol",
 ]
 
 Parameters: TypeAlias = list[tuple[Array, Array]]  # [(W[1], b[1]), ..., (W[L], b[L])]
@@ -62,9 +62,12 @@ def by_layer(parameters: Parameters) -> tuple[list[Array], list[Array]]:
     return [unknown, *(W for W, _ in parameters)], [unknown, *(b for _, b in parameters)]
 
 
-def symbols(parameters: Parameters) -> list[str]:
-    """What the source calls the arrays of the parameters, in their order: W[1], b[1], ..., b[L]."""
-    return [f"{symbol}[{l}]" for l, _ in enumerate(parameters, start=1) for symbol in ("W", "b")]
+def symbol(place: Sequence[int]) -> str:
+    """What the source calls the array at this place of the parameters: (0, 1) is b[1]."""
+    match place:
+        case (l, 0 | 1 as k):
+            return f"{'Wb'[k]}[{l + 1}]"
+    return "params" + "".join(f"[{i}]" for i in place)
 
 
 def by_number(activations: Sequence[Activation]) -> list[Activation]:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from portable_nn.backends import Backend
 from portable_nn.checks import Given, check_one_dtype, check_one_place, check_values
 from portable_nn.checks.host_arrays import check_host_values, check_on_host
-from portable_nn.equations import Array, Loss, symbols
+from portable_nn.equations import Array, Loss, symbol
 
 Shape = tuple[int, ...]
 
@@ -72,8 +72,7 @@ def check_form(params: Any, sizes: Sequence[int]) -> dict[str, Array]:
     for l, layer in enumerate(params):
         if not isinstance(layer, (list, tuple)) or len(layer) != 2:
             raise ValueError(f"`params[{l}]` is {type(layer)}; accepted: a pair (W, b)")
-    names = symbols(list(params))
-    return dict(zip(names, (array for layer in params for array in layer), strict=True))
+    return {symbol((l, k)): array for l, layer in enumerate(params) for k, array in enumerate(layer)}
 
 
 def check_shapes(arrays: dict[str, Array], sizes: Sequence[int]) -> Shape:
