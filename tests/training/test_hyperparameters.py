@@ -62,18 +62,19 @@ def compiled(backend, monkeypatch):
 @pytest.mark.parametrize("group", SWEEPS)
 def test_fifty_values_of_each_hyperparameter_are_one_compiled_step(group, backend, compiled, random):
     net = network("tanh")
-    params, X, Y = problem(net, random, n=20)
+    params, X, Y = problem(net, random, n=10)  # more steps an epoch than the few that stay eager
     ours, x, y = to(backend, params), backend.asarray(X), backend.asarray(Y)
     first = None
     for options in SWEEPS[group]:
         results = []
         for value in VALUES:
-            trained, _ = pnn.fit(net, ours, x, y, batch_size=10, epochs=2, **options(value))
+            trained, _ = pnn.fit(net, ours, x, y, batch_size=2, epochs=1, **options(value))
             results.append(host(backend, trained)[0])
-            first = first or list(compiled)
+            if first is None and len(results) == 2:  # what seldom comes is compiled when it comes again
+                first = list(compiled)
         assert not any(np.array_equal(a, b) for a, b in pairwise(results))  # they do count
     assert compiled.count("scan") == 1
-    assert compiled == first  # nothing was traced or compiled after the first training
+    assert compiled == first  # nothing was traced or compiled after the second training
 
 
 def test_fifty_penalties_of_the_quasi_newton_solver_are_one_compiled_step(random):
