@@ -163,3 +163,24 @@ def training_difference(found: Any, expected: Any) -> float:
     for a, b in pairs:
         assert (a.shape, a.dtype) == (b.shape, b.dtype)
     return max(float(np.max(np.abs(a - b)) / max(np.max(np.abs(b)), 1e-30)) for a, b in pairs)
+
+
+# hyperparameters that are swept, in groups that one compiled step is enough for
+VALUES = np.linspace(0.05, 0.95, 50)
+ALL = {"optimizer": pnn.AdamW(1e-3), "l2": 0.1, "clip_norm": 0.1, "dropout": 0.1}
+SWEEPS = {
+    "adamw and the rest": [
+        lambda x: ALL | {"optimizer": pnn.AdamW(x / 100)},
+        lambda x: ALL | {"optimizer": pnn.AdamW(1e-3, beta_1=x)},
+        lambda x: ALL | {"optimizer": pnn.AdamW(1e-3, beta_2=x)},
+        lambda x: ALL | {"optimizer": pnn.AdamW(1e-3, epsilon=x)},
+        lambda x: ALL | {"optimizer": pnn.AdamW(1e-3, weight_decay=x)},
+        lambda x: ALL | {"l2": x},
+        lambda x: ALL | {"clip_norm": x / 100},
+        lambda x: ALL | {"dropout": x},
+        lambda x: ALL | {"schedule": pnn.schedules.cosine(x / 100, steps=9)},
+    ],
+    "momentum": [lambda x: {"optimizer": pnn.SGD(1e-3, momentum=x)}],
+    "nesterov": [lambda x: {"optimizer": pnn.SGD(1e-3, momentum=x, nesterov=True)}],
+    "rho": [lambda x: {"optimizer": pnn.RMSprop(1e-3, rho=x)}],
+}

@@ -49,7 +49,7 @@ class SGD(Optimizer):
     def __post_init__(self) -> None:
         super().__post_init__()
         store_values(self, momentum=UP_TO_ONE)
-        if check_flag("nesterov", self.nesterov) and not self.momentum:
+        if check_flag("nesterov", self.nesterov) and is_zero(self.momentum):
             raise ValueError("`nesterov` is True and `momentum` 0; accepted: with it, a momentum > 0")
 
     @property

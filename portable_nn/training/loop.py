@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from portable_nn import trees
 from portable_nn.backends import Backend
 from portable_nn.checks import Value, as_array
 from portable_nn.equations import Array, Parameters
@@ -79,7 +80,7 @@ class Loop:
     ) -> None:
         self.training, self.backend, self.params, self.state = training, backend, params, state
         self.data, self.validation, self.owns_state = data, validation, owns_state
-        self.dtype = params[0][0].dtype
+        self.dtype = trees.leaves(params)[0].dtype
         self.optimizer = with_arrays(training.optimizer)
         objective = training.net.objective
         kind = StepKind(

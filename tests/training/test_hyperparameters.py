@@ -8,30 +8,11 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from helpers import host, network, problem, to, worst
+from helpers import SWEEPS, VALUES, host, network, problem, to, worst
 
 import portable_nn as pnn
 from portable_nn.compiler.numpy.program import NumpyProgram
 from portable_nn.training.steps import gradient_step, training_steps
-
-VALUES = np.linspace(0.05, 0.95, 50)
-ALL = {"optimizer": pnn.AdamW(1e-3), "l2": 0.1, "clip_norm": 0.1, "dropout": 0.1}
-SWEEPS = {  # groups of hyperparameters that one compiled step is enough for
-    "adamw and the rest": [
-        lambda x: ALL | {"optimizer": pnn.AdamW(x / 100)},
-        lambda x: ALL | {"optimizer": pnn.AdamW(1e-3, beta_1=x)},
-        lambda x: ALL | {"optimizer": pnn.AdamW(1e-3, beta_2=x)},
-        lambda x: ALL | {"optimizer": pnn.AdamW(1e-3, epsilon=x)},
-        lambda x: ALL | {"optimizer": pnn.AdamW(1e-3, weight_decay=x)},
-        lambda x: ALL | {"l2": x},
-        lambda x: ALL | {"clip_norm": x / 100},
-        lambda x: ALL | {"dropout": x},
-        lambda x: ALL | {"schedule": pnn.schedules.cosine(x / 100, steps=9)},
-    ],
-    "momentum": [lambda x: {"optimizer": pnn.SGD(1e-3, momentum=x)}],
-    "nesterov": [lambda x: {"optimizer": pnn.SGD(1e-3, momentum=x, nesterov=True)}],
-    "rho": [lambda x: {"optimizer": pnn.RMSprop(1e-3, rho=x)}],
-}
 
 
 @pytest.fixture
