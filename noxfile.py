@@ -70,15 +70,12 @@ def tests(session: nox.Session, library: str) -> None:
         session.run("pytest", "tests/compiler/test_gpu.py", "-q", "--no-header")
         session.warn(NO_DEVICE)
         session.skip(NO_DEVICE)
-    run = ("pytest", *PARALLEL, "--backend", backend, *session.posargs)
-    if library != "jax":
-        session.run(*run, env=ONE_THREAD)
-        return
-    # Nearly all of JAX's time is compiling. How closely it agrees is measured on what users run; all
-    # else is about what is computed, not about how well it is optimized.
-    session.run(*run, "tests/test_parity.py", env=ONE_THREAD)
-    quick = ONE_THREAD | {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
-    session.run(*run, "tests", "--ignore=tests/test_parity.py", env=quick)
+    # Nearly all of JAX's time is compiling, and most tests are about what is computed, not about how
+    # well it is optimized. How closely it agrees as users run it is measured where arguments are given:
+    # nox -s "tests(jax)" -- tests/test_parity.py
+    is_quick = library == "jax" and not session.posargs
+    quick = {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1"} if is_quick else {}
+    session.run("pytest", *PARALLEL, "--backend", backend, *session.posargs, env=ONE_THREAD | quick)
 
 
 @nox.session

@@ -26,10 +26,12 @@ class Interval(NamedTuple):
     closed_high: bool = False
 
     def __contains__(self, x: object) -> bool:
-        if not isinstance(x, numbers.Real):
+        try:
+            float(x)  # type: ignore[arg-type]
+        except (TypeError, ValueError, OverflowError):  # no number, or an integer too large for one
             return False
         is_end = (x == self.low and self.closed_low) or (x == self.high and self.closed_high)
-        return bool(self.low < float(x) < self.high or is_end)
+        return bool(self.low < float(x) < self.high or is_end)  # type: ignore[arg-type]
 
     def __str__(self) -> str:
         left, right = "[" if self.closed_low else "(", "]" if self.closed_high else ")"
@@ -38,6 +40,7 @@ class Interval(NamedTuple):
 
 NONNEGATIVE = Interval(0.0)
 POSITIVE = Interval(0.0, closed_low=False)
+REAL = Interval(-math.inf, closed_low=False)
 BELOW_ONE = Interval(0.0, 1.0)
 UP_TO_ONE = Interval(0.0, 1.0, closed_high=True)
 
@@ -56,6 +59,8 @@ def check_value(name: str, value: Any, interval: Interval) -> Value:
     if type(value) is float and interval.low < value < interval.high:  # once for every update
         return value
     if isinstance(value, (list, tuple)) or (hasattr(value, "shape") and not np.isscalar(value)):
+        if getattr(value, "requires_grad", False):
+            raise TypeError(f"`{name}` asks for a gradient, and has none; accepted: its detached values")
         try:
             host = to_host(value)
         except (TypeError, ValueError):  # a ragged list, say

@@ -14,18 +14,20 @@ def check_gradients(params: Any, grads: Any) -> Backend:
     """The backend of all arrays, if they are finite and each gradient has its parameter's shape."""
     names = [symbol(place) for place in trees.places(params)]
     if not isinstance(params, (list, tuple)) or not names:
-        raise ValueError(f"`params` is {type(params)}; accepted: a list of arrays, [(W, b), ...] say")
+        given = "holds no arrays" if isinstance(params, (list, tuple)) else f"is {type(params)}"
+        raise ValueError(f"`params` {given}; accepted: a list of arrays, [(W, b), ...] say")
     (thetas, form), (mine, other) = trees.flatten(params), trees.flatten(grads)
     if not trees.alike(form, other):
         raise ValueError(
-            f"`grads` has {len(mine)} arrays; accepted: one for each of `params` ({', '.join(names)}), "
-            "nested in the same way"
+            f"`grads` does not have the form of `params` (arrays: {len(mine)} and {len(names)}); "
+            f"accepted: a gradient for each of {', '.join(names)}, nested in the same way"
         )
-    gradients = dict(zip((f"d{name}" for name in names), mine, strict=True))
+    labels = [name.replace("params", "grads") if "params" in name else f"d{name}" for name in names]
+    gradients = dict(zip(labels, mine, strict=True))
     parameters = dict(zip(names, thetas, strict=True))
     backend = check_one_place(parameters | gradients)
-    for name, array in parameters.items():
-        shape, wanted = tuple(gradients[f"d{name}"].shape), tuple(array.shape)
+    for (name, array), gradient in zip(parameters.items(), mine, strict=True):
+        shape, wanted = tuple(gradient.shape), tuple(array.shape)
         if shape != wanted:
             raise ValueError(
                 f"the gradient of `{name}` has shape {shape}; accepted: {wanted}, as it has"

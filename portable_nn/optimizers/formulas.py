@@ -65,10 +65,12 @@ class SGD(Optimizer):
 
     @staticmethod
     def descend(xp: Namespace, theta: Array, g: Array, alpha: Any) -> tuple[Array, ...]:
+        """The rule without momentum."""
         return (theta - alpha * g,)
 
     @staticmethod
     def roll(xp: Namespace, theta: Array, g: Array, v: Array, alpha: Any, mu: Any) -> tuple[Array, ...]:
+        """The rule with momentum."""
         v = mu * v - alpha * g
         return theta + v, v
 
@@ -76,6 +78,7 @@ class SGD(Optimizer):
     def look_ahead(
         xp: Namespace, theta: Array, g: Array, v: Array, alpha: Any, mu: Any
     ) -> tuple[Array, ...]:
+        """The rule with Nesterov momentum."""
         v = mu * v - alpha * g
         return theta + (mu * v - alpha * g), v
 

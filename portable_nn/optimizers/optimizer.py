@@ -7,20 +7,25 @@ A subclass says how many arrays it keeps per parameter (`slots`), which numbers 
 from __future__ import annotations
 
 import copy
+import numbers
 from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from portable_nn import trees
 from portable_nn.backends import Backend
 from portable_nn.checks import (
     NONNEGATIVE,
     POSITIVE,
+    REAL,
     PerNetwork,
     Value,
     along_stack,
     as_array,
     check_stack,
     check_value,
+    check_whole,
     store_values,
 )
 from portable_nn.checks.trees import check_gradients, check_slots
@@ -37,6 +42,12 @@ class OptimizerState(NamedTuple):
 
     t: int
     slots: Slots
+
+    def nested_like(self, params: Parameters) -> OptimizerState:
+        """The state with slots of exactly the form of `params`, lists and tuples alike."""
+        form = trees.flatten(params)[1]
+        slots = tuple(trees.unflatten(form, trees.leaves(slot)) for slot in self.slots)
+        return OptimizerState(self.t, slots)
 
 
 @dataclass(frozen=True)
@@ -65,6 +76,9 @@ class Optimizer:
 
     def __post_init__(self) -> None:
         store_values(self, learning_rate=POSITIVE)
+        for each in fields(self):  # of a user-defined optimizer: numbers for a stack
+            if isinstance(getattr(self, each.name), (list, np.ndarray)):
+                store_values(self, **{each.name: REAL})
 
     @property
     def slots(self) -> int:
@@ -108,11 +122,11 @@ class Optimizer:
         check_stack("learning_rate", alpha, stack)
         check_values_of_stack(self, stack)
         t = state.t + 1
-        numbers = [
-            x if isinstance(x, float) else backend.asarray(x, theta.dtype)
-            for x in map(along_stack, with_arrays(self).coefficients(t, as_array(alpha)))
+        given = [  # a number, and what JAX is tracing, goes as it is
+            backend.asarray(along_stack(x), theta.dtype) if isinstance(x, np.ndarray) and x.ndim else x
+            for x in with_arrays(self).coefficients(t, as_array(alpha))
         ]
-        params, slots = apply(backend.xp, self.rule, params, grads, state.slots, numbers)
+        params, slots = apply(backend.xp, rule_of(self), params, grads, state.slots, given)
         return params, OptimizerState(t, slots)
 
 
@@ -126,6 +140,8 @@ def check_state(optimizer: Optimizer, params: Parameters, state: Any, backend: B
     """Raise ValueError unless `state` is one of this optimizer for parameters like these."""
     if not isinstance(state, OptimizerState):
         raise ValueError(f"`state` is {type(state)}; accepted: what `init(params)` returned")
+    if isinstance(state.t, numbers.Number):  # JAX may be tracing it
+        check_whole("state.t", state.t, 0)
     check_slots(params, state.slots, optimizer.slots, backend)
 
 
@@ -145,17 +161,43 @@ def with_arrays(optimizer: Optimizer) -> Optimizer:
     return twin
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class UserRule:
-    """The `rule` of an optimizer, which may read any of its parameters: equal where they are."""
+    """The `rule` of an optimizer, which may read any of its parameters: equal where all of them are."""
 
     optimizer: Optimizer
+    values: tuple[Any, ...]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, UserRule) and self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def _key(self) -> tuple[Any, ...]:
+        return type(self.optimizer), self.values
 
     def __call__(self, xp: Namespace, theta: Array, g: Array, *rest: Any) -> tuple[Array, ...]:
-        return self.optimizer.rule(xp, theta, g, *rest)
+        twin = self.optimizer
+        for each, value in zip(fields(twin), self.values, strict=True):
+            if isinstance(value, PerNetwork):  # read as an array that goes with theta
+                twin = twin if twin is not self.optimizer else copy.copy(twin)
+                where = {"dtype": theta.dtype, "device": getattr(theta, "device", None)}
+                numbers_of_stack = xp.asarray(along_stack(value), **where)
+                object.__setattr__(twin, each.name, numbers_of_stack)
+        return twin.rule(xp, theta, g, *rest)
 
 
 def rule_of(optimizer: Optimizer) -> Rule:
     """The rule, hashable and equal by value: steps with equal rules are one compiled step."""
-    is_method = getattr(optimizer.rule, "__self__", None) is optimizer
-    return UserRule(optimizer) if is_method else optimizer.rule
+    if getattr(optimizer.rule, "__self__", None) is not optimizer:
+        return optimizer.rule
+    values = tuple(getattr(optimizer, each.name) for each in fields(optimizer))
+    try:
+        hash(values)
+    except TypeError as error:
+        raise TypeError(
+            f"`optimizer` is {optimizer!r}, whose `rule` may read a parameter that cannot be hashed "
+            f"({error}); accepted: numbers, strings, tuples; or a static method as its `rule`"
+        ) from None
+    return UserRule(optimizer, values)

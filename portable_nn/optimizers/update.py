@@ -33,8 +33,25 @@ def apply(
     thetas, form = trees.flatten(params)
     kept = [trees.leaves(slot) for slot in slots]
     new = [
-        rule(xp, theta, g, *arrays, *coefficients)
+        check_result(rule(xp, theta, g, *arrays, *coefficients), theta, len(kept))
         for theta, g, *arrays in zip(thetas, trees.leaves(grads), *kept, strict=True)
     ]
     params, *new_slots = (trees.unflatten(form, each) for each in zip(*new, strict=True))
     return params, tuple(new_slots)
+
+
+def check_result(result: Any, theta: Array, slots: int) -> tuple[Array, ...]:
+    """What a rule has returned, if it is a new theta and so many arrays, all of its shape."""
+    if not isinstance(result, (tuple, list)) or len(result) != 1 + slots:
+        count = len(result) if isinstance(result, (tuple, list)) else type(result).__name__
+        raise ValueError(
+            f"the `rule` of the optimizer returned {count}; accepted: a tuple of {1 + slots}, the new "
+            f"theta and {slots} arrays"
+        )
+    for array in result:
+        if tuple(array.shape) != tuple(theta.shape):
+            raise ValueError(
+                f"the `rule` of the optimizer returned an array of shape {tuple(array.shape)} for a "
+                f"parameter of shape {tuple(theta.shape)}; accepted: the same"
+            )
+    return tuple(result)

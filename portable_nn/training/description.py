@@ -122,7 +122,8 @@ def check_network(net: Any) -> None:
 def check_optimizer(optimizer: Any) -> None:
     """Raise TypeError for what is no optimizer with a rule, or cannot be compared by value."""
     if not isinstance(optimizer, Optimizer) or type(optimizer).rule is Optimizer.rule:
-        raise TypeError(f"`optimizer` is {optimizer!r}; accepted: one such as portable_nn.Adam()")
+        hint = ", with a `rule`" if isinstance(optimizer, Optimizer) else ""
+        raise TypeError(f"`optimizer` is {optimizer!r}; accepted: one such as portable_nn.Adam(){hint}")
     if "__eq__" not in vars(type(optimizer)):  # else two that differ would share one compiled step
         raise TypeError(
             f"`optimizer` is a {type(optimizer).__name__}, which is no dataclass itself; accepted: a "

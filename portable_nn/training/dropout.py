@@ -26,10 +26,10 @@ def check_dropout(given: Any, hidden: int, stack: tuple[int, ...] = ()) -> tuple
     is_list = isinstance(given, (tuple, list))
     if is_list and len(given) == hidden:
         rates = tuple(check_value(f"dropout[{l}]", rate, BELOW_ONE) for l, rate in enumerate(given))
-        if stack and (hidden,) == stack and all(isinstance(rate, float) for rate in rates):
+        if (hidden,) == stack and hidden > 1 and all(isinstance(rate, float) for rate in rates):
             raise ValueError(
                 f"`dropout` holds {hidden} rates, and there are as many hidden layers as networks; "
-                "accepted: a list with an entry for each layer, each a list of rates for the networks"
+                "accepted: an array of the networks' rates, or a list with a list of them for each layer"
             )
     elif is_list and not stack:
         raise ValueError(

@@ -84,11 +84,11 @@ def fit(
         1-d array of integers in 0..n-1, instead of a permutation.
     optimizer_state : OptimizerState, optional
         ``history.optimizer_state`` of the training that this one continues.
-    dropout : float, or one for each hidden layer
+    dropout : float, or a list with one for each hidden layer
         The probability, in [0, 1), of leaving a hidden unit out for an example; what is kept is divided
         by 1 - rate. Predictions and the validation cost use all units. For a stack a rate may be an
-        array of the stack's shape; a list of as many numbers as there are hidden layers, which are as
-        many as there are networks, is refused, since it could mean either.
+        array of the stack's shape, for all layers or, in a list, for each: ``[[0.1, 0.2], 0.3]``. Each
+        network has masks of its own, drawn from one generator: other ones than if it trained alone.
     clip_norm : float, optional
         The largest norm of the gradient, over all parameters together, > 0; a longer gradient is
         shortened to it. For a stack, also one number for each network.
@@ -154,10 +154,11 @@ def run(
     else:
         check_state(training.optimizer, params, optimizer_state, backend)
     owns_state = is_fresh and not training.keep_states
-    loop = Loop(training, backend, list(params), optimizer_state, data, validation, owns_state)
+    params, optimizer_state = list(params), optimizer_state.nested_like(list(params))
+    loop = Loop(training, backend, params, optimizer_state, data, validation, owns_state)
     best = None if training.early_stopping is None else BestSoFar(training.early_stopping)
     history = History()
-    state = TrainingState(training.epochs, list(params), history, optimizer_state)
+    state = TrainingState(training.epochs, params, history, optimizer_state)
     with progress_bar(progress, training.epochs) as bar:
         call(training.callbacks, "on_train_begin", state)
         for epoch in loop:
