@@ -80,6 +80,8 @@ class Training:
         self._set("dropout", check_dropout(self.dropout, len(self.net.g) - 1, self.stack))
         if self.schedule is None:
             self._set("schedule", constant(self.optimizer.learning_rate))
+        if isinstance(self.schedule, constant):
+            check_stack("schedule(0)", self.schedule.learning_rate, self.stack)
         self._set("callbacks", check_callbacks(self.callbacks))
         self._set("keep_states", self.keep_states or bool(self.callbacks))
         watched = self.callbacks or self.early_stopping or self.epoch_order or self.order
@@ -107,6 +109,8 @@ class Training:
 
     def learning_rate(self, step: int) -> Value:
         """The learning rate of update 0, 1, ..."""
+        if isinstance(self.schedule, constant):  # checked already; this is called for every update
+            return self.schedule.learning_rate
         rate = check_learning_rate(self.schedule, step)
         if isinstance(rate, PerNetwork):
             check_stack(f"schedule({step})", rate, self.stack)

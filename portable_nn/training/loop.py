@@ -81,11 +81,11 @@ class Loop:
         self.training, self.backend, self.params, self.state = training, backend, params, state
         self.data, self.validation, self.owns_state = data, validation, owns_state
         self.dtype = trees.leaves(params)[0].dtype
-        self.optimizer = with_arrays(training.optimizer)
+        self.coefficients = with_arrays(training.optimizer).coefficients
         objective = training.net.objective
-        kind = StepKind(
-            objective, rule_of(training.optimizer), training.has_penalty, training.clip_norm is not None
-        )
+        has_penalty, has_limit = training.has_penalty, training.clip_norm is not None
+        kind = StepKind(objective, rule_of(training.optimizer), has_penalty, has_limit)
+        self.constants = (training.l2,) * has_penalty + (training.clip_norm,) * has_limit
         self.run = training_steps(backend, kind)
         self.evaluate = evaluation_step(backend, objective)
         self.summarize = summary_step(backend)
@@ -135,17 +135,17 @@ class Loop:
             steps = range(t, t + len(batches))
             rates = [training.learning_rate(step) for step in steps]
             rows = backend.asarray(batches, dtype=backend.index_dtype())
-            numbers = [self.numbers(step + 1, rate) for step, rate in zip(steps, rates, strict=True)]
-            host = stacked(numbers) if training.stack else np.asarray(numbers)
+            host = self.numbers(steps, rates)
             yield Chunk(data, rows, backend.asarray(host, dtype=self.dtype), rates[-1])
             t += len(batches)
 
-    def numbers(self, t: int, learning_rate: Value) -> list[Any]:
-        """What the step takes in update t = 1, 2, ...: l2, the limit of the norm, the coefficients."""
-        training = self.training
-        penalty = [training.l2] if training.has_penalty else []
-        limit = [] if training.clip_norm is None else [training.clip_norm]
-        return [*penalty, *limit, *self.optimizer.coefficients(t, as_array(learning_rate))]
+    def numbers(self, steps: Sequence[int], rates: Sequence[Value]) -> np.ndarray[Any, Any]:
+        """What each step takes: l2 and the limit of the norm, if there are any, and the coefficients."""
+        constants, coefficients = self.constants, self.coefficients
+        updates = zip(steps, rates, strict=True)
+        if not self.training.stack:
+            return np.asarray([(*constants, *coefficients(step + 1, rate)) for step, rate in updates])
+        return stacked([(*constants, *coefficients(step + 1, as_array(rate))) for step, rate in updates])
 
     def train(self, plan: Plan) -> tuple[Array, Value]:
         """Make the updates of an epoch; the sum of its batches' J B, and the last learning rate."""
