@@ -88,6 +88,16 @@ def along_stack(value: Any) -> Any:
     return as_array(value)[..., None, None] if np.ndim(value) else float(value)
 
 
+def are_unchecked(value: Any) -> bool:
+    """Whether it is a list or an array on the host, which `check_value` makes comparable."""
+    return isinstance(value, (list, np.ndarray))
+
+
+def differ(value: Any) -> bool:
+    """Whether it is an array of numbers that may differ from network to network."""
+    return isinstance(value, np.ndarray) and value.ndim > 0
+
+
 def is_zero(value: Value) -> bool:
     """Whether it is 0, for every network of a stack."""
     return not np.any(value)

@@ -11,8 +11,6 @@ import numbers
 from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from portable_nn import trees
 from portable_nn.backends import Backend
 from portable_nn.checks import (
@@ -28,6 +26,7 @@ from portable_nn.checks import (
     check_whole,
     store_values,
 )
+from portable_nn.checks.numbers import are_unchecked, differ
 from portable_nn.checks.trees import check_gradients, check_slots
 from portable_nn.equations import Array, Namespace, Parameters
 from portable_nn.optimizers.update import Rule, Slots, apply
@@ -77,7 +76,7 @@ class Optimizer:
     def __post_init__(self) -> None:
         store_values(self, learning_rate=POSITIVE)
         for each in fields(self):  # of a user-defined optimizer: numbers for a stack
-            if isinstance(getattr(self, each.name), (list, np.ndarray)):
+            if are_unchecked(getattr(self, each.name)):
                 store_values(self, **{each.name: REAL})
 
     @property
@@ -123,7 +122,7 @@ class Optimizer:
         check_values_of_stack(self, stack)
         t = state.t + 1
         given = [  # a number, and what JAX is tracing, goes as it is
-            backend.asarray(along_stack(x), theta.dtype) if isinstance(x, np.ndarray) and x.ndim else x
+            backend.asarray(along_stack(x), theta.dtype) if differ(x) else x
             for x in with_arrays(self).coefficients(t, as_array(alpha))
         ]
         params, slots = apply(backend.xp, rule_of(self), params, grads, state.slots, given)
