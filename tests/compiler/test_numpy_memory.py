@@ -61,12 +61,12 @@ def test_training_continues_from_its_state_to_the_bit(mode, random):
             np.testing.assert_array_equal(a, b)
 
 
-def test_training_holds_no_copy_of_the_data(random):
+def test_training_holds_no_copy_of_the_data(mode, random):
     net = pnn.Network((64, 16, 2), ("relu", "identity"), "squared_error")
     X, Y = samples(random, 60_000, 64, 2, "float32")
     for rows in (X, np.asfortranarray(X)):
         params = net.initialize()
-        pnn.fit(net, params, rows, Y, epochs=1)  # compiles
+        pnn.fit(net, params, rows, Y, epochs=1)  # compiles, which takes memory of its own
         tracemalloc.start()
         pnn.fit(net, params, rows, Y, epochs=2)
         _, peak = tracemalloc.get_traced_memory()
