@@ -17,11 +17,15 @@ CHUNK = 2**25  # bytes that are moved, or checked, at a time
 
 
 class Piece(NamedTuple):
-    """Rows of a host array: those of these numbers, or of a slice, along `axis`, which is negative."""
+    """Rows of a host array: those of these numbers, or of a slice, along `axis`, which is negative.
+
+    `cast` is the dtype that they are to have, None for their own.
+    """
 
     array: HostArray
     rows: HostArray | slice
     axis: int
+    cast: np.dtype[Any] | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -35,21 +39,29 @@ class Piece(NamedTuple):
     def dtype(self) -> np.dtype[Any]:
         """The dtype of the rows, in this machine's byte order."""
         native: np.dtype[Any] = self.array.dtype.newbyteorder("=")
-        return native
+        return native if self.cast is None else self.cast
 
     def picked(self) -> HostArray:
         """The rows, by NumPy's indexing: a view if they are a slice."""
         return self.array[(..., self.rows, *(slice(None),) * (-1 - self.axis))]
 
+    @staticmethod
+    def copied(rows: HostArray, out: HostArray) -> HostArray:
+        """`out`, once the rows have been copied to it."""
+        np.copyto(out, rows)
+        return out
+
     def gather(self, out: HostArray | None = None) -> HostArray:
         """The rows, copied to `out`; without it an array that may be a view."""
+        if self.cast is not None:
+            rows = self._replace(cast=None).gather().astype(self.cast)
+            return rows if out is None else self.copied(rows, out)
         flags = self.array.flags
         if isinstance(self.rows, slice) or not (flags.c_contiguous and flags.aligned):
             # `take` would copy all of an array that is not contiguous and aligned
             if out is None:
                 return self.picked()
-            np.copyto(out, self.picked())
-            return out
+            return self.copied(self.picked(), out)
         # the numbers have been checked, and with the mode "raise" NumPy would fill a copy of `out` first
         return np.take(self.array, self.rows, axis=self.axis, out=out, mode="clip")
 

@@ -1,9 +1,9 @@
-"""Arrays that a user hands in: one library, one device, one floating dtype, finite values."""
+"""Arrays that a user hands in: one library, one device, dtypes that go together, finite values."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from portable_nn.backends import Backend, dtype_name, of
@@ -11,7 +11,8 @@ from portable_nn.equations import Array, Loss
 
 Named = Mapping[str, Array]  # arrays by the names that messages give them
 FLOATS = ("float32", "float64")
-ONE_HOT = "; class labels become rows with a single 1: numpy.eye(n_classes)[labels]"
+WHOLE = ("bool", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)))
+LABELS = "; class labels become integers by numpy.unique(labels, return_inverse=True)[1]"
 
 
 def check_dtype(dtype: Any) -> str:
@@ -30,8 +31,13 @@ def check_owner(name: str, array: Array) -> Backend:
         raise TypeError(f"`{name}`: {error}") from None
 
 
-def check_one_place(arrays: Named, otherwise: str = "") -> Backend:
-    """The one backend that owns all `arrays`; they have one floating dtype too.
+def is_whole(array: Array) -> bool:
+    """Whether the array is of integers or booleans."""
+    return dtype_name(array.dtype) in WHOLE
+
+
+def check_one_place(arrays: Named, otherwise: str = "", whole: Collection[str] = ()) -> Backend:
+    """The one backend that owns all `arrays`; their dtypes go together too, see `check_one_dtype`.
 
     `otherwise` says what can be done with an array on the host other than moving it.
     """
@@ -46,19 +52,24 @@ def check_one_place(arrays: Named, otherwise: str = "") -> Backend:
                 f"device; move one of them, as portable_nn.backends.get({backend.name!r}, "
                 f"{backend.device_name()!r}).asarray(...) does" + (otherwise if other.host else "")
             )
-    check_one_dtype(arrays)
+    check_one_dtype(arrays, whole)
     return backend
 
 
-def check_one_dtype(arrays: Named) -> None:
-    """Raise TypeError unless all `arrays` have one floating dtype."""
+def check_one_dtype(arrays: Named, whole: Collection[str] = ()) -> None:
+    """Raise TypeError unless all `arrays` have one floating dtype; those named in `whole` may also have
+    one of integers or booleans.
+    """
     dtypes = {name: dtype_name(array.dtype) for name, array in arrays.items()}
     first = next(iter(dtypes))
     for name, dtype in dtypes.items():
+        if name in whole and dtype in WHOLE:
+            continue
         if dtype not in FLOATS:
             accepted = dtypes[first] if dtypes[first] in FLOATS else " or ".join(FLOATS)
-            hint = ONE_HOT if name.endswith("Y") and "int" in dtype else ""
-            raise TypeError(f"`{name}` has dtype {dtype}; accepted: {accepted}; cast it{hint}")
+            integers = ", integers or booleans" if name in whole else ""
+            hint = LABELS if name.endswith("Y") and dtype.startswith(("str", "object")) else ""
+            raise TypeError(f"`{name}` has dtype {dtype}; accepted: {accepted}{integers}; cast it{hint}")
         if dtype != dtypes[first]:
             raise TypeError(
                 f"`{first}` has dtype {dtypes[first]}, `{name}` {dtype}; accepted: one dtype; cast one "
@@ -72,11 +83,13 @@ def check_values(
     loss: Loss | None = None,
     targets: str = "",
     weight: str = "",
+    n_classes: int = 0,
 ) -> None:
     """Raise ValueError where values are NaN or infinite, or targets or weights have no meaning.
 
     `targets` and `weight` name the arrays among `arrays` that the loss, or the rule for weights, is
-    about. Everything is read from the device at once; an array that is being traced has no values yet.
+    about; with `n_classes` the targets are indices of so many classes. Everything is read from the
+    device at once; an array that is being traced has no values yet.
     """
     arrays = {name: a for name, a in arrays.items() if backend.values_known(a)}
     xp = backend.xp
@@ -85,9 +98,13 @@ def check_values(
             backend.all_finite(array)
         )
         for name, array in arrays.items()
+        if not is_whole(array)
     }
     if loss is not None and targets in arrays:
-        good |= _targets(xp, targets, arrays[targets], loss)
+        Y = arrays[targets]
+        if is_whole(Y):  # a library may have few functions of unsigned integers and booleans
+            Y = xp.astype(Y, backend.index_dtype())
+        good |= _indices(xp, targets, Y, n_classes) if n_classes else _targets(xp, targets, Y, loss)
     if weight in arrays:
         good |= _weights(xp, weight, arrays[weight])
     flags = list(good.values())
@@ -106,12 +123,18 @@ def _targets(xp: Any, name: str, Y: Array, loss: Loss) -> dict[str, Array]:
     if loss.targets == "unit interval":
         good[wanted + "values in [0, 1]"] = xp.all((Y >= 0) & (Y <= 1))
     if loss.targets == "distribution":
-        near = math.sqrt(float(xp.finfo(Y.dtype).eps))
+        near = math.sqrt(float(xp.finfo(Y.dtype).eps)) if xp.isdtype(Y.dtype, "real floating") else 0
         total = xp.sum(Y, axis=-1)
         good[wanted + "rows that add up to 1, such as a single 1 for the class and else 0"] = xp.all(
             xp.abs(total - 1) <= near
         )
     return good
+
+
+def _indices(xp: Any, name: str, indices: Array, n_classes: int) -> dict[str, Array]:
+    last = n_classes - 1
+    message = f"`{name}` has an index of a class that there is not; accepted: 0 to {last}"
+    return {message: xp.all((indices >= 0) & (indices <= last))}
 
 
 def _weights(xp: Any, name: str, w: Array) -> dict[str, Array]:

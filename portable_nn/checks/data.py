@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass, replace
 
-from portable_nn.checks.arrays import ONE_HOT
-from portable_nn.equations import Array
+from portable_nn.checks.arrays import is_whole
+from portable_nn.equations import Array, Loss
 
 Shape = tuple[int, ...]
 
 
-class Given(NamedTuple):
+@dataclass(frozen=True)
+class Given:
     """X (n, n_0), Y (n, n_L) and weights (n,), as the user passed them; or those of each network.
 
-    `prefix` tells one data set from another in messages: "validation ", say.
+    Without `has_targets` there is no Y, as for a prediction. `prefix` tells one data set from another in
+    messages: "validation ", say.
     """
 
     X: Array
     Y: Array | None = None
     sample_weight: Array | None = None
     prefix: str = ""
+    has_targets: bool = True
 
     @property
     def names(self) -> tuple[str, str, str]:
@@ -29,25 +32,53 @@ class Given(NamedTuple):
 
     @property
     def arrays(self) -> dict[str, Array]:
-        """The arrays that were given, by name."""
+        """The arrays that were given, by name; Y where there has to be one, if it is None too."""
         x, y, w = self.names
-        others = {
-            name: array for name, array in ((y, self.Y), (w, self.sample_weight)) if array is not None
-        }
-        return {x: self.X} | others
+        found = {x: self.X}
+        if self.has_targets:
+            found[y] = self.Y  # type: ignore[assignment]  # the check of its owner refuses None
+        if self.sample_weight is not None:
+            found[w] = self.sample_weight
+        return found
 
-    def check_shapes(self, sizes: Sequence[int], stack: Shape) -> None:
+    def n_classes(self, loss: Loss, n_outputs: int) -> int:
+        """How many classes Y (n, 1) has indices of; 0 if it has rows of numbers."""
+        if not self.has_targets or loss.targets != "distribution" or n_outputs == 1:
+            return 0
+        is_column = self.Y.shape[-1:] == (1,) and is_whole(self.Y)  # type: ignore
+        return n_outputs if is_column else 0
+
+    def in_rows(self, loss: Loss, n_outputs: int, stack: Shape) -> Given:
+        """The same with Y as a column, where one integer or boolean a row has a meaning for the loss.
+
+        They are indices of classes, or "yes" and "no" of a single output.
+        """
+        has_meaning = loss.targets == ("distribution" if n_outputs > 1 else "unit interval")
+        if not (has_meaning and self.has_targets and is_whole(self.Y)):  # type: ignore[arg-type]
+            return self
+        shape, n = tuple(self.Y.shape), self.X.shape[-2:-1]  # type: ignore[union-attr]
+        if shape == (*n, n_outputs) or shape not in (n, (*stack, *n)):
+            return self
+        return replace(self, Y=self.Y[..., None])  # type: ignore[index]
+
+    def check_shapes(self, sizes: Sequence[int], stack: Shape, loss: Loss) -> None:
         """Raise ValueError unless the shapes suit a network of these sizes, and one another."""
         x, y, w = self.names
         n = check_rows(x, self.X, sizes[0], stack)
-        if self.Y is not None:
-            check_rows(y, self.Y, sizes[-1], stack, n)
+        if self.has_targets:
+            width = 1 if self.n_classes(loss, sizes[-1]) else sizes[-1]
+            check_rows(y, self.Y, width, stack, n, loss.targets)  # type: ignore[arg-type]
         if self.sample_weight is not None:
             check_weights(w, self.sample_weight, n, stack)
 
 
-def check_rows(name: str, array: Array, width: int, stack: Shape, n: int | None = None) -> int:
-    """The number of rows of `array`: (n, width), or that for every network of the stack."""
+def check_rows(
+    name: str, array: Array, width: int, stack: Shape, n: int | None = None, targets: str = ""
+) -> int:
+    """The number of rows of `array`: (n, width), or that for every network of the stack.
+
+    `targets` says which targets have a meaning, where the array holds some.
+    """
     shape = tuple(array.shape)
     if len(shape) >= 2 and shape[:-2] in ((), stack) and shape[-1] == width and n in (None, shape[-2]):
         if shape[-2] == 0:
@@ -56,13 +87,15 @@ def check_rows(name: str, array: Array, width: int, stack: Shape, n: int | None 
     count = "n_samples" if n is None else n
     stacked = ", ".join(map(str, (*stack, count, width)))
     accepted = f"({count}, {width})" + (f" or ({stacked})" if stack else "")
+    if targets == "distribution" and width > 1:
+        accepted += f", or ({count},) for the indices of classes, as integers"
+    elif targets == "unit interval" and width == 1:
+        accepted += f", or ({count},) for integers or booleans"
     hint = ""
     if len(shape) == 1 and name.endswith("X"):
         hint = "; for one example: X.reshape(1, -1)"
     elif len(shape) == 1 and width == 1:
         hint = f"; for one output: {name}[:, None]"
-    elif len(shape) == 1:
-        hint = ONE_HOT
     raise ValueError(f"`{name}` has shape {shape}; accepted: {accepted}{hint}")
 
 

@@ -22,7 +22,7 @@ def check_on_host(arrays: Named) -> Backend:
     return theirs
 
 
-def check_host_values(host: Backend, given: Given, loss: Loss) -> None:
+def check_host_values(host: Backend, given: Given, loss: Loss, n_classes: int) -> None:
     """`check_values` of data on the host, a chunk of rows at a time."""
     arrays: dict[str, Any] = dict(given.arrays)
     _, y, w = given.names
@@ -31,6 +31,6 @@ def check_host_values(host: Backend, given: Given, loss: Loss) -> None:
     size = max(1, streaming.CHUNK // max(array.nbytes // n for array in arrays.values()))
     for start in range(0, n, size):
         part = {name: array[..., start : start + size, :] for name, array in arrays.items()}
-        check_values(host, part, loss, y)
+        check_values(host, part, loss, y, n_classes=n_classes)
     if weight is not None:
         check_values(host, {w: weight}, weight=w)

@@ -30,6 +30,7 @@ from portable_nn.estimators.problem import Problem
 from portable_nn.estimators.targets import Targets
 from portable_nn.estimators.validation import given_validation, split
 from portable_nn.network import Network
+from portable_nn.network.objective import Batch
 from portable_nn.training.data import DeviceSource
 
 RECORD = (
@@ -141,23 +142,24 @@ class BaseMLP(CallbackSupportMixin, FittedMLP):
         labels_at = get("numpy") if inputs.on_host(X) else backend
         targets = self._targets(y, weight, incremental, classes, labels_at)
         dtype = rows.dtype if is_first else self.coefs_[0].dtype
-        rows, Y = inputs.as_dtype(rows, dtype), targets.encode(backend, dtype)
+        rows, (Y, classes) = inputs.as_dtype(rows, dtype), (encoded := targets.encode(backend, dtype))
         if targets.weight is not None and not targets.weight.any():
             raise ValueError("Sample weights must contain at least one non-zero number.")
         g, loss = targets.output()
         hidden = hidden_activations(self.activation, len(sizes))
-        net = Network((rows.shape[1], *sizes, Y.shape[1]), [*hidden, g], loss)
+        net = Network((rows.shape[1], *sizes, encoded.n_outputs), [*hidden, g], loss)
 
         if not is_first:
             self._check_same_network(net)
         weights = inputs.moved_weights(backend, targets.weight, rows)
-        train = DeviceSource(rows, targets.smoothed(Y), weights, None)
-        problem = Problem(backend, net, train, check_random_state(self.random_state))
+        train = DeviceSource(Batch(rows, Y, weights, None, classes))
+        random = check_random_state(self.random_state)
+        problem = Problem(backend, net, train, random, smoothing=targets.smoothing)
         if has_validation:
             given_validation(self, validation, X, targets, problem)
         params = self._initial_parameters(problem, dtype) if is_first else None
         if self.early_stopping and not has_validation and self.solver in STOCHASTIC:
-            split(self, Y, targets, problem)
+            split(self, targets, problem)
         if problem.judge is not None and self.scoring is not None:
             self._try_scorer(problem, targets, params)
         return problem, targets, params

@@ -49,7 +49,8 @@ def train(e: MLPAttributes, problem: Problem, callbacks: Callbacks) -> None:
     """Train the estimator `e`; its fitted attributes tell how it went."""
     params = e._params()
     packing = Packing(problem, params)
-    gradient = gradient_step(problem.backend, problem.net.objective, e.alpha > 0)
+    objective = problem.net.objective.with_smoothing(problem.smoothing)
+    gradient = gradient_step(problem.backend, objective, e.alpha > 0)
     l2 = problem.backend.asarray(np.asarray(float(e.alpha)), packing.dtype)
     batch = problem.train.all
     eps = float(problem.backend.xp.finfo(packing.dtype).eps)

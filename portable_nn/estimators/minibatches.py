@@ -122,6 +122,7 @@ def begin(e: MLPAttributes, problem: Problem, epochs: int, incremental: bool) ->
         dropout=e.dropout,
         schedule=e._optimizer.rate if e.schedule is None else e.schedule,
         order=Shuffles(e, problem),
+        smoothing=problem.smoothing,
         uniform=problem.random.random_sample,
         keep_states=True,
     )

@@ -36,6 +36,8 @@ class Problem:
         The rows held out.
     judge : function or None
         ``judge(estimator, params)``: the validation score.
+    smoothing : float
+        The share of the targets that is spread over all classes.
     """
 
     backend: Backend
@@ -45,6 +47,7 @@ class Problem:
     rows: np.ndarray[Any, Any] | None = None
     validation: DeviceSource | None = None
     judge: Judge | None = None
+    smoothing: float = 0.0
 
     @property
     def n(self) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from scipy.sparse import issparse
@@ -18,27 +18,38 @@ from portable_nn.estimators import inputs
 from portable_nn.estimators.attributes import MLPAttributes
 from portable_nn.estimators.conventions import BINARY_LOG_LOSS, LOG_LOSS, regression_loss
 from portable_nn.estimators.labels import check_class_weight, check_labels, decide, has_many
+from portable_nn.network.parameters import class_indices
 
 Host = np.ndarray[Any, Any]
+
+
+class Encoded(NamedTuple):
+    """Y (n, n_outputs) on the device; with `classes`, (n, 1): the index of each row's class."""
+
+    Y: Array
+    classes: Array | None = None
+
+    @property
+    def n_outputs(self) -> int:
+        """How many outputs there are."""
+        return int(self.Y.shape[1] if self.classes is None else self.classes.shape[0])
 
 
 class Targets(ABC):
     """y, as scikit-learn's checks left it; `weight` is what each row counts, on the host, or None.
 
-    `attributes` are the fitted attributes that the targets decide.
+    `attributes` are the fitted attributes that the targets decide; `smoothing` is the share of them that
+    is spread over all classes.
     """
 
     y: Any
     weight: Host | None
     attributes: dict[str, Any]
+    smoothing: float = 0.0
 
     @abstractmethod
-    def encode(self, backend: Backend, dtype: Any, name: str = "y") -> Array:
-        """Y (n, n_outputs) on the device; ValueError for a value without a meaning for the loss."""
-
-    @abstractmethod
-    def smoothed(self, Y: Array) -> Array:
-        """Y as it is learned from."""
+    def encode(self, backend: Backend, dtype: Any, name: str = "y") -> Encoded:
+        """Y on the device; ValueError for a value without a meaning for the loss."""
 
     @abstractmethod
     def output(self) -> tuple[Activation, Loss]:
@@ -75,7 +86,7 @@ class ClassTargets(Targets):
             self.codes = np.asarray(labels.transform(y))
         else:
             self.codes = np.searchsorted(labels.classes_, y)
-        self.weight = weight
+        self.weight, self.smoothing = weight, float(estimator.label_smoothing)
         self.attributes = {"_label_binarizer": labels}
 
     def weigh(self, of_class: Host | None) -> Self:
@@ -90,23 +101,14 @@ class ClassTargets(Targets):
         self.weight = of_row if self.weight is None else self.weight * of_row
         return self
 
-    def encode(self, backend: Backend, dtype: Any, name: str = "y") -> Array:
-        if self.is_multiclass:
-            xp, index = backend.xp, backend.index_dtype()
-            classes = xp.arange(len(self.labels.classes_), dtype=index, device=backend.device)
-            codes = backend.asarray(self.codes, index)
-            Y = xp.astype(codes[:, None] == classes[None, :], dtype)
-        else:
-            Y = backend.asarray(self.codes.reshape(len(self.codes), -1), dtype)
-        if isinstance(self.estimator.loss, Loss):  # ours has a meaning for every one-hot row
+    def encode(self, backend: Backend, dtype: Any, name: str = "y") -> Encoded:
+        if self.is_multiclass:  # every loss has a meaning for the one-hot rows that batches make of it
+            codes = backend.asarray(self.codes[:, None], backend.index_dtype())
+            return Encoded(codes, class_indices(backend, len(self.labels.classes_)))
+        Y = backend.asarray(self.codes.reshape(len(self.codes), -1), dtype)
+        if isinstance(self.estimator.loss, Loss):  # ours has a meaning for 0 and 1
             check_values(backend, {name: Y}, self.estimator.loss, name)
-        return Y
-
-    def smoothed(self, Y: Array) -> Array:
-        share = float(self.estimator.label_smoothing)
-        if not share:
-            return Y
-        return (1 - share) * Y + share / (Y.shape[1] if self.is_multiclass else 2)
+        return Encoded(Y)
 
     def output(self) -> tuple[Activation, Loss]:
         g, loss = ACTIVATIONS["softmax" if self.is_multiclass else "sigmoid"], self.estimator.loss
@@ -163,13 +165,10 @@ class ValueTargets(Targets):
         self.estimator, self.y, self.weight = estimator, y, weight
         self.attributes = {}
 
-    def encode(self, backend: Backend, dtype: Any, name: str = "y") -> Array:
+    def encode(self, backend: Backend, dtype: Any, name: str = "y") -> Encoded:
         Y = backend.asarray(self.y if self.y.ndim == 2 else self.y[:, None], dtype)
         check_values(backend, {name: Y}, self.output()[1], name)
-        return Y
-
-    def smoothed(self, Y: Array) -> Array:
-        return Y
+        return Encoded(Y)
 
     def output(self) -> tuple[Activation, Loss]:
         loss = regression_loss(self.estimator.loss, self.estimator.quantile)

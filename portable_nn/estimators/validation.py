@@ -10,11 +10,12 @@ from sklearn.base import is_classifier
 from sklearn.metrics import check_scoring
 from sklearn.model_selection import train_test_split
 
-from portable_nn.equations import Array, Parameters
+from portable_nn.equations import Parameters
 from portable_nn.estimators import inputs
 from portable_nn.estimators.attributes import MLPAttributes
 from portable_nn.estimators.problem import Judge, Problem
 from portable_nn.estimators.targets import Targets
+from portable_nn.network.objective import Batch
 from portable_nn.network.prediction import compiled_prediction
 from portable_nn.training.data import DeviceSource, mean_of
 
@@ -36,16 +37,16 @@ def given_validation(
     rows, y = inputs.read(e, X_val, y_val, backend, False, not is_classifier(e))
     rows = inputs.as_dtype(rows, problem.train.all.X.dtype)
     judged = targets.others(y, inputs.weights(weight, rows, "sample_weight_val"))
-    Y = judged.encode(backend, rows.dtype, "y_val")
-    if Y.shape[1] != problem.net.sizes[-1]:
+    encoded = judged.encode(backend, rows.dtype, "y_val")
+    if encoded.n_outputs != problem.net.sizes[-1]:
         wanted = problem.net.sizes[-1]
-        raise ValueError(f"`y_val` has {Y.shape[1]} outputs; accepted: {wanted}, as y has")
+        raise ValueError(f"`y_val` has {encoded.n_outputs} outputs; accepted: {wanted}, as y has")
     weights = inputs.moved_weights(backend, judged.weight, rows)
-    judge_by(e, problem, rows, Y, weights, judged)
+    judge_by(e, problem, Batch(rows, encoded.Y, weights, None, encoded.classes), judged)
 
 
-def split(e: MLPAttributes, Y: Array, targets: Targets, problem: Problem) -> None:
-    """Set a share of the rows aside, as scikit-learn does, and judge by them; Y as it is judged by."""
+def split(e: MLPAttributes, targets: Targets, problem: Problem) -> None:
+    """Set a share of the rows aside, as scikit-learn does, and judge by them."""
     backend, xp, data = problem.backend, problem.backend.xp, problem.train.all
     learned, held_out = train_test_split(
         np.arange(problem.n),
@@ -66,16 +67,15 @@ def split(e: MLPAttributes, Y: Array, targets: Targets, problem: Problem) -> Non
             "The sample weights for validation set are all zero, consider using a different random "
             "state."
         )
-    X, Y = xp.take(data.X, index, axis=0), xp.take(Y, index, axis=0)
+    X, Y = xp.take(data.X, index, axis=0), xp.take(data.Y, index, axis=0)
     problem.rows = learned
-    judge_by(e, problem, X, Y, weights, targets.some(held_out, host))
+    judge_by(e, problem, Batch(X, Y, weights, None, data.classes), targets.some(held_out, host))
 
 
-def judge_by(
-    e: MLPAttributes, problem: Problem, X: Array, Y: Array, weights: Array | None, targets: Targets
-) -> None:
+def judge_by(e: MLPAttributes, problem: Problem, data: Batch, targets: Targets) -> None:
     """Let the problem be judged by this validation data, on the device."""
-    problem.validation = DeviceSource(X, Y, weights, mean_of(problem.backend, weights))
+    mean_weight, X = mean_of(problem.backend, data.weight), data.X
+    problem.validation = DeviceSource(data._replace(mean_weight=mean_weight))
     if e.scoring is not None:
         problem.judge = scorer_judge(e, inputs.rows_on_host(X), inputs.host(targets.y), targets.weight)
         return

@@ -77,9 +77,13 @@ class Network:
 
     Parameters are a plain list [(W[1], b[1]), ..., (W[L], b[L])] with the shapes (n_l, n_{l-1}) and
     (n_l, 1); for a stack of K networks each array has a leading axis K. X is (n_samples, n_0) and Y
-    (n_samples, n_L); a stack shares them, or takes (K, n_samples, ...). Results have the library,
-    device and dtype of X. Every method raises TypeError or ValueError, before it computes anything,
-    for arrays of other shapes, of several libraries, devices or dtypes, and for NaN or infinite values.
+    (n_samples, n_L); a stack shares them, or takes (K, n_samples, ...). Both have the dtype of the
+    parameters, or one of integers or booleans (images as bytes, say), which is cast batch by batch. For
+    categorical_cross_entropy Y may also be the indices of classes, integers (n_samples,); for
+    binary_cross_entropy with one output, booleans or integers 0 and 1, (n_samples,). Results have the
+    library and device of X, and the dtype of the parameters. Every method raises TypeError or
+    ValueError, before it computes anything, for arrays of other shapes or dtypes, of several libraries
+    or devices, and for NaN or infinite values.
     """
 
     sizes: tuple[int, ...]
@@ -162,12 +166,12 @@ class Network:
         Computed for a few thousand rows at a time: besides the result, the memory needed does not grow
         with n_samples.
         """
-        xp, _ = self._check(params, Given(X))
+        xp, *_ = self._check(params, Given(X, has_targets=False))
         return predict(xp, lambda params, part: layers(xp, self.g, params, part)[-1], params, X)
 
     def activations(self, params: Parameters, X: Array) -> list[Array]:
         """Every layer's A as rows: A[1] (n_samples, n_1), ..., A[L] (n_samples, n_L)."""
-        xp, _ = self._check(params, Given(X))
+        xp, *_ = self._check(params, Given(X, has_targets=False))
         return layers(xp, self.g, params, X)
 
     def cost(
@@ -179,8 +183,8 @@ class Network:
         sample_weight: Array | None = None,
     ) -> Array:
         """J, as `cost_and_gradients` gives it."""
-        xp, l2 = self._check(params, Given(X, Y, sample_weight), l2)
-        J = self.objective.cost(xp, params, Batch(X, Y, sample_weight), l2)
+        xp, batch, l2 = self._check(params, Given(X, Y, sample_weight), l2)
+        J = self.objective.cost(xp, params, batch, l2)
         return J[...]  # an array also where NumPy gives a scalar
 
     def cost_and_gradients(
@@ -208,8 +212,7 @@ class Network:
             sum_i w_i L_i / sum_i w_i  +  l2 / (2 sum_i w_i) * sum_l ||W[l]||^2
         grads : list of (dJ/dW, dJ/db), of the structure of `params`
         """
-        xp, l2 = self._check(params, Given(X, Y, sample_weight), l2)
-        batch = Batch(X, Y, sample_weight)
+        xp, batch, l2 = self._check(params, Given(X, Y, sample_weight), l2)
         J, grads = self.objective.gradients(xp, params, batch, l2)
         return J[...], grads
 
@@ -230,11 +233,11 @@ class Network:
         At a kink (relu at z = 0, as where all inputs of a unit are 0) any value between the two
         one-sided differences counts as right.
         """
-        xp, penalty = self._check(params, Given(X, Y, sample_weight), l2)
+        xp, batch, penalty = self._check(params, Given(X, Y, sample_weight), l2)
         epsilon = check_number("epsilon", epsilon, POSITIVE)
         if params[0][0].ndim > 2:
             raise ValueError("`params` is a stack; accepted: one network; check its members one by one")
-        batch, objective = Batch(X, Y, sample_weight), self.objective
+        objective = self.objective
 
         def J(perturbed: Parameters) -> Any:
             return backends.to_host(objective.cost(xp, perturbed, batch, penalty))
@@ -247,16 +250,15 @@ class Network:
         """What training lowers."""
         return Objective(self.g, self.loss)
 
-    def _check(self, params: Parameters, given: Given, l2: Value = 0.0) -> tuple[Namespace, Any]:
-        """The namespace of the arrays, and l2 as the objective takes it, once all has been checked."""
+    def _check(self, params: Parameters, given: Given, l2: Value = 0.0) -> tuple[Namespace, Batch, Any]:
+        """The namespace of the arrays, the data, and l2 as the objective takes it; all checked."""
         l2 = check_value("l2", l2, NONNEGATIVE)
         checked = check_parameters(self.sizes, self.loss, params)
         check_stack("l2", l2, checked.stack)
-        checked.check_data(given)
-        backend = checked.backend
+        batch, backend = checked.check_data(given), checked.backend
         if isinstance(l2, PerNetwork):
-            return backend.xp, backend.asarray(along_stack(l2), checked.dtype)
-        return backend.xp, l2 or None
+            return backend.xp, batch, backend.asarray(along_stack(l2), checked.dtype)
+        return backend.xp, batch, l2 or None
 
 
 def warn_of_unsuited_pair(g: Activation, loss: Loss, units: int) -> None:

@@ -7,7 +7,7 @@ view.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from portable_nn.equations import (
@@ -28,13 +28,22 @@ class Batch(NamedTuple):
     """X (..., B, n_0) and Y (..., B, n_L), in rows, and their weights w (..., B), if they have any.
 
     `mean_weight` is what the weights are relative to: the mean over the data that the batch is drawn
-    from; None stands for the batch's own mean.
+    from; None stands for the batch's own mean. With `classes`, the numbers 0..n_L-1, Y (..., B, 1) has
+    the index of each row's class. X and Y may be integers or booleans.
     """
 
     X: Array
     Y: Array
     weight: Array | None = None
     mean_weight: Array | None = None
+    classes: Array | None = None
+
+    def in_floats(self, xp: Namespace, params: Parameters) -> Batch:
+        """The batch in the dtype of the parameters, class indices as one-hot rows."""
+        dtype, Y = params[0][0].dtype, self.Y
+        if self.classes is not None:
+            Y = xp.astype(Y, self.classes.dtype) == self.classes
+        return self._replace(X=as_dtype(xp, self.X, dtype), Y=as_dtype(xp, Y, dtype))
 
 
 @dataclass(frozen=True)
@@ -45,10 +54,14 @@ class Objective:
     penalty l2/(2B) alone where all of the batch's own weights are zero. Without weights, all are 1.
 
     `l2` is None (no penalty), a number, or an array: of no axis, or (*stack, 1, 1).
+
+    Gradients, and the cost beside them, are those of targets of which the share `smoothing` is spread
+    evenly: over the classes, or over "yes" and "no" where an output is a class of its own.
     """
 
     g: tuple[Activation, ...]
     loss: Loss
+    smoothing: float = 0.0
 
     @property
     def is_built_in(self) -> bool:
@@ -58,10 +71,22 @@ class Objective:
 
     def cost(self, xp: Namespace, params: Parameters, batch: Batch, l2: Any = None) -> Array:
         """J, shape () or the stack's."""
+        batch = batch.in_floats(xp, params)
         weight, shrink = relative_weights(xp, batch, l2)
         Z, A = forward(xp, params, batch.X.mT, self.g)
         J = cost(xp, self.loss, self.g[-1], Z[-1], A[-1], batch.Y.mT, weight)
         return J if shrink is None else J + penalty(xp, params, shrink)
+
+    def with_smoothing(self, share: float) -> Objective:
+        """The same, with another share of the targets spread evenly."""
+        return replace(self, smoothing=share)
+
+    def smoothed(self, batch: Batch) -> Array:
+        """The batch's targets as they are learned from."""
+        if not self.smoothing:
+            return batch.Y
+        outcomes = 2 if batch.classes is None else batch.Y.shape[-1]
+        return (1 - self.smoothing) * batch.Y + self.smoothing / outcomes
 
     def gradients(
         self,
@@ -72,8 +97,9 @@ class Objective:
         masks: Sequence[Array | None] | None = None,
     ) -> tuple[Array, Parameters]:
         """J and its gradients; `masks` as for `equations.forward`."""
+        batch = batch.in_floats(xp, params)
         weight, shrink = relative_weights(xp, batch, l2)
-        Y, loss, g = batch.Y.mT, self.loss, self.g[-1]
+        Y, loss, g = self.smoothed(batch).mT, self.loss, self.g[-1]
         Z, A = forward(xp, params, batch.X.mT, self.g, masks)
         J = cost(xp, loss, g, Z[-1], A[-1], Y, weight)
         Delta = output_delta(xp, loss, g, Z[-1], A[-1], Y)
@@ -82,6 +108,11 @@ class Objective:
             J = J + penalty(xp, params, shrink)
             grads = [(dW + shrink * W, db) for (W, _), (dW, db) in zip(params, grads, strict=True)]
         return J, grads
+
+
+def as_dtype(xp: Namespace, x: Array, dtype: Any) -> Array:
+    """`x` itself if it has that dtype, else cast to it."""
+    return x if x.dtype == dtype else xp.astype(x, dtype)
 
 
 def penalty(xp: Namespace, params: Parameters, shrink: Any) -> Array:

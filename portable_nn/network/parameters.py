@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from portable_nn.backends import Backend
 from portable_nn.checks import Given, check_one_dtype, check_one_place, check_values
+from portable_nn.checks.arrays import is_whole
 from portable_nn.checks.host_arrays import check_host_values, check_on_host
 from portable_nn.equations import Array, Loss, symbol
+from portable_nn.network.objective import Batch
 
 Shape = tuple[int, ...]
 
@@ -37,22 +42,45 @@ class Checked(NamedTuple):
         """Raise ValueError where a parameter is NaN or infinite."""
         check_values(self.backend, self.arrays)
 
-    def check_data(self, given: Given, otherwise: str = "", more: bool = False) -> None:
-        """Check data against the parameters, and the values of both; with `more` those of the data only.
+    def check_data(self, given: Given, otherwise: str = "", more: bool = False) -> Batch:
+        """The data as a batch, checked against the parameters; with `more` values of the data only are.
 
         `otherwise` says what can be done with data on the host other than moving it.
         """
-        check_one_place(self.first | given.arrays, otherwise)
-        given.check_shapes(self.sizes, self.stack)
+        check_one_place(self.first | given.arrays, otherwise, given.arrays)
+        given, n_classes = self._in_form(given, self.backend)
         arrays = given.arrays if more else self.arrays | given.arrays
-        check_values(self.backend, arrays, self.loss, *given.names[1:])
+        check_values(self.backend, arrays, self.loss, *given.names[1:], n_classes)
+        return self._batch(given, n_classes)
 
-    def check_host_data(self, given: Given) -> None:
-        """Check data that stays on the host, its values included."""
+    def check_host_data(self, given: Given) -> Batch:
+        """The data, which stays on the host, as a batch, checked against the parameters."""
         host = check_on_host(given.arrays)
-        check_one_dtype(self.first | given.arrays)
-        given.check_shapes(self.sizes, self.stack)
-        check_host_values(host, given, self.loss)
+        check_one_dtype(self.first | given.arrays, given.arrays)
+        given, n_classes = self._in_form(given, host)
+        check_host_values(host, given, self.loss, n_classes)
+        return self._batch(given, n_classes)
+
+    def _in_form(self, given: Given, backend: Backend) -> tuple[Given, int]:
+        """Data of the right shapes, Y in rows and weights as floats; how many classes Y has indices of.
+
+        `backend` is that of the data.
+        """
+        given = given.in_rows(self.loss, self.sizes[-1], self.stack)
+        given.check_shapes(self.sizes, self.stack, self.loss)
+        weight = given.sample_weight
+        if weight is not None and is_whole(weight):
+            given = replace(given, sample_weight=backend.asarray(weight, self.dtype))
+        return given, given.n_classes(self.loss, self.sizes[-1])
+
+    def _batch(self, given: Given, n_classes: int) -> Batch:
+        classes = class_indices(self.backend, n_classes) if n_classes else None
+        return Batch(given.X, given.Y, given.sample_weight, classes=classes)  # type: ignore[arg-type]
+
+
+def class_indices(backend: Backend, n_classes: int) -> Array:
+    """0, 1, ..., n_classes - 1, which a column of class indices is compared with."""
+    return backend.asarray(np.arange(n_classes), backend.index_dtype())
 
 
 def check_parameters(sizes: tuple[int, ...], loss: Loss, params: Any) -> Checked:

@@ -8,7 +8,7 @@ from typing import Any
 
 from portable_nn.backends import Backend
 from portable_nn.equations import Activation, Array, Namespace, Parameters, forward
-from portable_nn.network.objective import are_built_in, functions_of
+from portable_nn.network.objective import are_built_in, as_dtype, functions_of
 
 AT_ONCE = 4096  # rows
 
@@ -17,7 +17,7 @@ Activations = tuple[Activation, ...]
 
 def layers(xp: Namespace, g: Activations, params: Parameters, X: Array) -> list[Array]:
     """Every layer's A as rows: [A[1], ..., A[L]]."""
-    _, A = forward(xp, params, X.mT, g)
+    _, A = forward(xp, params, as_dtype(xp, X, params[0][0].dtype).mT, g)
     return [columns.mT for columns in A[1:]]
 
 

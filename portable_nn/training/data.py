@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from portable_nn.backends import Backend, streaming
+from portable_nn.backends import Backend, dtype_name, streaming
 from portable_nn.backends.streaming import Piece
 from portable_nn.equations import Array
 from portable_nn.network.objective import Batch
@@ -45,20 +45,20 @@ class DeviceSource:
 
     is_resident = True
 
-    def __init__(self, X: Array, Y: Array, weight: Array | None, mean_weight: Array | None) -> None:
-        self.all = Batch(X, Y, weight, mean_weight)
-        self.n = int(X.shape[-2])
+    def __init__(self, data: Batch) -> None:
+        self.all = data
+        self.n = int(data.X.shape[-2])
 
     def chunks(self, order: Rows, batch_size: int, most: int) -> Iterator[Chunk]:
         for part, size in parts(len(order), batch_size, most):
             yield self.all, order[part].reshape(-1, size)
 
     def slices(self, size: int) -> Iterator[Batch]:
-        X, Y, weight, mean_weight = self.all
+        X, Y, weight, *others = self.all
         for start in range(0, self.n, size):
             part = slice(start, min(start + size, self.n))
             w = None if weight is None else weight[..., part]
-            yield Batch(X[..., part, :], Y[..., part, :], w, mean_weight)
+            yield Batch(X[..., part, :], Y[..., part, :], w, *others)
 
     def used(self, results: Any) -> None:
         """Nothing to do: the data stay where they are."""
@@ -73,18 +73,22 @@ class HostSource:
 
     is_resident = False
 
-    def __init__(self, backend: Backend, X: Array, Y: Array, weight: Array | None = None) -> None:
-        self.X, self.Y = np.asarray(X), np.asarray(Y)  # a memory map stays one, without its class
-        self.weight = None if weight is None else np.asarray(weight)
-        self.n = int(self.X.shape[-2])
+    def __init__(self, backend: Backend, data: Batch, dtype: Any) -> None:
+        given = data.X, data.Y, data.weight  # as NumPy's: a memory map stays one, without its class
+        self.arrays = [np.asarray(array) for array in given if array is not None]
+        known, cast = backend.dtypes(), np.dtype(dtype_name(dtype))  # integers may be of no dtype there
+        self.dtypes = [None if dtype_name(a.dtype) in known else cast for a in self.arrays]
+        self.n, self.classes = int(data.X.shape[-2]), data.classes
         # summed by the library that would sum data on the device: to the same bits
-        self.mean_weight = mean_of(backend, None if weight is None else backend.asarray(weight))
+        self.mean_weight = mean_of(
+            backend, None if data.weight is None else backend.asarray(data.weight)
+        )
         self.sender = backend.sender()
 
     def chunks(self, order: Rows, batch_size: int, most: int) -> Iterator[Chunk]:
         """As of `Source`; a chunk is gathered while the device computes with the one before."""
         size = min(batch_size, len(order))
-        room = streaming.CHUNK // max(1, size * sum(array.nbytes for array in self.arrays()) // self.n)
+        room = streaming.CHUNK // max(1, size * sum(array.nbytes for array in self.arrays) // self.n)
         most = even(len(order) // size, max(1, min(most, room, MOST_BATCHES)))
         for part, size in parts(len(order), batch_size, most):
             rows = order[part]
@@ -98,23 +102,20 @@ class HostSource:
         """Let the sender know when the memory of the chunk is free again."""
         self.sender.used(results)
 
-    def arrays(self) -> list[Rows]:
-        """X, Y and, if there are any, the weights."""
-        return [array for array in (self.X, self.Y, self.weight) if array is not None]
-
     def send(self, rows: Rows | slice) -> Batch:
         """These rows, on the device."""
-        axes = (-2, -2, -1)
-        pieces = [Piece(array, rows, axis) for array, axis in zip(self.arrays(), axes, strict=False)]
-        X, Y, *weight = self.sender.send(pieces)
-        return Batch(X, Y, weight[0] if weight else None, self.mean_weight)
+        each = zip(self.arrays, (-2, -2, -1), self.dtypes, strict=False)
+        X, Y, *weight = self.sender.send(
+            [Piece(array, rows, axis, dtype) for array, axis, dtype in each]
+        )
+        return Batch(X, Y, weight[0] if weight else None, self.mean_weight, self.classes)
 
 
-def source(backend: Backend, stream: bool, X: Array, Y: Array, weight: Array | None = None) -> Source:
-    """The source of batches of this data, which has been checked."""
+def source(backend: Backend, stream: bool, data: Batch, dtype: Any) -> Source:
+    """The source of batches of this data, which has been checked; `dtype` is that of the parameters."""
     if stream:
-        return HostSource(backend, X, Y, weight)
-    return DeviceSource(X, Y, weight, mean_of(backend, weight))
+        return HostSource(backend, data, dtype)
+    return DeviceSource(data._replace(mean_weight=mean_of(backend, data.weight)))
 
 
 def mean_of(backend: Backend, weight: Array | None) -> Array | None:

@@ -36,7 +36,8 @@ class Training:
 
     The arguments are those of `fit`, and: `stack`, the shape of the stack of networks that is to be
     trained; `order`, which gives the rows of an epoch as `epoch_order` does but needs no check, and
-    `uniform`, which draws numbers in [0, 1) of a given shape, both by default from `seed`;
+    `uniform`, which draws numbers in [0, 1) of a given shape, both by default from `seed`; `smoothing`,
+    the share of the targets that is spread over all classes;
     `keep_states`, whether the optimizer's arrays of an epoch have to survive the next one. Raises
     TypeError or ValueError for an argument that is not of its form.
 
@@ -60,6 +61,7 @@ class Training:
     stack: tuple[int, ...] = ()
     order: Order = None  # type: ignore[assignment]
     uniform: Uniform = None  # type: ignore[assignment]
+    smoothing: float = 0.0
     keep_states: bool = False
     can_look_ahead: bool = field(init=False)
 

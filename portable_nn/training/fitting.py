@@ -54,6 +54,9 @@ def fit(
     params : list of (W, b)
         Where training starts; K networks at once if it is a stack.
     X, Y : array, (n_samples, n_0) and (n_samples, n_L)
+        Of the dtype of `params`, or of integers or booleans; for categorical_cross_entropy Y may be the
+        indices of classes, (n_samples,): see `Network`. Batches are cast, and made one-hot, on the
+        device, one by one.
     optimizer : Optimizer
         By default ``Adam()``.
     epochs : int
@@ -202,11 +205,10 @@ def training_data(checked: Checked, given: Given, stream: bool) -> Source:
     """The source of the training data, once parameters and data have been checked."""
     if stream:
         checked.check_values()
-        checked.check_host_data(given)
+        batch = checked.check_host_data(given)
     else:
-        checked.check_data(given, STREAM)
-    X, Y, weight, _ = given
-    return source(checked.backend, stream, X, Y, weight)  # type: ignore[arg-type]
+        batch = checked.check_data(given, STREAM)
+    return source(checked.backend, stream, batch, checked.dtype)
 
 
 def validation_data(checked: Checked, validation: Any, stream: bool) -> Source | None:
@@ -223,8 +225,5 @@ def validation_data(checked: Checked, validation: Any, stream: bool) -> Source |
     X, Y, weight = (*validation, None)[:3]
     data = Given(X, Y, weight, "validation ")
     stream = stream and check_owner("validation X", X).host
-    if stream:
-        checked.check_host_data(data)
-    else:
-        checked.check_data(data, more=True)
-    return source(checked.backend, stream, X, Y, weight)
+    batch = checked.check_host_data(data) if stream else checked.check_data(data, more=True)
+    return source(checked.backend, stream, batch, checked.dtype)

@@ -84,7 +84,12 @@ class Loop:
         self.coefficients = with_arrays(training.optimizer).coefficients
         objective = training.net.objective
         has_penalty, has_limit = training.has_penalty, training.clip_norm is not None
-        kind = StepKind(objective, rule_of(training.optimizer), has_penalty, has_limit)
+        kind = StepKind(
+            objective.with_smoothing(training.smoothing),
+            rule_of(training.optimizer),
+            has_penalty,
+            has_limit,
+        )
         self.constants = (training.l2,) * has_penalty + (training.clip_norm,) * has_limit
         self.run = training_steps(backend, kind)
         self.evaluate = evaluation_step(backend, objective)

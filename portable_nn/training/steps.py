@@ -41,20 +41,20 @@ def training_steps(backend: Backend, kind: StepKind) -> Callable[..., Any]:
     """Many updates, compiled; each: gather the batch, cost and gradients, new parameters.
 
     ``run(carry, data, each, owned)``, see `Backend.scan`: `carry` is (params, slots, total), total being
-    the sum of J B over the batches so far; `data` (X, Y, weight, mean_weight); `each`, for every
-    update, (rows, masks, numbers). `numbers` has l2 and the limit of the gradients' norm, where there
+    the sum of J B over the batches so far; `data` is a `Batch` of all rows; `each`, for every update,
+    (rows, masks, numbers). `numbers` has l2 and the limit of the gradients' norm, where there
     are such, and the optimizer's coefficients.
     """
     objective, rule, has_penalty, has_limit = kind
 
     def step(xp: Namespace, carry: Carry, data: Carry, one: Carry) -> Carry:
-        (params, slots, total), (X, Y, weight, mean_weight), (rows, masks, numbers) = carry, data, one
+        (params, slots, total), (X, Y, weight, *others), (rows, masks, numbers) = carry, data, one
         coefficients = [numbers[i, ...] for i in range(numbers.shape[0])]
         l2 = coefficients.pop(0) if has_penalty else None
         limit = coefficients.pop(0) if has_limit else None
         X, Y = xp.take(X, rows, axis=-2), xp.take(Y, rows, axis=-2)
         weight = None if weight is None else xp.take(weight, rows, axis=-1)
-        J, grads = objective.gradients(xp, params, Batch(X, Y, weight, mean_weight), l2, masks)
+        J, grads = objective.gradients(xp, params, Batch(X, Y, weight, *others), l2, masks)
         if limit is not None:
             grads = clipped(xp, grads, limit)
         params, slots = apply(xp, rule, params, grads, slots, coefficients)

@@ -26,7 +26,7 @@ BAD = {  # what is wrong: (how to spoil params, X, Y and weight; what the messag
     ),
     "X is empty": (lambda p, X, Y, w: (p, X[:0], Y[:0], w[:0]), "at least one row"),
     "X is a masked array": (lambda p, X, Y, w: (p, np.ma.array(X), Y, w), "MaskedArray"),
-    "X is whole numbers": (lambda p, X, Y, w: (p, X.astype(int), Y, w), "`X` has dtype int64"),
+    "X is text": (lambda p, X, Y, w: (p, X.astype(str), Y, w), "`X` has dtype str.*or booleans"),
     "X is complex": (lambda p, X, Y, w: (p, X + 0j, Y, w), "`X` has dtype complex128"),
     "X is float16": (lambda p, X, Y, w: (p, X.astype("float16"), Y, w), "`X` has dtype float16"),
     "X is float32": (lambda p, X, Y, w: (p, X.astype("float32"), Y, w), "float64, `X` float32"),
@@ -55,7 +55,7 @@ BAD = {  # what is wrong: (how to spoil params, X, Y and weight; what the messag
 }
 
 BAD_TARGETS = {
-    "Y is labels": (lambda p, X, Y, w: (p, X, Y[:, 0], w), r"`Y` has shape \(7,\).*class labels"),
+    "Y is labels": (lambda p, X, Y, w: (p, X, Y[:, 0], w), r"`Y` has shape \(7,\).*indices of classes"),
     "Y is too short": (
         lambda p, X, Y, w: (p, X, Y[:6], w),
         r"`Y` has shape \(6, 3\); accepted: \(7, 3\)",

@@ -12,6 +12,7 @@ import portable_nn as pnn
 from portable_nn.backends import streaming as sending
 from portable_nn.backends.streaming import Sender
 from portable_nn.compiler.numpy import program
+from portable_nn.network.objective import Batch
 from portable_nn.training.data import DeviceSource, HostSource, even
 
 N, SIZE = 45, 6  # seven batches, and one of what is left
@@ -227,7 +228,7 @@ def test_the_sender_learns_the_results_of_each_chunk_before_it_sends_the_next(
 def test_chunks_respect_their_limit_and_are_equal_where_possible(host_only, monkeypatch):
     numpy = pnn.backends.get("numpy")
     X, Y = np.zeros((1000, 4)), np.zeros((1000, 3))
-    data = HostSource(numpy, X, Y)
+    data = HostSource(numpy, Batch(X, Y), "float64")
     for n, size, room, expected in (
         (1000, 10, 30, [200] * 5),  # rather than 300, 300, 300 and 100
         (1000, 10, 9, [40] * 25),
@@ -261,7 +262,7 @@ def test_chunks_have_equal_numbers_of_batches(host_only):
 
 def test_data_on_the_device_is_used_without_a_copy(host_only):
     X, Y = np.zeros((10, 4)), np.zeros((10, 3))
-    data = DeviceSource(X, Y, None, None)
+    data = DeviceSource(Batch(X, Y))
     assert all(chunk is data.all for chunk, _ in data.chunks(np.arange(10), 4, 2))
 
 
