@@ -12,7 +12,7 @@ from portable_nn.equations import Activation, Loss, huber, leaky_relu, pinball
 from portable_nn.errors import BackendUnavailableError, NonFiniteCostError, UnknownBackendError
 from portable_nn.network import Network
 from portable_nn.optimizers import SGD, Adam, AdamW, Optimizer, OptimizerState, RMSprop
-from portable_nn.training import Callback, EarlyStopping, History, TrainingState, fit
+from portable_nn.training import Callback, EarlyStopping, History, ProgressBar, TrainingState, fit
 
 if TYPE_CHECKING:
     from portable_nn.estimators import LossCurveDisplay as LossCurveDisplay
@@ -35,6 +35,7 @@ __all__ = [
     "NonFiniteCostError",
     "Optimizer",
     "OptimizerState",
+    "ProgressBar",
     "RMSprop",
     "TrainingState",
     "UnknownBackendError",

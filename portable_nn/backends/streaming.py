@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -64,6 +64,14 @@ class Piece(NamedTuple):
             return self.copied(self.picked(), out)
         # the numbers have been checked, and with the mode "raise" NumPy would fill a copy of `out` first
         return np.take(self.array, self.rows, axis=self.axis, out=out, mode="clip")
+
+
+def cast_to_send(array: HostArray, known: Collection[str], otherwise: str) -> np.dtype[Any] | None:
+    """The dtype that rows of `array` are to have on a device with the `known` ones; None: their own.
+
+    Integers of a dtype that the device lacks are sent as `otherwise`.
+    """
+    return None if array.dtype.name in known else np.dtype(otherwise)
 
 
 class Receiver(Protocol):

@@ -29,7 +29,7 @@ class MLPAttributes:
     shuffle: bool
     random_state: int | np.random.RandomState | None
     tol: float
-    verbose: bool | int
+    verbose: bool | int | str
     warm_start: bool
     momentum: float
     nesterovs_momentum: bool
@@ -79,6 +79,11 @@ class MLPAttributes:
     _best: Parameters | None
     _optimizer: Any  # an Optimization
     _no_improvement_count: int
+
+    @property
+    def _prints(self) -> bool:
+        """Whether every epoch is reported in a line of its own."""
+        return self.verbose != "bar" and bool(self.verbose)
 
     def _params(self) -> Parameters:
         """coefs_ and intercepts_ as the equations take them."""

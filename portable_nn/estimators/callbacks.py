@@ -7,6 +7,7 @@ from typing import Any
 from sklearn.callback import AutoPropagatedCallback, FitCallback
 
 from portable_nn.training.callbacks import TrainingState, call
+from portable_nn.training.progress import ProgressBar
 
 
 def sort_callbacks(given: Any) -> tuple[list[Any], list[Any]]:
@@ -45,6 +46,8 @@ class Callbacks:
         self.context: Any = None
         self.subcontext: Any = None
         self.ours, theirs = sort_callbacks(estimator.callbacks)
+        self.bars = [ProgressBar()] if estimator.verbose == "bar" else []
+        self.ours += self.bars
         metadata = None if sample_weight is None else {"sample_weight": sample_weight}
         self.arguments = {"estimator": estimator, "X": X, "y": y, "metadata": metadata}
         if task is not None:
@@ -98,3 +101,8 @@ class Callbacks:
         call(self.ours, "on_train_end", state)
         if self.context is not None:
             self.context.call_on_fit_task_end(**self.arguments, reconstruction_attributes=dict)
+
+    def close(self) -> None:
+        """The fit is over, with or without an error."""
+        for bar in self.bars:
+            bar.close()

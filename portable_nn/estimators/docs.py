@@ -75,8 +75,9 @@ tol : float, default=1e-4
     the best by `tol` for more than `n_iter_no_change` epochs. For 'lbfgs', the largest component of the
     gradient at which to stop.
 
-verbose : bool, default=False
-    Whether to print the loss of each epoch; not for 'lbfgs'.
+verbose : bool or 'bar', default=False
+    Whether to print the loss of each epoch, or of each iteration of 'lbfgs'; 'bar' shows a progress bar
+    instead, which needs tqdm.
 
 warm_start : bool, default=False
     Whether `fit` continues from the last solution instead of starting anew.

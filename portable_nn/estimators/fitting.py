@@ -109,11 +109,14 @@ class BaseMLP(CallbackSupportMixin, FittedMLP):
         self.__dict__.update(targets.attributes, _net=problem.net, _takes_host=inputs.on_host(X))
         if params is not None:
             self._start(problem.net, params)
-        if self.solver in STOCHASTIC:
-            self._start_record(problem.judge is not None, incremental)
-            minibatches.train(self, problem, incremental, callbacks)
-        else:
-            lbfgs.train(self, problem, callbacks)
+        try:
+            if self.solver in STOCHASTIC:
+                self._start_record(problem.judge is not None, incremental)
+                minibatches.train(self, problem, incremental, callbacks)
+            else:
+                lbfgs.train(self, problem, callbacks)
+        finally:
+            callbacks.close()
         return self
 
     def _prepare(

@@ -67,6 +67,8 @@ def train(e: MLPAttributes, problem: Problem, callbacks: Callbacks) -> None:
         state.history.cost.append(float(intermediate_result.fun))
         e._set_params(state.params)
         e.loss_curve_.append(state.history.cost[-1])
+        if e._prints:
+            print(f"Iteration {state.epoch}, loss = {e.loss_curve_[-1]:.8f}")
         is_late = e.max_time is not None and time.perf_counter() - started >= e.max_time
         if is_late:
             state.stop("max_time")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from portable_nn.estimators.conventions import optimizer
 from portable_nn.estimators.optimization import Optimization
 from portable_nn.estimators.problem import NOT_FINITE, Problem
 from portable_nn.optimizers.optimizer import init_state
-from portable_nn.training.callbacks import TrainingState
+from portable_nn.training.callbacks import TrainingState, watcher
 from portable_nn.training.description import Training
 from portable_nn.training.fitting import record as record_history
 from portable_nn.training.history import History
@@ -42,9 +43,11 @@ class Shuffles:
 
 def train(e: MLPAttributes, problem: Problem, incremental: bool, callbacks: Callbacks) -> None:
     """Train the estimator `e`, one epoch if `incremental`; its fitted attributes tell how it went."""
-    loop = begin(e, problem, 1 if incremental else e.max_iter, incremental)
+    epochs_to_come = 1 if incremental else e.max_iter
     first = e._params()
-    state = TrainingState(e.max_iter, first, History(), e._optimizer.state)
+    state = TrainingState(epochs_to_come, first, History(), None)
+    loop = begin(e, problem, epochs_to_come, incremental, watcher(callbacks.ours, state))
+    state.optimizer_state = e._optimizer.state
     started, e.n_iter_, e.stopped_early_, finite = time.perf_counter(), 0, False, True
     callbacks.begin(state)
     try:
@@ -104,7 +107,13 @@ def warn(what: str) -> None:
     warnings.warn(text, ConvergenceWarning, stacklevel=6)
 
 
-def begin(e: MLPAttributes, problem: Problem, epochs: int, incremental: bool) -> Loop:
+def begin(
+    e: MLPAttributes,
+    problem: Problem,
+    epochs: int,
+    incremental: bool,
+    watch: Callable[[int, int], None] | None,
+) -> Loop:
     """The epochs to come, from the estimator's parameters and, if `incremental`, where it left off."""
     rule, params, backend = optimizer(e), e._params(), problem.backend
     last: Optimization | None = e._optimizer if incremental else None
@@ -126,7 +135,8 @@ def begin(e: MLPAttributes, problem: Problem, epochs: int, incremental: bool) ->
         uniform=problem.random.random_sample,
         keep_states=True,
     )
-    return Loop(training, backend, params, e._optimizer.state, problem.train, problem.validation)
+    data = problem.train, problem.validation
+    return Loop(training, backend, params, e._optimizer.state, *data, watch=watch)
 
 
 def batch_size(e: MLPAttributes, n: int) -> int:
@@ -158,12 +168,12 @@ def record(e: MLPAttributes, epoch: Epoch, problem: Problem) -> None:
     e.t_ += problem.n
     e.loss_ = float(epoch.costs[0])
     e.loss_curve_.append(e.loss_)
-    if e.verbose:
+    if e._prints:
         print(f"Iteration {e.n_iter_}, loss = {e.loss_:.8f}")
     if problem.judge is not None:
         e.validation_loss_curve_.append(float(epoch.costs[1]))
         e.validation_scores_.append(problem.judge(e, epoch.params))
-        if e.verbose:
+        if e._prints:
             print(f"Validation score: {e.validation_scores_[-1]:f}")
     count_stalled_epochs(e, epoch)
 
@@ -187,7 +197,7 @@ def halts(e: MLPAttributes) -> bool:
     if e._no_improvement_count <= e.n_iter_no_change:
         return False
     is_over, word = e._optimizer.halt()
-    if e.verbose:
+    if e._prints:
         what = "Validation score" if e.early_stopping else "Training loss"
         print(
             f"{what} did not improve more than tol={e.tol:f} for {e.n_iter_no_change} consecutive "

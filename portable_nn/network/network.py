@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from portable_nn import backends
 from portable_nn.checks import (
@@ -16,6 +17,7 @@ from portable_nn.checks import (
     Value,
     along_stack,
     check_dtype,
+    check_flag,
     check_number,
     check_stack,
     check_value,
@@ -24,17 +26,12 @@ from portable_nn.checks import (
 from portable_nn.checks.functions import check_activation, check_loss
 from portable_nn.equations import ACTIVATIONS, LOSSES, Activation, Array, Loss, Namespace, Parameters
 from portable_nn.errors import unknown_name
+from portable_nn.network.choices import look_up, warn_of_unsuited_pair
 from portable_nn.network.gradient_check import worst_difference
 from portable_nn.network.initialization import SCHEMES, draw
 from portable_nn.network.objective import Batch, Objective
 from portable_nn.network.parameters import check_parameters
-from portable_nn.network.prediction import layers, predict
-
-SUITED = {  # the output activations that give what a loss needs
-    "binary_cross_entropy": ("sigmoid", "softmax"),
-    "categorical_cross_entropy": ("softmax",),
-    "poisson": ("exp", "softplus", "sigmoid", "softmax"),
-}
+from portable_nn.network.prediction import layers, predict, streamed
 
 
 @dataclass(frozen=True, init=False, repr=False)
@@ -160,12 +157,38 @@ class Network:
         place = backends.get(backend, device)
         return [(place.asarray(W, dtype=name), place.asarray(b, dtype=name)) for W, b in host]
 
-    def predict(self, params: Parameters, X: Array) -> Array:
+    def predict(self, params: Parameters, X: Array, stream: bool = False) -> Array:
         """A[L] as rows, (n_samples, n_L); (K, n_samples, n_L) for a stack of K networks.
 
         Computed for a few thousand rows at a time: besides the result, the memory needed does not grow
         with n_samples.
+
+        Parameters
+        ----------
+        params : list of (W, b)
+        X : array, (n_samples, n_0); (K, n_samples, n_0) for a stack
+        stream : bool
+            Whether X stays on the host, as a NumPy array or memory map: parts are sent to the device of
+            `params`, each while the device computes with the one before. The result is a NumPy array.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the arrays are not of this form.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> net = Network((2, 3, 1), ("tanh", "sigmoid"), "binary_cross_entropy")
+        >>> net.predict(net.initialize(), np.zeros((4, 2), "float32")).shape
+        (4, 1)
         """
+        check_flag("stream", stream)
+        if stream:
+            checked = check_parameters(self.sizes, self.loss, params)
+            checked.check_values()
+            batch = checked.check_host_data(Given(X, has_targets=False))
+            return streamed(checked.backend, self.g, params, np.asarray(batch.X))
         xp, *_ = self._check(params, Given(X, has_targets=False))
         return predict(xp, lambda params, part: layers(xp, self.g, params, part)[-1], params, X)
 
@@ -259,30 +282,3 @@ class Network:
         if isinstance(l2, PerNetwork):
             return backend.xp, batch, backend.asarray(along_stack(l2), checked.dtype)
         return backend.xp, batch, l2 or None
-
-
-def warn_of_unsuited_pair(g: Activation, loss: Loss, units: int) -> None:
-    """Warn where the loss needs predictions that the output activation does not give."""
-    suited = SUITED.get(loss.name) if loss in LOSSES.values() else None
-    if suited and g == ACTIVATIONS.get(g.name) and g.name not in suited:
-        text = (
-            f"the output activation {g.name!r} is not meant for {loss.name}: use {' or '.join(suited)}"
-        )
-        warnings.warn(text, stacklevel=3)
-    if units == 1 and g == ACTIVATIONS["softmax"]:
-        warnings.warn(
-            "softmax is not meant for a single output, it is always 1: use sigmoid", stacklevel=3
-        )
-
-
-def look_up(kind: str, given: Any, known: dict[str, Any], accepted: type) -> Any:
-    """`given` itself, or what it names."""
-    if isinstance(given, accepted):
-        return given
-    if not isinstance(given, str):
-        raise TypeError(
-            f"{given!r} was given as {kind}; accepted: a name or a portable_nn.{accepted.__name__}"
-        )
-    if given not in known:
-        raise ValueError(unknown_name(kind, given, known))
-    return known[given]

@@ -71,11 +71,17 @@ class Objective:
 
     def cost(self, xp: Namespace, params: Parameters, batch: Batch, l2: Any = None) -> Array:
         """J, shape () or the stack's."""
+        return self.judged(xp, params, batch, l2)[0]
+
+    def judged(
+        self, xp: Namespace, params: Parameters, batch: Batch, l2: Any = None
+    ) -> tuple[Array, Array, Array]:
+        """J, the predictions A[L] and the targets, both in rows."""
         batch = batch.in_floats(xp, params)
         weight, shrink = relative_weights(xp, batch, l2)
         Z, A = forward(xp, params, batch.X.mT, self.g)
         J = cost(xp, self.loss, self.g[-1], Z[-1], A[-1], batch.Y.mT, weight)
-        return J if shrink is None else J + penalty(xp, params, shrink)
+        return J if shrink is None else J + penalty(xp, params, shrink), A[-1].mT, batch.Y
 
     def with_smoothing(self, share: float) -> Objective:
         """The same, with another share of the targets spread evenly."""

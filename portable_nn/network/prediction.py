@@ -6,7 +6,11 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from portable_nn.backends import Backend
+import numpy as np
+
+from portable_nn.backends import Backend, dtype_name, streaming
+from portable_nn.backends.streaming import Piece
+from portable_nn.compiler.signatures import HostArray
 from portable_nn.equations import Activation, Array, Namespace, Parameters, forward
 from portable_nn.network.objective import are_built_in, as_dtype, functions_of
 
@@ -44,6 +48,26 @@ def compiled(backend: Backend, g: Activations, every: bool) -> Callable[[Paramet
 
     compute.steady = are_built_in(*functions_of(g))  # type: ignore[attr-defined]
     return backend.compile(compute)
+
+
+def streamed(backend: Backend, g: Activations, params: Parameters, X: HostArray) -> HostArray:
+    """A[L] as rows on the host, for rows of X on the host, which are sent to the device part by part."""
+    dtype = dtype_name(params[0][0].dtype)
+    n, cast = X.shape[-2], streaming.cast_to_send(X, backend.dtypes(), dtype)
+    size = max(1, min(AT_ONCE, streaming.CHUNK // max(1, X.nbytes // n)))
+    compute, sender = compiled(backend, g, False), backend.sender()
+    stack = params[0][0].shape[:-2]
+    found = np.empty((*stack, n, params[-1][0].shape[-2]), dtype)
+    waiting: tuple[slice, Array] | None = None  # computed while the next part is sent
+    for start in range(0, n, size):
+        rows = slice(start, min(start + size, n))
+        A = compute(params, *sender.send([Piece(X, rows, -2, cast)]))
+        sender.used(A)
+        if waiting is not None:
+            found[..., waiting[0], :] = backend.to_numpy(waiting[1])
+        waiting = rows, A
+    found[..., rows, :] = backend.to_numpy(A)
+    return found
 
 
 def compiled_prediction(backend: Backend, g: Activations, params: Parameters, X: Array) -> Array:

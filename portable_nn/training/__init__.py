@@ -4,5 +4,6 @@ from portable_nn.training.callbacks import Callback, TrainingState
 from portable_nn.training.early_stopping import EarlyStopping
 from portable_nn.training.fitting import fit
 from portable_nn.training.history import History
+from portable_nn.training.progress import ProgressBar
 
-__all__ = ["Callback", "EarlyStopping", "History", "TrainingState", "fit"]
+__all__ = ["Callback", "EarlyStopping", "History", "ProgressBar", "TrainingState", "fit"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,7 +47,11 @@ class TrainingState:
 
 
 class Callback:
-    """Methods that `fit` calls; override those you need."""
+    """Methods that `fit` calls; override those you need.
+
+    A callback may also have ``on_batches_end(state, done, total)``, which is called within long epochs,
+    about 20 times in each, when `done` of the epoch's `total` batches have been sent to the device.
+    """
 
     def on_train_begin(self, state: TrainingState) -> None:
         """Before the first epoch."""
@@ -71,6 +75,18 @@ def check_callbacks(callbacks: Any) -> list[Any]:
                 "such as one of a subclass of portable_nn.Callback"
             )
     return found
+
+
+def watcher(callbacks: Iterable[Any], state: TrainingState) -> Callable[[int, int], None] | None:
+    """``watch(done, total)``, to be called within an epoch; None if no callback wants to be told."""
+    methods = [getattr(callback, "on_batches_end", None) for callback in callbacks]
+    told = [method for method in methods if method is not None]
+
+    def watch(done: int, total: int) -> None:
+        for method in told:
+            method(state, done, total)
+
+    return watch if told else None
 
 
 def call(callbacks: Iterable[Any], name: str, state: TrainingState) -> None:

@@ -76,8 +76,8 @@ class HostSource:
     def __init__(self, backend: Backend, data: Batch, dtype: Any) -> None:
         given = data.X, data.Y, data.weight  # as NumPy's: a memory map stays one, without its class
         self.arrays = [np.asarray(array) for array in given if array is not None]
-        known, cast = backend.dtypes(), np.dtype(dtype_name(dtype))  # integers may be of no dtype there
-        self.dtypes = [None if dtype_name(a.dtype) in known else cast for a in self.arrays]
+        known, otherwise = backend.dtypes(), dtype_name(dtype)
+        self.dtypes = [streaming.cast_to_send(array, known, otherwise) for array in self.arrays]
         self.n, self.classes = int(data.X.shape[-2]), data.classes
         # summed by the library that would sum data on the device: to the same bits
         self.mean_weight = mean_of(

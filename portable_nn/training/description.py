@@ -26,6 +26,7 @@ from portable_nn.schedules import Schedule, check_learning_rate, constant
 from portable_nn.training.callbacks import check_callbacks
 from portable_nn.training.dropout import Uniform, check_dropout
 from portable_nn.training.early_stopping import EarlyStopping
+from portable_nn.training.metrics import check_metrics
 
 Order = Callable[[int, int], Any]  # (epoch, n): the rows of this epoch in their order
 
@@ -62,6 +63,7 @@ class Training:
     order: Order = None  # type: ignore[assignment]
     uniform: Uniform = None  # type: ignore[assignment]
     smoothing: float = 0.0
+    metrics: Any = ()
     keep_states: bool = False
     can_look_ahead: bool = field(init=False)
 
@@ -84,6 +86,7 @@ class Training:
             self._set("schedule", constant(self.optimizer.learning_rate))
         if isinstance(self.schedule, constant):
             check_stack("schedule(0)", self.schedule.learning_rate, self.stack)
+        self._set("metrics", check_metrics(self.metrics, self.net))
         self._set("callbacks", check_callbacks(self.callbacks))
         self._set("keep_states", self.keep_states or bool(self.callbacks))
         watched = self.callbacks or self.early_stopping or self.epoch_order or self.order

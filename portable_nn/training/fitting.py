@@ -15,7 +15,7 @@ from portable_nn.network.parameters import Checked, check_parameters
 from portable_nn.optimizers import Adam, Optimizer, OptimizerState
 from portable_nn.optimizers.optimizer import check_state, init_state
 from portable_nn.schedules import Schedule
-from portable_nn.training.callbacks import TrainingState, call
+from portable_nn.training.callbacks import TrainingState, call, watcher
 from portable_nn.training.data import Source, source
 from portable_nn.training.description import Training, check_network
 from portable_nn.training.early_stopping import BestSoFar, EarlyStopping
@@ -45,6 +45,7 @@ def fit(
     dropout: Value | Sequence[Value] = 0.0,
     clip_norm: Value | None = None,
     stream: bool = False,
+    metrics: Any = (),
 ) -> tuple[Parameters, History]:
     """Train by mini-batches; changes none of the arrays that it is given.
 
@@ -81,7 +82,7 @@ def fit(
     callbacks : iterable
         Objects with ``on_epoch_end(state)``; see `Callback`.
     progress : bool
-        Whether to show a progress bar (by tqdm).
+        Whether to show a progress bar (by tqdm); see `ProgressBar`.
     epoch_order : callable, optional
         ``epoch_order(epoch, n)``, epoch = 0, 1, ...: the rows of this epoch in their order, a non-empty
         1-d array of integers in 0..n-1, instead of a permutation.
@@ -103,6 +104,12 @@ def fit(
         larger than the device's memory and, in memory maps, than the host's: it is read once before
         training, to be checked; the order of the rows takes 8 bytes a row; the weights are moved as a
         whole, once, for their mean. Validation data may be on the host too.
+    metrics : str, list of str, or dict, optional
+        What is measured at the end of every epoch and recorded in ``history.metrics``: on the validation
+        data if there is any, else on the training data, which costs another pass forward. Names are
+        "accuracy", "r2", "mean_squared_error" and "mean_absolute_error"; a dict may also have functions,
+        ``{"sure": lambda xp, A, Y: xp.max(A, axis=-1) > 0.9}``, which take predictions and targets in
+        rows, (..., B, n_L), and give a number for each example, (..., B): its weighted mean is reported.
 
     Returns
     -------
@@ -129,6 +136,7 @@ def fit(
         l2=l2,
         clip_norm=clip_norm,
         dropout=dropout,
+        metrics=metrics,
         schedule=schedule,  # type: ignore[arg-type]
         early_stopping=early_stopping,
         callbacks=callbacks,
@@ -158,12 +166,14 @@ def run(
         check_state(training.optimizer, params, optimizer_state, backend)
     owns_state = is_fresh and not training.keep_states
     params, optimizer_state = list(params), optimizer_state.nested_like(list(params))
-    loop = Loop(training, backend, params, optimizer_state, data, validation, owns_state)
     best = None if training.early_stopping is None else BestSoFar(training.early_stopping)
     history = History()
     state = TrainingState(training.epochs, params, history, optimizer_state)
-    with progress_bar(progress, training.epochs) as bar:
-        call(training.callbacks, "on_train_begin", state)
+    with progress_bar(progress) as bars:
+        callbacks = [*bars, *training.callbacks]
+        watch = watcher(callbacks, state)
+        loop = Loop(training, backend, params, optimizer_state, data, validation, owns_state, watch)
+        call(callbacks, "on_train_begin", state)
         for epoch in loop:
             state.epoch += 1
             if not epoch.is_sound:
@@ -173,13 +183,13 @@ def run(
             watched = record(history, epoch)
             if best is not None and best.see(watched, state.epoch, state.params):
                 state.stop("early stopping")
-            call([bar, *training.callbacks], "on_epoch_end", state)
+            call(callbacks, "on_epoch_end", state)
             if state.stopped:
                 break
     if best is not None:
         history.best_epoch, state.params = best.epoch, best.choose(state.params)
     history.stopped_by, history.optimizer_state = state.stopped or "epochs", state.optimizer_state
-    call(training.callbacks, "on_train_end", state)
+    call(callbacks, "on_train_end", state)
     return state.params, history
 
 
@@ -188,6 +198,8 @@ def record(history: History, epoch: Epoch) -> Any:
     found = [row.copy() if row.ndim else float(row) for row in epoch.costs]
     history.cost.append(found[0])
     history.validation_cost.extend(found[1:])
+    for name, value in epoch.metrics.items():
+        history.metrics.setdefault(name, []).append(value.copy() if value.ndim else float(value))
     history.learning_rate.append(as_array(epoch.learning_rate))
     history.seconds.append(epoch.seconds)
     return found[-1]

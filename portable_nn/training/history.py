@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 
-@dataclass(eq=False)
+
+@dataclass(eq=False, repr=False)
 class History:
-    """The record of a training, one entry per epoch.
+    """The record of a training, one entry per epoch; ``print(history)`` sums it up in a few lines.
 
     Attributes
     ----------
@@ -17,6 +19,9 @@ class History:
         before the updates made with them; with the penalty. For a stack of K networks: arrays (K,).
     validation_cost : list of float
         J over the validation data at the epoch's end, without the l2 penalty; empty without such data.
+    metrics : dict of lists of float
+        The metrics by name, at the epoch's end: of the validation data if there is any, else of the
+        training data.
     seconds : list of float
         Wall-clock seconds of the epoch, validation included.
     learning_rate : list of float
@@ -31,6 +36,7 @@ class History:
 
     cost: list[Any] = field(default_factory=list)
     validation_cost: list[Any] = field(default_factory=list)
+    metrics: dict[str, list[Any]] = field(default_factory=dict)
     seconds: list[float] = field(default_factory=list)
     learning_rate: list[float] = field(default_factory=list)
     best_epoch: int | None = None
@@ -41,3 +47,80 @@ class History:
     def epochs(self) -> int:
         """How many epochs were completed."""
         return len(self.cost)
+
+    @property
+    def curves(self) -> dict[str, list[Any]]:
+        """What was recorded of each epoch, by name: the cost, the validation cost and the metrics."""
+        found = {"cost": self.cost, "validation cost": self.validation_cost} | self.metrics
+        return {name: values for name, values in found.items() if values}
+
+    def __repr__(self) -> str:
+        took, unit = float(np.sum(self.seconds)), "epoch" if self.epochs == 1 else "epochs"
+        best = "" if self.best_epoch is None else f", best epoch {self.best_epoch}"
+        lines = [f"History: {self.epochs} {unit} in {took:.3g} s, stopped by {self.stopped_by}{best}"]
+        if self.epochs:
+            lines += [summary(name, values) for name, values in self.curves.items()]
+            lines.append(f"  learning rate: {number(self.learning_rate[-1])} at the end")
+        return "\n".join(lines)
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw the costs and the metrics of all epochs by matplotlib; a stack has a line per network.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw the costs; by default new ones. Metrics have their own axis, on the right.
+
+        Returns
+        -------
+        ax : matplotlib Axes
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        """
+        try:
+            import matplotlib.pyplot as plt  # noqa: PLC0415
+        except ImportError:
+            raise ImportError(
+                "History.plot needs matplotlib; install it with: pip install 'portable-nn[plot]'"
+            ) from None
+        ax = plt.subplots()[1] if ax is None else ax
+        draw(ax, {"cost": self.cost, "validation cost": self.validation_cost}, 0)
+        ax.set(xlabel="Epoch", ylabel="Cost")
+        lines = list(ax.get_lines())
+        if any(self.metrics.values()):
+            right = ax.twinx()
+            draw(right, self.metrics, 2)
+            right.set_ylabel("Metric")
+            lines += right.get_lines()
+        if self.best_epoch is not None:
+            lines.append(ax.axvline(self.best_epoch, color="0.6", linestyle=":", label="best epoch"))
+        named = [line for line in lines if not line.get_label().startswith("_")]
+        ax.legend(handles=named, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, frameon=False)
+        return ax
+
+
+def number(value: Any) -> str:
+    """A number in four digits; of a stack, the smallest and the largest."""
+    if np.ndim(value) and np.min(value) != np.max(value):
+        return f"{np.min(value):.4g} to {np.max(value):.4g}"
+    return f"{np.max(value):.4g}"
+
+
+def summary(name: str, values: list[Any]) -> str:
+    """The first, the best and the last value of a curve; the best of a cost is the lowest."""
+    parts = [f"first {number(values[0])}", f"last {number(values[-1])}"]
+    if "cost" in name:
+        parts.insert(1, f"lowest {number(np.min(np.asarray(values), axis=0))}")
+    return f"  {name}: " + ", ".join(parts)
+
+
+def draw(ax: Any, curves: dict[str, list[Any]], first_colour: int) -> None:
+    """Draw curves by their names, each in a colour of its own, dashed if they are of validation data."""
+    for i, (name, values) in enumerate(curves.items(), start=first_colour):
+        if values:
+            style = "--" if "validation" in name else "-"
+            lines = ax.plot(range(1, len(values) + 1), np.asarray(values), style, color=f"C{i}")
+            lines[0].set_label(name)

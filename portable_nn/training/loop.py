@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,18 +22,22 @@ from portable_nn.training.steps import StepKind, evaluation_step, summary_step, 
 
 MASKED_BATCHES = 8  # whose masks are drawn at a time
 EVALUATED_ROWS = 1024  # at a time: memory stays bounded
+LONG = 0.5  # seconds of an epoch that is watched in parts
+WATCHED_PARTS = 20
 
 
 class Epoch(NamedTuple):
     """The outcome of an epoch.
 
     `costs` (on the host) is the mean cost of its batches and, with validation data, their cost at its
-    end; `finite` says whether the parameters are finite, one bool for each network of a stack.
+    end; `metrics` has the metrics by name; `finite` says whether the parameters are finite, one bool for
+    each network of a stack.
     """
 
     params: Parameters
     optimizer_state: OptimizerState
     costs: np.ndarray[Any, Any]
+    metrics: dict[str, np.ndarray[Any, Any]]
     finite: np.ndarray[Any, Any]
     learning_rate: Value
     seconds: float
@@ -64,8 +68,10 @@ class Loop:
     """The epochs of a training, one after the other.
 
     The host reads from the device once an epoch. No array that is passed in is changed, except for those
-    of the optimizer's state where `owns_state`. The first epoch is planned in the constructor, so that
-    an error in its order, or in the first learning rate, is raised before anything is trained.
+    of the optimizer's state where `owns_state`. ``watch(done, total)``, if it is given, is called after
+    parts of a long epoch, when so many of its batches have been sent to the device. The first epoch is
+    planned in the constructor, so that an error in its order, or in the first learning rate, is raised
+    before anything is trained.
     """
 
     def __init__(
@@ -77,9 +83,11 @@ class Loop:
         data: Source,
         validation: Source | None = None,
         owns_state: bool = False,
+        watch: Callable[[int, int], Any] | None = None,
     ) -> None:
         self.training, self.backend, self.params, self.state = training, backend, params, state
         self.data, self.validation, self.owns_state = data, validation, owns_state
+        self.watch, self.in_parts = watch, watch is not None
         self.dtype = trees.leaves(params)[0].dtype
         self.coefficients = with_arrays(training.optimizer).coefficients
         objective = training.net.objective
@@ -92,11 +100,15 @@ class Loop:
         )
         self.constants = (training.l2,) * has_penalty + (training.clip_norm,) * has_limit
         self.run = training_steps(backend, kind)
-        self.evaluate = evaluation_step(backend, objective)
-        self.summarize = summary_step(backend)
+        self.names = [name for name, _ in training.metrics]
+        self.metrics = tuple(metric for _, metric in training.metrics)
+        self.evaluate = evaluation_step(backend, objective, self.metrics)
+        self.summarize = summary_step(backend, self.metrics)
         shapes = [(*training.stack, n) for n in training.net.sizes[1:-1]]
         self.draw_masks = mask_drawer(backend, training.dropout, shapes, self.dtype, training.uniform)
-        self.zero = backend.xp.zeros(training.stack, dtype=backend.widest_float(), device=backend.device)
+        self.zero = self.zeros(training.stack)
+        self.judged = data if validation is None and self.metrics else validation
+        self.origin = self.first_target(self.judged) if self.metrics and self.judged else None
         training.learning_rate(state.t)
         self.next_plan: Plan | Exception | None = self.plan(0, state.t)
 
@@ -109,15 +121,20 @@ class Loop:
                 raise plan
             self.next_plan = None
             total, rate = self.train(plan)
-            sums = [(total, len(plan.rows))]
-            if self.validation is not None:
-                sums.append((self.cost_of(self.validation), self.validation.n))
-            summed = self.summarize(self.params, *sums)
+            sums, weight = [(total, len(plan.rows))], None
+            measured: list[Any] = []
+            if self.judged is not None:
+                (judged, *measured), weight = self.judge(self.judged)
+                if self.judged is self.validation:
+                    sums.append((judged, self.judged.n))
+            summed = self.summarize(self.params, measured, weight, *sums)
             if looks_ahead and epoch + 1 < self.training.epochs:
                 self.next_plan = self.prepared(epoch + 1)
             report = self.backend.to_numpy(summed)  # the one read of the epoch
-            costs, finite = report[:-1], report[-1].astype(bool)
-            yield Epoch(self.params, self.state, costs, finite, rate, time.perf_counter() - started)
+            costs, metrics, finite = report[: len(sums)], report[len(sums) : -1], report[-1].astype(bool)
+            named, seconds = dict(zip(self.names, metrics, strict=True)), time.perf_counter() - started
+            self.in_parts = self.watch is not None and seconds > LONG
+            yield Epoch(self.params, self.state, costs, named, finite, rate, seconds)
 
     def plan(self, epoch: int, t: int) -> Plan:
         """The epoch, its first update being number t + 1."""
@@ -135,7 +152,9 @@ class Loop:
     def chunks(self, order: np.ndarray[Any, Any], t: int) -> Iterator[Chunk]:
         """The chunks of an epoch; t updates have been made before."""
         backend, training = self.backend, self.training
-        most = MASKED_BATCHES if self.draw_masks else len(order)
+        most = -(-self.count_batches(len(order)) // (WATCHED_PARTS if self.in_parts else 1))
+        if self.draw_masks:
+            most = min(most, MASKED_BATCHES)
         for data, batches in self.data.chunks(order, training.batch_size or len(order), most):
             steps = range(t, t + len(batches))
             rates = [training.learning_rate(step) for step in steps]
@@ -156,24 +175,49 @@ class Loop:
         """Make the updates of an epoch; the sum of its batches' J B, and the last learning rate."""
         (t, slots), rate = self.state, 0.0
         carry, owned = (self.params, slots, self.zero), (False, self.owns_state, False)
+        batches, done = self.count_batches(len(plan.rows)), 0
         for chunk in plan.chunks:
             masks = None if self.draw_masks is None else self.draw_masks(*chunk.rows.shape)
             carry = self.run(carry, chunk.data, (chunk.rows, masks, chunk.numbers), owned)
             owned = (True, True, True)
             self.data.used(carry)
-            t, rate = t + chunk.rows.shape[0], chunk.learning_rate
+            t, rate, done = t + chunk.rows.shape[0], chunk.learning_rate, done + chunk.rows.shape[0]
+            if self.in_parts and self.watch is not None:
+                self.watch(done, batches)
         self.params, slots, total = carry
         self.state = OptimizerState(t, slots)
         self.owns_state = not self.training.keep_states
         return total, rate
 
-    def cost_of(self, data: Source) -> Array:
-        """The sum of J B over all rows of `data`."""
-        total: Array = self.zero
+    def judge(self, data: Source) -> tuple[tuple[Any, ...], Any]:
+        """The sum of J B over the rows of `data`, the sums of the metrics, and the total weight."""
+        totals: tuple[Any, ...] = (self.zero, *self.no_sums())
         for batch in data.slices(EVALUATED_ROWS):
-            total = self.evaluate(self.params, total, batch)
-            data.used(total)
-        return total
+            totals = self.evaluate(self.params, totals, batch, self.origin)
+            data.used(totals)
+        return totals, data.n if batch.mean_weight is None else batch.mean_weight * data.n
+
+    def no_sums(self) -> list[tuple[Array, ...]]:
+        """The sums of each metric before any example."""
+        stack, n_outputs = self.training.stack, self.training.net.sizes[-1]
+        return [
+            tuple(self.zeros((*stack, width)) for width in metric.widths(n_outputs))
+            for metric in self.metrics
+        ]
+
+    def zeros(self, shape: tuple[int, ...]) -> Array:
+        """Zeros in the dtype of sums over an epoch."""
+        backend = self.backend
+        return backend.xp.zeros(shape, dtype=backend.widest_float(), device=backend.device)
+
+    def first_target(self, data: Source) -> Array:
+        """The first row of the targets, (..., 1, n_L)."""
+        first = next(iter(data.slices(1))).in_floats(self.backend.xp, self.params)
+        return self.backend.xp.asarray(first.Y, copy=True)  # a source may use its memory again
+
+    def count_batches(self, n: int) -> int:
+        """How many batches n rows make."""
+        return -(-n // min(self.training.batch_size or n, n))
 
 
 def stacked(numbers: Sequence[Sequence[Any]]) -> np.ndarray[Any, Any]:

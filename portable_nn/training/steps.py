@@ -17,6 +17,7 @@ from portable_nn.equations import Array, Namespace, Parameters
 from portable_nn.network.objective import Batch, Objective, are_built_in
 from portable_nn.optimizers.optimizer import UserRule
 from portable_nn.optimizers.update import Rule, apply, clipped
+from portable_nn.training.metrics import Metric
 
 Carry = tuple[Any, ...]
 
@@ -65,29 +66,56 @@ def training_steps(backend: Backend, kind: StepKind) -> Callable[..., Any]:
 
 
 @functools.lru_cache(maxsize=64)
-def evaluation_step(backend: Backend, objective: Objective) -> Callable[..., Any]:
-    """``evaluate(params, total, batch)``: total, and the batch's J B more, without penalty."""
+def evaluation_step(
+    backend: Backend, objective: Objective, metrics: tuple[Metric, ...] = ()
+) -> Callable[..., Any]:
+    """``evaluate(params, totals, batch, origin)``: the totals, and what the batch adds to them.
+
+    They are the sum of J B, without penalty, and the sums of each metric, which see `origin`.
+    """
     xp = backend.xp
 
-    def evaluate(params: Parameters, total: Array, batch: Carry) -> Array:
+    def evaluate(params: Parameters, totals: Carry, batch: Carry, origin: Array | None) -> Carry:
         batch = Batch(*batch)
-        return total + objective.cost(xp, params, batch) * batch.X.shape[-2]
+        J, A, Y = objective.judged(xp, params, batch)
+        total, *measured = totals
+        found = [
+            tuple(
+                before + weighted_sum(xp, term, batch.weight)
+                for before, term in zip(sums, metric.terms(xp, A, Y, origin), strict=True)
+            )
+            for metric, sums in zip(metrics, measured, strict=True)
+        ]
+        return total + J * batch.X.shape[-2], *found
 
-    evaluate.steady = objective.is_built_in  # type: ignore[attr-defined]
+    are_ours = are_built_in(*(getattr(metric, "function", None) for metric in metrics))
+    evaluate.steady = objective.is_built_in and are_ours  # type: ignore[attr-defined]
     return backend.compile(evaluate)
 
 
+def weighted_sum(xp: Namespace, terms: Array, weight: Array | None) -> Array:
+    """sum_i w_i terms_i over the examples, the last axis of the terms (..., k, B); w (..., B)."""
+    summed: Array = xp.sum(terms if weight is None else weight[..., None, :] * terms, axis=-1)
+    return summed
+
+
 @functools.lru_cache(maxsize=64)
-def summary_step(backend: Backend) -> Callable[..., Any]:
-    """``summarize(params, *sums)``: each total / n, and 1 where all params are finite, else 0."""
+def summary_step(backend: Backend, metrics: tuple[Metric, ...] = ()) -> Callable[..., Any]:
+    """``summarize(params, measured, weight, *sums)``: what the host reads of an epoch, stacked.
+
+    That is each total / n; each metric from its sums, over examples of this total weight; and 1 where
+    all params are finite, else 0.
+    """
     xp = backend.xp
 
-    def summarize(params: Parameters, *sums: tuple[Array, int]) -> Array:
+    def summarize(params: Parameters, measured: Carry, weight: Any, *sums: tuple[Array, int]) -> Array:
         means = [total / n for total, n in sums]
         finite = xp.ones_like(means[0], dtype=xp.bool)
         for theta in trees.leaves(params):
             finite = finite & xp.all(xp.isfinite(theta), axis=(-2, -1))
-        return xp.stack([*means, xp.astype(finite, means[0].dtype)])
+        found = [metric.value(xp, s, weight) for metric, s in zip(metrics, measured, strict=True)]
+        others = [xp.astype(row, means[0].dtype) for row in (*found, finite)]
+        return xp.stack([*means, *others])
 
     summarize.steady = True  # type: ignore[attr-defined]
     return backend.compile(summarize)

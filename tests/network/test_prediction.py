@@ -53,3 +53,41 @@ def test_estimators_predict_by_the_same_parts(random, host_only, monkeypatch):
     expected = model.predict(X)
     monkeypatch.setattr(prediction, "AT_ONCE", 8)
     np.testing.assert_allclose(model.predict(X), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("stack", [(), (3,)])
+def test_rows_on_the_host_are_predicted_in_parts(backend, random, monkeypatch, tmp_path, stack):
+    net = pnn.Network((4, 5, 3), ("tanh", "softmax"), "categorical_cross_entropy")
+    host_params = net.initialize(dtype="float64", stack=stack)
+    X = np.memmap(tmp_path / "X", dtype="uint16", mode="w+", shape=(50, 4))
+    X[:] = random.integers(0, 9, size=X.shape)
+    monkeypatch.setattr(prediction, "AT_ONCE", 8)
+    found = net.predict(to(backend, host_params), X, stream=True)
+    assert type(found) is np.ndarray
+    assert found.dtype == "float64"
+    assert worst([found], [net.predict(host_params, np.asarray(X, "float64"))]) < 1e-14
+
+
+def test_a_prediction_of_rows_on_the_host_takes_little_memory(host_only, tmp_path):
+    n = 100_000
+    net = pnn.Network((64, 8, 1), ("relu", "identity"), "squared_error")
+    params = net.initialize()
+    X = np.memmap(tmp_path / "X", dtype="float32", mode="w+", shape=(n, 64))
+    net.predict(params, X[:9999], stream=True)
+    tracemalloc.start()
+    try:
+        net.predict(params, X, stream=True)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < X.nbytes / 4
+
+
+@pytest.mark.device_only
+def test_only_rows_on_the_host_are_streamed(backend):
+    net = pnn.Network((4, 3), ("softmax",), "categorical_cross_entropy")
+    params, X = net.initialize(backend=backend), np.zeros((5, 4), "float32")
+    with pytest.raises(ValueError, match=r"`X` is on .*accepted with `stream=True`"):
+        net.predict(params, backend.asarray(X), stream=True)
+    with pytest.raises(ValueError, match="one library and one device"):
+        net.predict(params, X)
