@@ -4,6 +4,7 @@ The forward and backward equations are written once, in `portable_nn.equations`,
 array API standard, and run on NumPy, CuPy, PyTorch, JAX and array_api_strict.
 """
 
+import importlib.util
 from typing import TYPE_CHECKING, Any
 
 from portable_nn import backends, schedules
@@ -49,19 +50,27 @@ __all__ = [
 ]
 
 ESTIMATORS = ("LossCurveDisplay", "MLPClassifier", "MLPRegressor")  # they need scikit-learn, an extra
+ELSEWHERE = {  # what other libraries call it
+    "RMSProp": "RMSprop",
+    "Sequential": "Network",
+    "MLP": "Network",
+    "train": "fit",
+    "gradient_check": "Network.check_gradients",
+}
+
+if importlib.util.find_spec("sklearn") is not None:
+    __all__ += ["LossCurveDisplay", "MLPClassifier", "MLPRegressor"]
 
 
 def __getattr__(name: str) -> Any:
     """The estimators, imported with scikit-learn when first asked for."""
-    if name not in ESTIMATORS:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from portable_nn import estimators  # noqa: PLC0415
+    if name in ESTIMATORS:
+        from portable_nn import estimators  # noqa: PLC0415
 
-    return getattr(estimators, name)
+        return getattr(estimators, name)
+    here = f"; here: {ELSEWHERE[name]}" if name in ELSEWHERE else ""
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}{here}", name=name)
 
 
 def __dir__() -> list[str]:
-    import importlib.util  # noqa: PLC0415
-
-    is_there = importlib.util.find_spec("sklearn") is not None
-    return [*globals(), *(ESTIMATORS if is_there else ())]
+    return [*__all__, "__version__", "__doc__", "__name__", "__path__"]

@@ -3,10 +3,54 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
-from typing import Any
+import functools
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, ParamSpec, TypeVar
 
-__all__ = ["BackendUnavailableError", "NonFiniteCostError", "UnknownBackendError", "unknown_name"]
+__all__ = [
+    "BackendUnavailableError",
+    "NonFiniteCostError",
+    "UnknownBackendError",
+    "missing_attribute",
+    "naming_ours",
+    "unknown_name",
+]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+# what other libraries call it, and our names, of which the one that is known where it was given counts
+ELSEWHERE = {
+    "bce": ("binary_cross_entropy",),
+    "binary_crossentropy": ("binary_cross_entropy",),
+    "log_loss": ("categorical_cross_entropy", "binary_cross_entropy"),
+    "cross_entropy": ("categorical_cross_entropy",),
+    "crossentropy": ("categorical_cross_entropy",),
+    "categorical_crossentropy": ("categorical_cross_entropy",),
+    "sparse_categorical_crossentropy": ("categorical_cross_entropy",),
+    "nll": ("categorical_cross_entropy",),
+    "mse": ("squared_error", "mean_squared_error"),
+    "mean_squared_error": ("squared_error",),
+    "l2": ("squared_error",),
+    "mae": ("absolute_error", "mean_absolute_error"),
+    "mean_absolute_error": ("absolute_error",),
+    "l1": ("absolute_error",),
+    "smooth_l1": ("huber",),
+    "quantile": ("pinball",),
+    "swish": ("silu",),
+    "linear": ("identity",),
+    "logistic": ("sigmoid",),
+    "expit": ("sigmoid",),
+    "leakyrelu": ("leaky_relu",),
+    "xavier": ("glorot",),
+    "kaiming": ("he",),
+    "lecun": ("glorot",),
+    "acc": ("accuracy",),
+    "r2_score": ("r2",),
+    "keras": ("jax", "torch"),
+    "pytorch": ("torch",),
+    "np": ("numpy",),
+}
 
 
 class UnknownBackendError(ValueError):
@@ -44,5 +88,33 @@ def unknown_name(kind: str, name: object, known: Iterable[str]) -> str:
     """The message for a name that is not among `known`, with the nearest match if there is one."""
     known = sorted(known)
     text = f"unknown {kind} {name!r}; known: {', '.join(known)}"
-    near = difflib.get_close_matches(name, known, n=1) if isinstance(name, str) else []
+    if not isinstance(name, str):
+        return text
+    near = [ours for ours in ELSEWHERE.get(name.lower(), ()) if ours in known]
+    near += difflib.get_close_matches(name.lower(), known, n=1)
     return f"{text} (did you mean {near[0]!r}?)" if near else text
+
+
+def missing_attribute(owner: object, name: str, ours: Mapping[str, str]) -> AttributeError:
+    """The error for an attribute that `owner` has not; `ours` says what it is called here, if it is."""
+    text = f"{type(owner).__name__!r} object has no attribute {name!r}"
+    if name in ours:
+        text += f"; here: {ours[name]}"
+    return AttributeError(text, name=name, obj=owner)
+
+
+def naming_ours(**ours: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """A decorator: arguments under the names of other libraries give a TypeError that tells ours."""
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        what = function.__qualname__.removesuffix(".__init__")
+
+        @functools.wraps(function)
+        def checked(*arguments: P.args, **named: P.kwargs) -> R:
+            for name in ours.keys() & named.keys():
+                raise TypeError(f"{what} has no argument `{name}`; here: {ours[name]}")
+            return function(*arguments, **named)
+
+        return checked
+
+    return decorate

@@ -3,10 +3,29 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 from portable_nn.equations import ACTIVATIONS, LOSSES, Activation, Loss
 from portable_nn.errors import unknown_name
+
+ELSEWHERE = {  # what other libraries call it
+    "summary": "print(net)",
+    "layers": "`sizes` and `g`",
+    "loss_fn": "`loss`",
+    "init": "net.initialize(seed)",
+    "parameters": "net.initialize(seed), a list of (W, b)",
+    "forward": "net.predict(params, X), or net.activations(params, X) for every layer",
+    "apply": "net.predict(params, X)",
+    "fit": "portable_nn.fit(net, params, X, Y)",
+    "train": "portable_nn.fit(net, params, X, Y)",
+    "compile": "portable_nn.fit(net, params, X, Y, optimizer=...)",
+    "evaluate": "net.cost(params, X, Y), or fit(..., validation=(X, Y), metrics=...)",
+    "predict_proba": "net.predict(params, X)",
+    "backward": "net.cost_and_gradients(params, X, Y)",
+    "grad": "net.cost_and_gradients(params, X, Y)",
+}
 
 SUITED = {  # the output activations that give what a loss needs
     "binary_cross_entropy": ("sigmoid", "softmax"),
@@ -40,3 +59,12 @@ def look_up(kind: str, given: Any, known: dict[str, Any], accepted: type) -> Any
     if given not in known:
         raise ValueError(unknown_name(kind, given, known))
     return known[given]
+
+
+def summary(sizes: Sequence[int], g: Sequence[Activation], loss: Loss) -> str:
+    """A line for each layer: its size, activation and number of parameters."""
+    counts = [n_out * (n_in + 1) for n_in, n_out in pairwise(sizes)]
+    lines = [f"Network with the loss {loss.name}, {sum(counts):,} parameters"]
+    for l, (n_in, n_out) in enumerate(pairwise(sizes)):
+        lines.append(f"  layer {l + 1}: {n_in} -> {n_out}, {g[l].name}, {counts[l]:,} parameters")
+    return "\n".join(lines)

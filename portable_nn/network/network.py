@@ -25,8 +25,8 @@ from portable_nn.checks import (
 )
 from portable_nn.checks.functions import check_activation, check_loss
 from portable_nn.equations import ACTIVATIONS, LOSSES, Activation, Array, Loss, Namespace, Parameters
-from portable_nn.errors import unknown_name
-from portable_nn.network.choices import look_up, warn_of_unsuited_pair
+from portable_nn.errors import missing_attribute, unknown_name
+from portable_nn.network.choices import ELSEWHERE, look_up, summary, warn_of_unsuited_pair
 from portable_nn.network.gradient_check import worst_difference
 from portable_nn.network.initialization import SCHEMES, draw
 from portable_nn.network.objective import Batch, Objective
@@ -112,13 +112,19 @@ class Network:
         names = tuple(g.name for g in self.g)
         return f"Network({self.sizes}, activations={names}, loss={self.loss.name!r})"
 
+    def __str__(self) -> str:
+        return summary(self.sizes, self.g, self.loss)
+
+    def __getattr__(self, name: str) -> Any:
+        raise missing_attribute(self, name, ELSEWHERE)
+
     def initialize(
         self,
         seed: Any = 0,
         backend: Any = "numpy",
         dtype: Any = "float32",
         scheme: str = "auto",
-        stack: Sequence[int] = (),
+        stack: int | Sequence[int] = (),
         device: Any = None,
     ) -> Parameters:
         """Initial parameters; the same seed gives the same ones on every backend.
@@ -137,8 +143,8 @@ class Network:
             "normal": 0.01 N(0, 1), the source's; "he": N(0, 2 / n_{l-1}) (He et al., 2015); "glorot":
             N(0, 2 / (n_{l-1} + n_l)) (Glorot and Bengio, 2010); "auto": "he" in layers of the relu
             family, else "glorot". Biases are zero.
-        stack : sequence of int
-            (K,) makes K independent networks.
+        stack : int or sequence of int
+            K or (K,) makes K independent networks.
 
         Raises
         ------
@@ -150,8 +156,10 @@ class Network:
         if scheme not in SCHEMES:
             raise ValueError(unknown_name("scheme", scheme, SCHEMES))
         name = check_dtype(dtype)
+        if isinstance(stack, (int, np.integer)) and not isinstance(stack, bool):
+            stack = (int(stack),)
         if not isinstance(stack, (tuple, list)):
-            raise TypeError(f"`stack` is {stack!r}; accepted: a tuple, (K,) for K networks")
+            raise TypeError(f"`stack` is {stack!r}; accepted: K for K networks, or a tuple such as (K,)")
         shape = tuple(check_whole("stack", k, 1) for k in stack)
         host = draw(self.sizes, self.g, seed, scheme, shape)
         place = backends.get(backend, device)

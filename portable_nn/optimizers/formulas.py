@@ -6,6 +6,7 @@ update; v and m as in the sources named. `coefficients` are computed on the host
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,7 +35,7 @@ class SGD(Optimizer):
 
     Parameters
     ----------
-    learning_rate : float, or one for each network of a stack
+    learning_rate : float, or one for each network of a stack, or a schedule
         alpha > 0.
     momentum : float, or one for each network of a stack
         mu in [0, 1].
@@ -42,7 +43,7 @@ class SGD(Optimizer):
         Needs a momentum > 0.
     """
 
-    learning_rate: Value = 1e-2
+    learning_rate: Value | Callable[[int], Value] = 1e-2
     momentum: Value = 0.0
     nesterov: bool = False
 
@@ -91,7 +92,7 @@ class RMSprop(Optimizer):
 
     Parameters
     ----------
-    learning_rate : float, or one for each network of a stack
+    learning_rate : float, or one for each network of a stack, or a schedule
         alpha > 0.
     rho : float, or one for each network of a stack
         In [0, 1).
@@ -99,7 +100,7 @@ class RMSprop(Optimizer):
         > 0.
     """
 
-    learning_rate: Value = 1e-3
+    learning_rate: Value | Callable[[int], Value] = 1e-3
     rho: Value = 0.9
     epsilon: Value = 1e-8
 
@@ -131,7 +132,7 @@ class Adam(Optimizer):
 
     Parameters
     ----------
-    learning_rate : float, or one for each network of a stack
+    learning_rate : float, or one for each network of a stack, or a schedule
         alpha > 0.
     beta_1, beta_2 : float, or one for each network of a stack
         In [0, 1).
@@ -139,7 +140,7 @@ class Adam(Optimizer):
         > 0.
     """
 
-    learning_rate: Value = 1e-3
+    learning_rate: Value | Callable[[int], Value] = 1e-3
     beta_1: Value = 0.9
     beta_2: Value = 0.999
     epsilon: Value = 1e-8

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import copy
 import numbers
+from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from portable_nn import trees
 from portable_nn.backends import Backend
@@ -30,6 +31,21 @@ from portable_nn.checks.numbers import are_unchecked, differ
 from portable_nn.checks.trees import check_gradients, check_slots
 from portable_nn.equations import Array, Namespace, Parameters
 from portable_nn.optimizers.update import Rule, Slots, apply
+
+ELSEWHERE = {  # what other libraries call it
+    "lr": "learning_rate",
+    "betas": "beta_1 and beta_2",
+    "beta1": "beta_1",
+    "beta2": "beta_2",
+    "b1": "beta_1",
+    "b2": "beta_2",
+    "eps": "epsilon",
+    "alpha": "rho",
+    "decay": "rho, or weight_decay of AdamW",
+    "l2": "`l2` of portable_nn.fit",
+    "clipnorm": "`clip_norm` of portable_nn.fit",
+    "weight_decay": "AdamW",
+}
 
 
 class OptimizerState(NamedTuple):
@@ -55,8 +71,8 @@ class Optimizer:
 
     Parameters
     ----------
-    learning_rate : float, or one for each network of a stack
-        alpha > 0.
+    learning_rate : float, or one for each network of a stack, or a schedule
+        alpha > 0; a schedule is a function of the number of updates made, see `portable_nn.schedules`.
 
     Raises
     ------
@@ -71,10 +87,18 @@ class Optimizer:
     nothing may be a static method.
     """
 
-    learning_rate: Value = 1e-3
+    learning_rate: Value | Callable[[int], Value] = 1e-3
+
+    def __new__(cls, *arguments: Any, **named: Any) -> Self:
+        """An optimizer; TypeError for an argument under the name that another library gives it."""
+        known = {each.name for each in fields(cls)}
+        for name in named.keys() & ELSEWHERE.keys() - known:
+            raise TypeError(f"{cls.__name__} has no argument `{name}`; here: {ELSEWHERE[name]}")
+        return super().__new__(cls)
 
     def __post_init__(self) -> None:
-        store_values(self, learning_rate=POSITIVE)
+        if not is_schedule(self.learning_rate):
+            store_values(self, learning_rate=POSITIVE)
         for each in fields(self):  # of a user-defined optimizer: numbers for a stack
             if are_unchecked(getattr(self, each.name)):
                 store_values(self, **{each.name: REAL})
@@ -112,10 +136,15 @@ class Optimizer:
         parameters or gradients are NaN or infinite, or where `learning_rate`, which replaces that of
         the optimizer for this update, is negative.
         """
+        if isinstance(grads, OptimizerState):
+            raise TypeError(
+                "`grads` is an OptimizerState; accepted: update(params, grads, state), in this order"
+            )
         backend = check_gradients(params, grads)
-        alpha = self.learning_rate if learning_rate is None else learning_rate
-        alpha = check_value("learning_rate", alpha, NONNEGATIVE)
         check_state(self, params, state, backend)
+        alpha = self.learning_rate if learning_rate is None else learning_rate
+        alpha = alpha(state.t) if is_schedule(alpha) else alpha
+        alpha = check_value("learning_rate", alpha, NONNEGATIVE)
         theta = trees.leaves(params)[0]
         stack = tuple(theta.shape[:-2])
         check_stack("learning_rate", alpha, stack)
@@ -127,6 +156,11 @@ class Optimizer:
         ]
         params, slots = apply(backend.xp, rule_of(self), params, grads, state.slots, given)
         return params, OptimizerState(t, slots)
+
+
+def is_schedule(learning_rate: Any) -> bool:
+    """Whether it is a function of the number of updates made."""
+    return callable(learning_rate) and not isinstance(learning_rate, type)
 
 
 def init_state(xp: Namespace, optimizer: Optimizer, params: Parameters) -> OptimizerState:
@@ -156,7 +190,8 @@ def with_arrays(optimizer: Optimizer) -> Optimizer:
     """The optimizer for computing coefficients: its numbers of a stack are NumPy arrays."""
     twin = copy.copy(optimizer)
     for each in fields(optimizer):
-        object.__setattr__(twin, each.name, as_array(getattr(optimizer, each.name)))
+        value = getattr(optimizer, each.name)
+        object.__setattr__(twin, each.name, value if is_schedule(value) else as_array(value))
     return twin
 
 

@@ -19,14 +19,17 @@ from portable_nn.checks import (
     check_whole,
     is_zero,
 )
+from portable_nn.errors import unknown_name
 from portable_nn.network import Network
-from portable_nn.optimizers import Optimizer
-from portable_nn.optimizers.optimizer import check_values_of_stack
+from portable_nn.optimizers import SGD, Adam, AdamW, Optimizer, RMSprop
+from portable_nn.optimizers.optimizer import check_values_of_stack, is_schedule
 from portable_nn.schedules import Schedule, check_learning_rate, constant
 from portable_nn.training.callbacks import check_callbacks
 from portable_nn.training.dropout import Uniform, check_dropout
 from portable_nn.training.early_stopping import EarlyStopping
 from portable_nn.training.metrics import check_metrics
+
+OPTIMIZERS: dict[str, type[Optimizer]] = {"sgd": SGD, "rmsprop": RMSprop, "adam": Adam, "adamw": AdamW}
 
 Order = Callable[[int, int], Any]  # (epoch, n): the rows of this epoch in their order
 
@@ -69,7 +72,8 @@ class Training:
 
     def __post_init__(self) -> None:
         check_network(self.net)
-        check_optimizer(self.optimizer)
+        self._set("optimizer", check_optimizer(self.optimizer))
+        self._take_early_stopping()
         check_early_stopping(self.early_stopping, self.stack)
         check_epoch_order(self.epoch_order)
         check_values_of_stack(self.optimizer, self.stack)
@@ -83,7 +87,8 @@ class Training:
             check_stack("clip_norm", self.clip_norm, self.stack)
         self._set("dropout", check_dropout(self.dropout, len(self.net.g) - 1, self.stack))
         if self.schedule is None:
-            self._set("schedule", constant(self.optimizer.learning_rate))
+            rate = self.optimizer.learning_rate
+            self._set("schedule", rate if is_schedule(rate) else constant(rate))
         if isinstance(self.schedule, constant):
             check_stack("schedule(0)", self.schedule.learning_rate, self.stack)
         self._set("metrics", check_metrics(self.metrics, self.net))
@@ -99,6 +104,14 @@ class Training:
 
     def _set(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)
+
+    def _take_early_stopping(self) -> None:
+        """A rule of early stopping among the callbacks counts as `early_stopping`."""
+        if self.early_stopping is None and isinstance(self.callbacks, (list, tuple)):
+            rules = [callback for callback in self.callbacks if isinstance(callback, EarlyStopping)]
+            if len(rules) == 1:
+                self._set("early_stopping", rules[0])
+                self._set("callbacks", [each for each in self.callbacks if each is not rules[0]])
 
     @property
     def has_penalty(self) -> bool:
@@ -128,8 +141,16 @@ def check_network(net: Any) -> None:
         raise TypeError(f"`net` is {net!r}; accepted: a portable_nn.Network")
 
 
-def check_optimizer(optimizer: Any) -> None:
-    """Raise TypeError for what is no optimizer with a rule, or cannot be compared by value."""
+def check_optimizer(optimizer: Any) -> Optimizer:
+    """The optimizer, which may be given by its name.
+
+    Raises TypeError for what is no optimizer with a rule, or cannot be compared by value; ValueError for
+    an unknown name.
+    """
+    if isinstance(optimizer, str):
+        if optimizer.lower() not in OPTIMIZERS:
+            raise ValueError(unknown_name("optimizer", optimizer, OPTIMIZERS))
+        return OPTIMIZERS[optimizer.lower()]()
     if not isinstance(optimizer, Optimizer) or type(optimizer).rule is Optimizer.rule:
         hint = ", with a `rule`" if isinstance(optimizer, Optimizer) else ""
         raise TypeError(f"`optimizer` is {optimizer!r}; accepted: one such as portable_nn.Adam(){hint}")
@@ -138,6 +159,7 @@ def check_optimizer(optimizer: Any) -> None:
             f"`optimizer` is a {type(optimizer).__name__}, which is no dataclass itself; accepted: a "
             "subclass of portable_nn.Optimizer decorated with @dataclasses.dataclass(frozen=True)"
         )
+    return optimizer
 
 
 def check_early_stopping(rule: Any, stack: tuple[int, ...]) -> None:

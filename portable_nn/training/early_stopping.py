@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from portable_nn.checks import NONNEGATIVE, check_flag, check_number, check_whole
 from portable_nn.equations import Parameters
+from portable_nn.errors import naming_ours
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,14 @@ class EarlyStopping:
         check_whole("patience", self.patience, 1)
         object.__setattr__(self, "min_delta", check_number("min_delta", self.min_delta, NONNEGATIVE))
         check_flag("restore_best", self.restore_best)
+
+
+EarlyStopping.__init__ = naming_ours(  # type: ignore[method-assign]
+    restore_best_weights="`restore_best`",
+    monitor="nothing: the validation cost is watched or, without validation data, the cost",
+    n_iter_no_change="`patience`",
+    tol="`min_delta`",
+)(EarlyStopping.__init__)
 
 
 class BestSoFar:

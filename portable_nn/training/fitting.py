@@ -9,7 +9,7 @@ import numpy as np
 
 from portable_nn.checks import Given, Value, as_array, check_flag, check_owner
 from portable_nn.equations import Array, Parameters
-from portable_nn.errors import NonFiniteCostError
+from portable_nn.errors import NonFiniteCostError, naming_ours
 from portable_nn.network import Network
 from portable_nn.network.parameters import Checked, check_parameters
 from portable_nn.optimizers import Adam, Optimizer, OptimizerState
@@ -24,12 +24,26 @@ from portable_nn.training.loop import Epoch, Loop
 from portable_nn.training.progress import progress_bar
 
 
+@naming_ours(
+    validation_data="`validation=(X, Y)`",
+    validation_split="`validation=(X, Y)`, with rows set aside before",
+    callback="`callbacks`",
+    verbose="`progress=True`",
+    lr="`optimizer=portable_nn.Adam(learning_rate)`",
+    learning_rate="`optimizer=portable_nn.Adam(learning_rate)`, or `schedule`",
+    n_epochs="`epochs`",
+    shuffle="`epoch_order`, which gives the rows of each epoch in their order",
+    class_weight="`sample_weight`, one weight for each row",
+    weight_decay="`optimizer=portable_nn.AdamW(weight_decay=...)`, or `l2`",
+    loss="the loss of the Network",
+    random_state="`seed`",
+)
 def fit(
     net: Network,
     params: Parameters,
     X: Array,
     Y: Array,
-    optimizer: Optimizer | None = None,
+    optimizer: Optimizer | str | None = None,
     epochs: int = 10,
     batch_size: int | None = 128,
     seed: int | np.random.Generator = 0,
@@ -58,8 +72,8 @@ def fit(
         Of the dtype of `params`, or of integers or booleans; for categorical_cross_entropy Y may be the
         indices of classes, (n_samples,): see `Network`. Batches are cast, and made one-hot, on the
         device, one by one.
-    optimizer : Optimizer
-        By default ``Adam()``.
+    optimizer : Optimizer, or the name of one
+        By default ``Adam()``; "sgd", "rmsprop", "adam" and "adamw" are those with their defaults.
     epochs : int
         The number of passes over all examples, >= 1.
     batch_size : int or None
@@ -75,7 +89,7 @@ def fit(
     validation : (X, Y) or (X, Y, sample_weight), optional
         Data whose cost is computed at the end of every epoch.
     early_stopping : EarlyStopping, optional
-        For one network, not for a stack.
+        For one network, not for a stack. It may also stand among the callbacks.
     schedule : callable, optional
         ``schedule(step)`` is the learning rate of update 0, 1, ..., instead of the optimizer's; see
         `portable_nn.schedules`.
@@ -130,7 +144,7 @@ def fit(
     checked = check_parameters(net.sizes, net.loss, params)
     training = Training(
         net,
-        Adam() if optimizer is None else optimizer,
+        Adam() if optimizer is None else optimizer,  # type: ignore[arg-type]
         epochs,
         batch_size,
         l2=l2,

@@ -7,6 +7,20 @@ from typing import Any
 
 import numpy as np
 
+from portable_nn.errors import missing_attribute
+
+ELSEWHERE = {  # what other libraries call it
+    "loss": "`cost`",
+    "losses": "`cost`",
+    "history": "`curves`, all that was recorded, by name",
+    "val_cost": "`validation_cost`",
+    "val_loss": "`validation_cost`",
+    "validation_loss": "`validation_cost`",
+    "accuracy": "`metrics['accuracy']`, with fit(..., metrics='accuracy')",
+    "val_accuracy": "`metrics['accuracy']`, with fit(..., metrics='accuracy')",
+    "loss_curve_": "`cost`",
+}
+
 
 @dataclass(eq=False, repr=False)
 class History:
@@ -42,6 +56,9 @@ class History:
     best_epoch: int | None = None
     stopped_by: str = "epochs"
     optimizer_state: Any = None
+
+    def __getattr__(self, name: str) -> Any:
+        raise missing_attribute(self, name, ELSEWHERE)
 
     @property
     def epochs(self) -> int:

@@ -53,7 +53,7 @@ def test_a_stack_starts_from_one_seed_per_network():
         ({"dtype": "float16"}, "`dtype` is 'float16'; accepted: float32 or float64"),
         ({"dtype": "int64"}, "`dtype`.*accepted"),
         ({"dtype": None}, "`dtype` is None"),
-        ({"stack": 3}, "`stack` is 3"),
+        ({"stack": 3.0}, "`stack` is 3.0"),
         ({"stack": (0,)}, "`stack` is 0"),
         ({"seed": -1}, "`seed` is -1"),
         ({"seed": 0.5}, "`seed` is 0.5"),

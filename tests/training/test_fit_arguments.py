@@ -14,7 +14,7 @@ pytestmark = pytest.mark.usefixtures("host_only")
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"optimizer": "adam"}, "`optimizer` is 'adam'; accepted"),
+        ({"optimizer": "adan"}, "unknown optimizer 'adan'"),
         ({"epochs": 0}, "`epochs` is 0; accepted: a whole number >= 1"),
         ({"epochs": 2.0}, "`epochs` is 2.0"),
         ({"batch_size": 0}, "`batch_size` is 0"),
