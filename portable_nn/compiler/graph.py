@@ -23,7 +23,8 @@ class Node:
     kind is "input" (`detail`: its number), "constant" (the array), "view" (a function of the array),
     "elementwise" (the ufunc, or "astype", "where"), "matmul", "reduce" (ufunc, axis, keepdims), "take"
     (rows of a 2-d array), or "call" (any other function: a `Call` with placeholders for its arrays).
-    `sources` are nodes; for an elementwise operation Python numbers too.
+    `sources` are nodes; for an elementwise operation Python numbers too. `row_major` says whether the
+    array of an eager step is contiguous in row-major order, as the arrays of programs are.
     """
 
     kind: str
@@ -32,6 +33,7 @@ class Node:
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     number: int = -1
+    row_major: bool = True
 
     @property
     def inputs(self) -> list[Node]:
@@ -70,6 +72,11 @@ def base(node: Node) -> Node:
     while node.kind == "view":
         node = node.sources[0]
     return node
+
+
+def apply_views(node: Node, array: Any) -> Any:
+    """The views between `node` and its base, applied to an array in the place of the base."""
+    return node.detail(apply_views(node.sources[0], array)) if node.kind == "view" else array
 
 
 def is_elementwise(node: Node) -> bool:

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from portable_nn.compiler.graph import Node, base
+from portable_nn.compiler.graph import Node, apply_views, base
 
 Shape: TypeAlias = tuple[int, ...]
 Strides: TypeAlias = tuple[int, ...]  # in elements, as everywhere in the compiler; not in bytes
@@ -32,6 +32,11 @@ class Layout:
     def is_contiguous(self) -> bool:
         """Whether the elements follow one another in row-major order."""
         return same_elements(self.strides, contiguous_strides(self.shape), self.shape)
+
+    @property
+    def repeats(self) -> bool:
+        """Whether an element stands at several indices, as in what `broadcast_to` gives."""
+        return any(s == 0 and n > 1 for s, n in zip(self.strides, self.shape, strict=True))
 
     @property
     def is_row_or_column_major(self) -> bool:
@@ -66,11 +71,6 @@ def layout_of(node: Node, strides: Mapping[Node, Strides] | None = None) -> Layo
     view = apply_views(node, start)
     offset = (address(view) - address(start)) // size
     return Layout(node.shape, tuple(s // size for s in view.strides), offset)
-
-
-def apply_views(node: Node, array: Any) -> Any:
-    """The views between `node` and its base, applied to an array in the place of the base."""
-    return node.detail(apply_views(node.sources[0], array)) if node.kind == "view" else array
 
 
 def address(array: Any) -> int:

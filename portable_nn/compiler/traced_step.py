@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from portable_nn import trees
 from portable_nn.compiler.graph import Graph, UntraceableError
 from portable_nn.compiler.signatures import HostArray, Step
-from portable_nn.compiler.trace import TracedArray, stand_in, trace
+from portable_nn.compiler.stand_ins import stand_in
+from portable_nn.compiler.trace import trace
+from portable_nn.compiler.traced_array import TracedArray
 
 
 class TracedStep:
@@ -32,7 +36,7 @@ class TracedStep:
             return results
 
         self.function = function
-        self.stand_ins: list[HostArray] = [stand_in(x.shape, x.dtype) for x in leaves]
+        self.stand_ins: list[HostArray] = [stand_in(x.shape, np.dtype(x.dtype)) for x in leaves]
         self.graph: Graph = trace(function, self.stand_ins)
         if self.is_outdated():
             raise UntraceableError("it does not do the same each time: it may draw random numbers")
@@ -54,6 +58,7 @@ def is_steady(step: Any) -> bool:
 
 
 def keeps_shapes_and_dtypes(graph: Graph) -> bool:
-    """Whether each output has the shape and the dtype of the input of the same number."""
+    """Whether each output has shape, dtype and memory order of the input of the same number."""
     pairs = zip(graph.outputs, graph.inputs, strict=False)
-    return all((out.shape, out.dtype) == (into.shape, into.dtype) for out, into in pairs)
+    same = ((out.shape, out.dtype) == (into.shape, into.dtype) for out, into in pairs)
+    return all(same) and all(out.row_major for out in graph.outputs[: len(graph.inputs)])

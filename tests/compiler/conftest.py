@@ -50,6 +50,14 @@ def mode(request, monkeypatch, forget):
 
 
 @pytest.fixture
+def compiled_at_once(monkeypatch, forget) -> None:
+    """Compiled for NumPy at the first call, by calls of NumPy alone: nothing waits for numba."""
+    forget()
+    monkeypatch.setattr(steps, "FEW_STEPS", 0)
+    monkeypatch.setattr(program, "PATIENCE", (1e9, 1e9))
+
+
+@pytest.fixture
 def fit_eagerly(monkeypatch):
     """`pnn.fit`, with eager steps."""
 

@@ -74,9 +74,10 @@ def loop_for(one: Instruction, plan: Plan) -> tuple[str, list[Argument]] | None:
     """The source of the loop for a group and its arguments; None if a loop would not help."""
     if len(one.nodes) < 2 or not all(can_be_in_a_loop(n) for n in one.nodes):
         return None
-    full, shapes = merged_axes(
-        one.nodes[0].shape, {a: layout_of(a) for a in (*one.sources, *one.outputs)}
-    )
+    layouts = {a: layout_of(a) for a in (*one.sources, *one.outputs)}
+    if any(layout.repeats for layout in layouts.values()):
+        return None
+    full, shapes = merged_axes(one.nodes[0].shape, layouts)
     if len(full) > len(INDICES):
         return None
     arguments = Arguments(plan)
