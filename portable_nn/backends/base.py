@@ -235,7 +235,9 @@ class Backend:
 
         The arguments and the results of a step are nested lists and tuples of arrays. A step that
         depends on nothing but its arguments can say so by ``step.steady = True``; it is then never
-        traced again for arguments of the same shapes and dtypes.
+        traced again for arguments of the same shapes and dtypes. One that depends on nothing else but
+        on what certain functions read can say so by ``step.functions``, a tuple of them; it is then
+        traced again where that has changed.
         """
         return step
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from portable_nn import trees
 from portable_nn.compiler.graph import Graph, UntraceableError
+from portable_nn.compiler.reads import StateChangeError, what_is_read
 from portable_nn.compiler.signatures import HostArray, Step
 from portable_nn.compiler.stand_ins import stand_in
 from portable_nn.compiler.trace import trace
@@ -35,26 +36,46 @@ class TracedStep:
             results, self.results = trees.flatten(found)
             return results
 
-        self.function = function
+        self.function, self.step = function, step
         self.stand_ins: list[HostArray] = [stand_in(x.shape, np.dtype(x.dtype)) for x in leaves]
+        self.reads = what_step_reads(step)
         self.graph: Graph = trace(function, self.stand_ins)
-        if self.is_outdated():
+        if not is_steady(step) and self.is_outdated():  # by its own call
             raise UntraceableError("it does not do the same each time: it may draw random numbers")
         if overwrites and (self.results != form[1] or not keeps_shapes_and_dtypes(self.graph)):
             raise UntraceableError("the carry changes its structure, a shape or a dtype")
         self.overwrites = dict(overwrites)
 
     def is_outdated(self) -> bool:
-        """Whether the step does something else by now: it may read a variable that has changed."""
+        """Whether the step does something else by now: it may read a variable that has changed.
+
+        Where all that it reads is known, that is compared; else it is traced again.
+        """
         try:
+            if self.reads is not None:
+                return bool(what_step_reads(self.step) != self.reads)
             return trace(self.function, self.stand_ins).fingerprint != self.graph.fingerprint
-        except UntraceableError:
+        except (UntraceableError, StateChangeError):
             return True
 
 
 def is_steady(step: Any) -> bool:
     """Whether the step promises, by ``step.steady = True``, to do the same at any time."""
-    return bool(getattr(getattr(step, "func", step), "steady", False))
+    return bool(getattr(innermost(step), "steady", False))
+
+
+def what_step_reads(step: Any) -> Any:
+    """What the functions in ``step.functions`` read, on which alone it depends; None if unknown.
+
+    Raises StateChangeError where one of them may do something else each time it is called.
+    """
+    functions = getattr(innermost(step), "functions", None)
+    return None if functions is None else what_is_read(functions)
+
+
+def innermost(step: Any) -> Any:
+    """The function of a `functools.partial`, or the step itself."""
+    return getattr(step, "func", step)
 
 
 def keeps_shapes_and_dtypes(graph: Graph) -> bool:

@@ -6,13 +6,16 @@ view.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from types import FunctionType
 from typing import Any, NamedTuple
 
 from portable_nn.equations import (
     Activation,
     Array,
+    Bound,
     Loss,
     Namespace,
     Parameters,
@@ -22,6 +25,8 @@ from portable_nn.equations import (
     output_delta,
     squared_norm,
 )
+
+PACKAGE = __name__.partition(".")[0] + "."
 
 
 class Batch(NamedTuple):
@@ -64,10 +69,12 @@ class Objective:
     smoothing: float = 0.0
 
     @property
-    def is_built_in(self) -> bool:
-        """Whether none of its functions is user-defined, so that it does the same at any time."""
+    def user_functions(self) -> tuple[Callable[..., Array], ...] | None:
+        """Those of its functions that are user-defined; None where they may change, in a subclass."""
         loss = self.loss
-        return are_built_in(loss.value, loss.derivative, loss.value_from_Z, *functions_of(self.g))
+        if not (type(loss) is Loss and all(type(each) is Activation for each in self.g)):
+            return None
+        return user_defined(loss.value, loss.derivative, loss.value_from_Z, *functions_of(self.g))
 
     def cost(self, xp: Namespace, params: Parameters, batch: Batch, l2: Any = None) -> Array:
         """J, shape () or the stack's."""
@@ -148,7 +155,39 @@ def functions_of(g: Sequence[Activation]) -> list[Callable[..., Array] | None]:
     return [f for each in g for f in (each.g, each.g_prime, each.delta)]
 
 
+def depending_on(
+    functions: tuple[Callable[..., Any], ...] | None, step: Callable[..., Any]
+) -> Callable[..., Any]:
+    """The step, which says that it depends on its arguments and on these user-defined functions alone.
+
+    None: nobody knows on what it depends.
+    """
+    step.steady = functions == ()  # type: ignore[attr-defined]
+    step.functions = functions  # type: ignore[attr-defined]
+    return step
+
+
+def user_defined(*functions: Callable[..., Any] | None) -> tuple[Callable[..., Any], ...]:
+    """Those of the functions that are not this package's: they may read what changes meanwhile."""
+    return tuple(f for f in functions if f is not None and not are_built_in(f))
+
+
 def are_built_in(*functions: Callable[..., Any] | None) -> bool:
-    """Whether all functions are this package's: a user-defined one may read what changes meanwhile."""
-    package = __name__.partition(".")[0] + "."
-    return all(f is None or str(getattr(f, "__module__", "")).startswith(package) for f in functions)
+    """Whether all functions are this package's: each is what the package has by its name."""
+    return all(f is None or is_built_in(f) for f in functions)
+
+
+def is_built_in(function: Any) -> bool:
+    """Whether the function, or the one that a `Bound` holds beside a number, is this package's."""
+    if type(function) is Bound:
+        return type(function.constant) is float and is_built_in(function.function)
+    if type(function) is not FunctionType:
+        return False
+    name = function.__module__  # which may be copied from another function, as may the other names
+    module = sys.modules.get(name) if name.startswith(PACKAGE) else None
+    if module is None or function.__globals__ is not vars(module):
+        return False
+    place: Any = module
+    for part in function.__qualname__.split("."):
+        place = getattr(place, part, None)
+    return place is function

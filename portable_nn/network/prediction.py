@@ -12,7 +12,7 @@ from portable_nn.backends import Backend, dtype_name, streaming
 from portable_nn.backends.streaming import Piece
 from portable_nn.compiler.signatures import HostArray
 from portable_nn.equations import Activation, Array, Namespace, Parameters, forward
-from portable_nn.network.objective import are_built_in, as_dtype, functions_of
+from portable_nn.network.objective import as_dtype, depending_on, functions_of, user_defined
 
 AT_ONCE = 4096  # rows
 
@@ -46,8 +46,8 @@ def compiled(backend: Backend, g: Activations, every: bool) -> Callable[[Paramet
         A = layers(xp, g, params, X)
         return A if every else A[-1]
 
-    compute.steady = are_built_in(*functions_of(g))  # type: ignore[attr-defined]
-    return backend.compile(compute)
+    is_plain = all(type(each) is Activation for each in g)
+    return backend.compile(depending_on(user_defined(*functions_of(g)) if is_plain else None, compute))
 
 
 def streamed(backend: Backend, g: Activations, params: Parameters, X: HostArray) -> HostArray:

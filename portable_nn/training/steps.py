@@ -1,8 +1,8 @@
 """The steps of training: pure functions of arrays, each passed once to the backend to be compiled.
 
 Hyperparameters reach them as data, so that steps that differ in their values only are one step. A step
-says by its attribute `steady` that it does the same at any time: that none of its functions is
-user-defined, and may read what changes between epochs. A backend that keeps steps traces others again.
+says by its attribute `steady` that it does the same at any time, and by `functions` which functions are
+user-defined, and may read what changes between epochs. A backend that keeps steps looks whether it has.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from portable_nn import trees
 from portable_nn.backends import Backend
 from portable_nn.equations import Array, Namespace, Parameters
-from portable_nn.network.objective import Batch, Objective, are_built_in
+from portable_nn.network.objective import Batch, Objective, depending_on, user_defined
 from portable_nn.optimizers.optimizer import UserRule
 from portable_nn.optimizers.update import Rule, apply, clipped
 from portable_nn.training.metrics import Metric
@@ -31,10 +31,11 @@ class StepKind(NamedTuple):
     has_limit: bool  # of the gradients' norm
 
     @property
-    def is_steady(self) -> bool:
-        """Whether none of its functions is user-defined."""
+    def user_functions(self) -> tuple[Callable[..., Any], ...] | None:
+        """Those of its functions that are user-defined; None where they may change."""
         rule = self.rule.optimizer.rule if isinstance(self.rule, UserRule) else self.rule
-        return self.objective.is_built_in and are_built_in(rule)
+        functions = self.objective.user_functions
+        return None if functions is None else functions + user_defined(rule)
 
 
 @functools.lru_cache(maxsize=64)
@@ -61,8 +62,7 @@ def training_steps(backend: Backend, kind: StepKind) -> Callable[..., Any]:
         params, slots = apply(xp, rule, params, grads, slots, coefficients)
         return params, slots, total + J * X.shape[-2]  # total is the wider of the two
 
-    step.steady = kind.is_steady  # type: ignore[attr-defined]
-    return backend.scan(step)
+    return backend.scan(depending_on(kind.user_functions, step))
 
 
 @functools.lru_cache(maxsize=64)
@@ -88,9 +88,9 @@ def evaluation_step(
         ]
         return total + J * batch.X.shape[-2], *found
 
-    are_ours = are_built_in(*(getattr(metric, "function", None) for metric in metrics))
-    evaluate.steady = objective.is_built_in and are_ours  # type: ignore[attr-defined]
-    return backend.compile(evaluate)
+    theirs = user_defined(*(getattr(metric, "function", None) for metric in metrics))
+    known = objective.user_functions
+    return backend.compile(depending_on(None if known is None else (*known, *theirs), evaluate))
 
 
 def weighted_sum(xp: Namespace, terms: Array, weight: Array | None) -> Array:
@@ -117,8 +117,7 @@ def summary_step(backend: Backend, metrics: tuple[Metric, ...] = ()) -> Callable
         others = [xp.astype(row, means[0].dtype) for row in (*found, finite)]
         return xp.stack([*means, *others])
 
-    summarize.steady = True  # type: ignore[attr-defined]
-    return backend.compile(summarize)
+    return backend.compile(depending_on((), summarize))
 
 
 @functools.lru_cache(maxsize=64)
@@ -129,5 +128,4 @@ def gradient_step(backend: Backend, objective: Objective, has_penalty: bool) -> 
     def gradient(params: Parameters, batch: Carry, l2: Array | None) -> tuple[Any, ...]:
         return objective.gradients(xp, params, Batch(*batch), l2 if has_penalty else None)
 
-    gradient.steady = objective.is_built_in  # type: ignore[attr-defined]
-    return backend.compile(gradient)
+    return backend.compile(depending_on(objective.user_functions, gradient))
