@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import operator
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import array_api_compat
 import numpy as np
@@ -87,33 +87,42 @@ class JaxBackend(Backend):
     def compile(self, step: Step) -> Step:
         import jax  # noqa: PLC0415
 
-        compiled: Step = jax.jit(step)
-        return compiled
+        @functools.wraps(step)
+        def run(*arguments: Tree) -> Tree:
+            return compiled()(*arguments)
+
+        # a new object each time: JAX compiles one and the same function once
+        compiled = made_anew(step, lambda: jax.jit(functools.partial(step)))
+        return run
 
     def scan(self, step: ScanStep) -> Scan:
         import jax  # noqa: PLC0415
 
-        def scanned(fixed: Tree, each: Tree, *carry: Tree) -> Tree:
-            def one_step(carry: Tree, one: Tree) -> tuple[Tree, None]:
-                return step(self.xp, carry, fixed, one), None
+        def make() -> Callable[[tuple[bool, ...]], Step]:
+            def scanned(fixed: Tree, each: Tree, *carry: Tree) -> Tree:
+                def one_step(carry: Tree, one: Tree) -> tuple[Tree, None]:
+                    return step(self.xp, carry, fixed, one), None
 
-            # two steps per iteration are an eighth faster on a tiny network; four gain no more
-            return jax.lax.scan(one_step, carry, each, unroll=2)[0]
+                # two steps per iteration are an eighth faster on a tiny network; four gain no more
+                return jax.lax.scan(one_step, carry, each, unroll=2)[0]
 
-        @functools.cache
-        def compiled(owned: tuple[bool, ...]) -> Step:
-            donated = [2 + i for i, is_owned in enumerate(owned) if is_owned]
-            jitted: Step = jax.jit(scanned, donate_argnums=donated)
-            return jitted
+            @functools.cache
+            def for_owned(owned: tuple[bool, ...]) -> Step:
+                donated = [2 + i for i, is_owned in enumerate(owned) if is_owned]
+                jitted: Step = jax.jit(scanned, donate_argnums=donated)
+                return jitted
 
+            return for_owned
+
+        compiled = made_anew(step, make)
         known: set[int] = set()  # numbers of steps for which there is a compiled scan
 
         def run(carry: Tree, fixed: Tree, each: Tree, owned: Sequence[bool]) -> Tree:
-            start, total = 0, trees.length(each)
+            start, total, for_owned = 0, trees.length(each), compiled()
             for steps in lengths(total, known):
                 at = slice(start, start + steps)
                 part = each if steps == total else trees.map(operator.itemgetter(at), each)
-                carry = compiled(tuple(owned))(fixed, part, *carry)
+                carry = for_owned(tuple(owned))(fixed, part, *carry)
                 start, owned = start + steps, [True] * len(owned)
             return carry
 
@@ -123,6 +132,31 @@ class JaxBackend(Backend):
         import jax  # noqa: PLC0415
 
         jax.block_until_ready(arrays)
+
+
+Made = TypeVar("Made")
+
+
+def made_anew(step: Step, make: Callable[[], Made]) -> Callable[[], Made]:
+    """A function that gives ``make()``, anew where user-defined functions of the step read other things.
+
+    What JAX has compiled does not notice that. Where it is unknown what they read, it is made once.
+    """
+    from portable_nn.compiler.reads import StateChangeError  # noqa: PLC0415
+    from portable_nn.compiler.traced_step import what_step_reads  # noqa: PLC0415
+
+    last: list[Any] = []  # what was read, and what was made then
+
+    def made() -> Made:
+        try:
+            reads = what_step_reads(step)
+        except StateChangeError:
+            reads = None
+        if not last or last[0] != reads:
+            last[:] = reads, make()
+        return last[1]  # type: ignore[no-any-return]
+
+    return made
 
 
 @functools.cache
