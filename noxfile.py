@@ -61,7 +61,9 @@ def tests(session: nox.Session, library: str) -> None:
     """The tests on one backend; fails where that backend is missing."""
     backend, extra = BACKENDS[library]
     on_host = library == "numpy"  # the tests on the host alone are run there
-    session.install(*CONSTRAINTS, "-e", package(extra, "sklearn", "fast" if on_host else ""))
+    session.install(
+        *CONSTRAINTS, "-e", package(extra, "sklearn", *(["fast", "strict"] if on_host else []))
+    )
     session.install(*CONSTRAINTS, *group("test"), *(group("frames") if on_host else []))
     if library == "cupy" and not has_cuda_device():
         session.install(*group("cuda"))
@@ -89,6 +91,14 @@ def minimums(session: nox.Session) -> None:
     backends = ("--backend", "numpy", "--backend", "array_api_strict")
     kernels = "--ignore-glob=tests/compiler/test_cu*.py"  # what is compiled there is the same text
     session.run("pytest", *PARALLEL, *backends, kernels, *session.posargs, env=ONE_THREAD)
+
+
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """5,000 random trainings, compiled for NumPy, against eager ones; or as many: nox -s fuzz -- 500."""
+    session.install(*CONSTRAINTS, "-e", package("strict", "fast"), *group("test"))
+    trainings = {"PORTABLE_NN_FUZZ": session.posargs[0] if session.posargs else "5000"}
+    session.run("pytest", *PARALLEL, "-q", "tests/compiler/test_fuzz.py", env=ONE_THREAD | trainings)
 
 
 @nox.session

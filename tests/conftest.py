@@ -31,6 +31,7 @@ CASES = {
 ON_A_GPU = {"cupy": [None], "torch": ["cuda:0"], "jax": ["cuda:0"]}
 LIBRARIES = {"torch": "torch", "jax": "jax", "strict": "array_api_strict", "cupy": "cupy"}
 MARGINS = pytest.StashKey[dict[tuple[str, str], float]]()
+COUNTS = pytest.StashKey[dict[tuple[str, str], int]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -152,20 +153,35 @@ def margin(request: pytest.FixtureRequest) -> Any:
     return keep
 
 
+@pytest.fixture
+def count(request: pytest.FixtureRequest) -> Any:
+    """``count(what, kind)`` counts one more of this kind; the counts are printed when all is done."""
+    table = request.config.stash.setdefault(COUNTS, {})
+
+    def one_more(what: str, kind: str) -> None:
+        table[what, kind] = table.get((what, kind), 0) + 1
+
+    return one_more
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """A worker of pytest-xdist sends its table of margins to the process that prints it."""
+    """A worker of pytest-xdist sends its tables to the process that prints them."""
     output = getattr(session.config, "workeroutput", None)
     if output is not None:
         table = session.config.stash.get(MARGINS, {})
         output["margins"] = [(*where, difference) for where, difference in table.items()]
+        output["counts"] = [(*of, n) for of, n in session.config.stash.get(COUNTS, {}).items()]
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
-    """Take over the margins of a worker that is done."""
+    """Take over the tables of a worker that is done."""
     table = node.config.stash.setdefault(MARGINS, {})
     for what, where, difference in getattr(node, "workeroutput", {}).get("margins", ()):
         table[what, where] = max(difference, table.get((what, where), 0.0))
+    counts = node.config.stash.setdefault(COUNTS, {})
+    for what, kind, n in getattr(node, "workeroutput", {}).get("counts", ()):
+        counts[what, kind] = counts.get((what, kind), 0) + n
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
@@ -175,3 +191,8 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         width = max(len(what) for what, _ in table)
         for (what, where), difference in sorted(table.items()):
             terminalreporter.write_line(f"{what:{width}}  {where:26} {difference:.1e}")
+    counts = config.stash.get(COUNTS, {})
+    for what in dict.fromkeys(what for what, _ in sorted(counts)):
+        found = [f"{kind} {n}" for (of, kind), n in sorted(counts.items()) if of == what]
+        terminalreporter.section(what)
+        terminalreporter.write_line(", ".join(found))
