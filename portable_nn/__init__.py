@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from portable_nn import backends, schedules
 from portable_nn.backends import show_backends
-from portable_nn.equations import Activation, Loss, huber, leaky_relu, pinball
+from portable_nn.equations import Activation, Loss, huber, leaky_relu, pinball, relu
 from portable_nn.errors import BackendUnavailableError, NonFiniteCostError, UnknownBackendError
 from portable_nn.network import Network
 from portable_nn.optimizers import SGD, Adam, AdamW, Optimizer, OptimizerState, RMSprop
@@ -45,6 +45,7 @@ __all__ = [
     "huber",
     "leaky_relu",
     "pinball",
+    "relu",
     "schedules",
     "show_backends",
 ]

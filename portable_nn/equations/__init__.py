@@ -26,6 +26,7 @@ from portable_nn.equations.activations import (
     Activation,
     Bound,
     leaky_relu,
+    relu,
 )
 from portable_nn.equations.arrays import Array, Namespace
 from portable_nn.equations.losses import LOSSES, Loss, huber, pinball
@@ -47,6 +48,7 @@ __all__ = [
     "leaky_relu",
     "output_delta",
     "pinball",
+    "relu",
     "squared_norm",
     "symbol",
 ]

@@ -2,7 +2,8 @@
 
 Shapes: Z is (..., n_l, B), examples are columns; the result has the shape and dtype of Z. Every
 function but exp is finite and right for every finite Z up to half of the largest number of its dtype:
-E = e^-|z| is in [0, 1] and cannot overflow. At z = 0, relu' = leaky_relu' = 1, as in the source.
+E = e^-|z| is in [0, 1] and cannot overflow. At z = 0 the names "relu" and "leaky_relu" have the
+derivative 1, as in the source; `relu(at_zero=0.0)` has that of scikit-learn, torch, JAX and TensorFlow.
 """
 
 from __future__ import annotations
@@ -54,15 +55,19 @@ class Activation:
         return f"Activation({self.name!r})"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class Bound:
-    """`function` with its last argument filled in; equal, hashed and pickled by value."""
+    """`function` with its last arguments filled in; equal, hashed and pickled by value."""
 
     function: Callable[..., Array]
-    constant: float
+    constants: tuple[float, ...]
+
+    def __init__(self, function: Callable[..., Array], *constants: float) -> None:
+        object.__setattr__(self, "function", function)
+        object.__setattr__(self, "constants", constants)
 
     def __call__(self, xp: Namespace, *arrays: Array) -> Array:
-        return self.function(xp, *arrays, self.constant)
+        return self.function(xp, *arrays, *self.constants)
 
 
 def check_named_functions(kind: str, name: object, **functions: object) -> None:
@@ -76,6 +81,13 @@ def check_named_functions(kind: str, name: object, **functions: object) -> None:
 
 def unit_step(xp: Namespace, Z: Array) -> Array:  # 1 where z >= 0, else 0
     return xp.astype(Z >= 0, Z.dtype)
+
+
+def step(xp: Namespace, Z: Array, at_zero: float) -> Array:  # 1 if z > 0 else at_zero if z = 0 else 0
+    if at_zero == 1:
+        return unit_step(xp, Z)
+    above = xp.astype(Z > 0, Z.dtype)
+    return above if at_zero == 0 else xp.maximum(above, at_zero * unit_step(xp, Z))
 
 
 def identity(xp: Namespace, Z: Array) -> Array:  # z
@@ -105,20 +117,20 @@ def tanh_prime(xp: Namespace, Z: Array) -> Array:  # 1 - a^2
     return (2 * E / (1 + E * E)) ** 2
 
 
-def relu(xp: Namespace, Z: Array) -> Array:  # max(0, z)
+def _relu(xp: Namespace, Z: Array) -> Array:  # max(0, z)
     return xp.maximum(Z, 0.0)
 
 
-def relu_prime(xp: Namespace, Z: Array) -> Array:  # 1 if z >= 0 else 0
-    return unit_step(xp, Z)
+def _relu_prime(xp: Namespace, Z: Array, at_zero: float) -> Array:  # the source's: 1 if z >= 0 else 0
+    return step(xp, Z, at_zero)
 
 
 def _leaky_relu(xp: Namespace, Z: Array, slope: float) -> Array:  # max(slope z, z)
     return xp.maximum(slope * Z, Z)
 
 
-def _leaky_relu_prime(xp: Namespace, Z: Array, slope: float) -> Array:  # 1 if z >= 0 else slope
-    return xp.maximum(unit_step(xp, Z), slope)
+def _leaky_relu_prime(xp: Namespace, Z: Array, slope: float, at_zero: float) -> Array:
+    return xp.maximum(step(xp, Z, at_zero), slope)  # the source's: 1 if z >= 0 else slope
 
 
 def softmax(xp: Namespace, Z: Array) -> Array:  # e^z_k / sum_j e^z_j
@@ -193,13 +205,33 @@ def gelu_prime(xp: Namespace, Z: Array) -> Array:  # sigmoid(u) + z sigmoid'(u) 
     return sigmoid(xp, U) + Z * sigmoid_prime(xp, U) * (GELU_C * (1 + 3 * GELU_K * Z * Z))
 
 
-def leaky_relu(slope: float = 0.01) -> Activation:
-    """max(slope z, z), for a slope in [0, 1]."""
-    if isinstance(slope, bool) or not isinstance(slope, numbers.Real) or not 0 <= slope <= 1:
-        raise ValueError(f"`slope` of leaky_relu is {slope!r}; accepted: a number in [0, 1]")
-    return Activation(
-        "leaky_relu", Bound(_leaky_relu, float(slope)), Bound(_leaky_relu_prime, float(slope))
-    )
+def relu(at_zero: float = 1.0) -> Activation:
+    """max(0, z), with the derivative `at_zero`, a number in [0, 1], at z = 0.
+
+    1, the name "relu" everywhere in `Network`, is the source's. 0 is what scikit-learn, torch, JAX and
+    TensorFlow take, and the estimators. It matters where z is exactly 0: where the units below are dead,
+    or the inputs of an example are zeros, and the bias is 0. Raises ValueError for another number.
+    """
+    return Activation("relu", _relu, Bound(_relu_prime, within("at_zero of relu", at_zero, 0.0)))
+
+
+def leaky_relu(slope: float = 0.01, at_zero: float = 1.0) -> Activation:
+    """max(slope z, z), for a slope in [0, 1], with the derivative `at_zero`, in [slope, 1], at z = 0.
+
+    1 is the source's and JAX's, the slope that of torch and TensorFlow. Raises ValueError for numbers
+    that are not in these intervals.
+    """
+    slope = within("slope of leaky_relu", slope, 0.0)
+    at_zero = within("at_zero of leaky_relu", at_zero, slope)
+    return Activation("leaky_relu", Bound(_leaky_relu, slope), Bound(_leaky_relu_prime, slope, at_zero))
+
+
+def within(what: str, value: float, low: float) -> float:
+    """`value` as a float; ValueError unless it is a number in [low, 1]."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not low <= value <= 1:
+        name, of, function = what.split()
+        raise ValueError(f"`{name}` {of} {function} is {value!r}; accepted: a number in [{low:g}, 1]")
+    return float(value)
 
 
 ACTIVATIONS = {
@@ -208,7 +240,7 @@ ACTIVATIONS = {
         Activation("identity", identity, identity_prime),
         Activation("sigmoid", sigmoid, sigmoid_prime),
         Activation("tanh", tanh, tanh_prime),
-        Activation("relu", relu, relu_prime),
+        relu(),
         leaky_relu(),
         Activation("softmax", softmax, None, softmax_delta),
         Activation("elu", elu, elu_prime),

@@ -18,6 +18,7 @@ from portable_nn.equations import (
     Namespace,
     Parameters,
     pinball,
+    relu,
 )
 from portable_nn.errors import unknown_name
 from portable_nn.estimators.attributes import MLPAttributes
@@ -46,6 +47,8 @@ def _activation(given: Any) -> Activation:
         return given
     if not isinstance(given, str) or given not in ACTIVATION_NAMES:
         raise ValueError(unknown_name("activation", given, ACTIVATION_NAMES))
+    if given == "relu":  # scikit-learn's derivative at z = 0, which is 1 in the source
+        return relu(at_zero=0.0)
     return ACTIVATIONS[SYNONYMS.get(given, given)]
 
 

@@ -271,3 +271,24 @@ def test_sparse_rows_train_as_in_scikit_learn(margin):
             theirs, ours = pair(container(X), y, "MLPClassifier", random_state=0, max_iter=10, **options)
             found = largest_difference(container(X), theirs, ours)
             assert margin("trajectory, sparse", "MLPClassifier", found) < TOLERANCE[ours.solver]
+
+
+@pytest.mark.parametrize("solver", TOLERANCE)
+@pytest.mark.parametrize("kind", ["MLPRegressor", "MLPClassifier"])
+def test_where_relu_meets_exact_zeros_it_trains_as_scikit_learn_does(kind, solver, random, margin):
+    X = random.normal(size=(60, 5))
+    X[::3], X[1::3, :3], X[:, 2] = 0, 0, 0
+    y = X[:, 0] - X[:, 4] + random.normal(size=60) / 10
+    y = y if kind == "MLPRegressor" else (y > 0).astype(int)
+    trained = []
+    for library in (pnn, neural_network):
+        options = {"solver": solver, "batch_size": 20, "warm_start": True, "random_state": 0}
+        model = getattr(library, kind)(hidden_layer_sizes=(6, 5), max_iter=1, **options)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model.fit(X, y)
+            model.intercepts_ = [np.zeros_like(b) for b in model.intercepts_]  # z = 0 where x is
+            trained.append(model.set_params(max_iter=20).fit(X, y))
+    ours, theirs = trained
+    differences = [relative(a, b) for a, b in zip(ours.coefs_, theirs.coefs_, strict=True)]
+    assert margin("estimators where z = 0", "numpy", max(differences)) < 1e-8
