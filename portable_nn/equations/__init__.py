@@ -13,7 +13,7 @@ For a mini-batch of B examples, which are COLUMNS, and layers l = 1..L:
 `xp`, an argument, is the array library: any namespace of the Python array API standard (2024.12). Only
 the last two axes have a meaning, so every leading axis is a stack of independent networks: W[l] may be
 (K, n_l, n_{l-1}), b[l] (K, n_l, 1); A[l] is then (K, n_l, B) and J (K,). The functions g, g' and the
-losses are in `activations.py` and `losses.py`.
+losses are in `activations.py` and `losses.py`; `pairs.py` has the pairs of both that need more care.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from portable_nn.equations.activations import (
 )
 from portable_nn.equations.arrays import Array, Namespace
 from portable_nn.equations.losses import LOSSES, Loss, huber, pinball
+from portable_nn.equations.pairs import PAIRS
 
 __all__ = [
     "ACTIVATIONS",
@@ -119,7 +120,8 @@ def cost(
 
     `weight` (..., 1, B), where given, has the mean 1 and makes it J = (1/B) sum_i w_i L_i.
     """
-    from_Z = loss.value_from_Z if g == loss.matched else None
+    pair = PAIRS.get((g, loss))
+    from_Z = loss.value_from_Z if g == loss.matched else pair and pair.value
     terms = loss.value(xp, A, Y) if from_Z is None else from_Z(xp, Z, Y)
     if weight is not None:
         terms = weight * terms
@@ -140,9 +142,11 @@ def delta(xp: Namespace, g: Activation, Z: Array, dA: Array) -> Array:
 
 
 def output_delta(xp: Namespace, loss: Loss, g: Activation, Z: Array, A: Array, Y: Array) -> Array:
-    """Delta[L], step 1 of the recipe: directly for a matched pair, else by the chain rule."""
+    """Delta[L], step 1 of the recipe: directly for a matched pair, else from Z or by the chain rule."""
     if g == loss.matched:
         return A - Y
+    if (g, loss) in PAIRS:
+        return PAIRS[g, loss].delta(xp, Z, Y)
     return delta(xp, g, Z, loss.derivative(xp, A, Y))
 
 

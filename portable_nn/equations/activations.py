@@ -140,7 +140,8 @@ def softmax(xp: Namespace, Z: Array) -> Array:  # e^z_k / sum_j e^z_j
 
 def softmax_delta(xp: Namespace, Z: Array, dA: Array) -> Array:  # da_k/dz_j = a_k (1[j = k] - a_j)
     A = softmax(xp, Z)
-    return A * (dA - xp.sum(A * dA, axis=-2, keepdims=True))
+    D = dA - xp.sum(A * dA, axis=-2, keepdims=True)  # its mean is 0 but for rounding: subtracted too
+    return A * (D - xp.sum(A * D, axis=-2, keepdims=True))
 
 
 def elu(xp: Namespace, Z: Array) -> Array:  # z if z >= 0 else e^z - 1

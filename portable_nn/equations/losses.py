@@ -91,12 +91,16 @@ def categorical_cross_entropy(xp: Namespace, A: Array, Y: Array) -> Array:  # -y
     return -Y * xp.log(positive(xp, A))
 
 
-def categorical_cross_entropy_from_Z(xp: Namespace, Z: Array, Y: Array) -> Array:  # a = softmax(z)
+def log_softmax(xp: Namespace, Z: Array) -> Array:  # z_k - log sum_j e^z_j
     top = xp.max(Z, axis=-2, keepdims=True)
     is_top = xp.astype(top == Z, Z.dtype)  # its e^0 is the 1 of log1p: small terms are not lost
     rest = xp.sum(xp.exp(Z - top) * (1 - is_top), axis=-2, keepdims=True)
     ties = xp.sum(is_top, axis=-2, keepdims=True) - 1
-    return Y * (top - Z + xp.log1p(rest + ties))  # y (log sum_j e^z_j - z)
+    return Z - top - xp.log1p(rest + ties)
+
+
+def categorical_cross_entropy_from_Z(xp: Namespace, Z: Array, Y: Array) -> Array:  # a = softmax(z)
+    return -Y * log_softmax(xp, Z)
 
 
 def categorical_cross_entropy_prime(xp: Namespace, A: Array, Y: Array) -> Array:  # -y/a

@@ -9,6 +9,7 @@ from typing import Any
 
 from portable_nn.equations import ACTIVATIONS, LOSSES, Activation, Loss
 from portable_nn.errors import unknown_name
+from portable_nn.network.objective import are_built_in, functions_of
 
 ELSEWHERE = {  # what other libraries call it
     "summary": "print(net)",
@@ -37,7 +38,8 @@ SUITED = {  # the output activations that give what a loss needs
 def warn_of_unsuited_pair(g: Activation, loss: Loss, units: int) -> None:
     """Warn where the loss needs predictions that the output activation does not give."""
     suited = SUITED.get(loss.name) if loss in LOSSES.values() else None
-    if suited and g == ACTIVATIONS.get(g.name) and g.name not in suited:
+    is_known = g.name in ACTIVATIONS and are_built_in(*functions_of((g,)))
+    if suited and is_known and g.name not in suited:
         text = (
             f"the output activation {g.name!r} is not meant for {loss.name}: use {' or '.join(suited)}"
         )

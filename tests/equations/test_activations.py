@@ -7,7 +7,7 @@ import pickle
 import mpmath
 import numpy as np
 import pytest
-from exact import PLACES, close_to_the_truth
+from exact import EXACT, PLACES, close_to_the_truth
 from helpers import relative
 
 import portable_nn as pnn
@@ -82,49 +82,7 @@ def test_a_slope_outside_its_range_is_refused(wrong):
         leaky_relu(wrong)
 
 
-SELU_SCALE = mpmath.mpf("1.0507009873554804934193349852946")
-
-SELU_ALPHA = mpmath.mpf("1.6732632423543772848170429916717")
-
-
-def _sigmoid(z):
-    return 1 / (1 + mpmath.exp(-z))
-
-
-def _gelu(z):
-    return z * _sigmoid(2 * mpmath.sqrt(2 / mpmath.pi) * (z + mpmath.mpf("0.044715") * z**3))
-
-
-def _gelu_prime(z):
-    c, k = 2 * mpmath.sqrt(2 / mpmath.pi), mpmath.mpf("0.044715")
-    s = _sigmoid(c * (z + k * z**3))
-    return s + z * s * _sigmoid(-c * (z + k * z**3)) * c * (1 + 3 * k * z**2)
-
-
-EXACT = {  # g and g' in mpmath, written anew
-    "identity": (lambda z: z, lambda z: 1),
-    "sigmoid": (_sigmoid, lambda z: _sigmoid(z) * _sigmoid(-z)),
-    "tanh": (mpmath.tanh, lambda z: mpmath.sech(z) ** 2),
-    "relu": (lambda z: max(z, 0), lambda z: int(z >= 0)),
-    "leaky_relu": (lambda z: z if z >= 0 else z * 0.01, lambda z: 1 if z >= 0 else 0.01),
-    "elu": (
-        lambda z: z if z >= 0 else mpmath.expm1(z),
-        lambda z: 1 if z >= 0 else mpmath.exp(z),
-    ),
-    "selu": (
-        lambda z: SELU_SCALE * (z if z >= 0 else SELU_ALPHA * mpmath.expm1(z)),
-        lambda z: SELU_SCALE * (1 if z >= 0 else SELU_ALPHA * mpmath.exp(z)),
-    ),
-    "softplus": (lambda z: mpmath.log1p(mpmath.exp(z)), _sigmoid),
-    "silu": (
-        lambda z: z * _sigmoid(z),
-        lambda z: _sigmoid(z) * (1 + z * _sigmoid(-z)),
-    ),
-    "gelu": (_gelu, _gelu_prime),
-}
-
-
-@pytest.mark.parametrize("name", EXACT)
+@pytest.mark.parametrize("name", [g for g in EXACT if g != "exp"])  # which may overflow
 def test_activations_are_right_and_finite_everywhere(name, backend, dtype):
     z = np.array([sign * p for p in PLACES for sign in (1, -1)], dtype=dtype)[:, None]
     exact = [mpmath.mpf(float(v)) for v in z.ravel()]

@@ -91,6 +91,8 @@ def test_a_user_defined_activation_or_loss_is_first_tried_on_a_tiny_batch(make, 
             "'identity' is not meant for .*: use sigmoid or softmax",
         ),
         ("relu", "categorical_cross_entropy", 3, "'relu' is not meant for categorical.*: use softmax"),
+        (pnn.relu(at_zero=0.0), "poisson", 3, "'relu' is not meant for poisson: use exp or softplus"),
+        (pnn.leaky_relu(0.3), "binary_cross_entropy", 1, "'leaky_relu' is not meant for binary.*"),
         ("tanh", "poisson", 3, "'tanh' is not meant for poisson: use exp or softplus"),
         (
             "softmax",
