@@ -62,7 +62,7 @@ class BackendUnavailableError(ImportError):
 
 
 class NonFiniteCostError(ValueError):
-    """The cost or a parameter became NaN or infinite during training.
+    """The cost, a parameter, or what the optimizer keeps became NaN or infinite during training.
 
     Attributes
     ----------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from helpers import flat, worst
+from helpers import flat, relative, worst
 
 import portable_nn as pnn
 from portable_nn.optimizers.update import clipped
@@ -150,6 +150,35 @@ def test_gradients_are_scaled_down_to_the_norm_and_never_up(stack, random, backe
             np.testing.assert_allclose(backend.to_numpy(found), g * np.minimum(1, c / norm), rtol=1e-14)
     zero = [(0 * ours[0][0], 0 * ours[0][1])]
     assert all(np.all(backend.to_numpy(g) == 0) for g in clipped(backend.xp, zero, 1.0)[0])
+
+
+@pytest.mark.parametrize("size", [1e-25, 1e30, 3e37])
+def test_a_gradient_whose_square_overflows_or_vanishes_is_scaled_down_all_the_same(
+    size, random, backend, dtype
+):
+    size = size if dtype == "float32" else size**8 / 1e10  # 1e-210, 1e230, 4e290
+    parts = [random.normal(size=shape) for shape in ((3, 2), (3, 1))]
+    norm = np.sqrt(sum(np.sum(g * g) for g in parts))
+    ours = [tuple(backend.asarray((size * g).astype(dtype)) for g in parts)]
+    for c in (size / 100, 1.0):
+        scale = min(size, c / norm)
+        with np.errstate(all="ignore"):
+            found = clipped(backend.xp, ours, c)[0]
+        for g, shortened in zip(parts, found, strict=True):
+            np.testing.assert_allclose(backend.to_numpy(shortened), g * scale, rtol=1e-5)
+
+
+@pytest.mark.parametrize("optimizer", [pnn.Adam(), pnn.AdamW(), pnn.RMSprop()])
+def test_a_gradient_whose_square_overflows_is_refused_by_what_keeps_squares(optimizer, backend, dtype):
+    one = np.ones((1, 1), dtype=dtype)
+    params = [(backend.asarray(one), backend.asarray(one))]
+    size = 1e30 if dtype == "float32" else 1e200
+    grads = [(backend.asarray(size * one), backend.asarray(one))]
+    message = rf"`grads`.*{type(optimizer).__name__}.*{dtype}.*accepted"
+    with np.errstate(all="ignore"), pytest.raises(ValueError, match=message):
+        optimizer.update(params, grads, optimizer.init(params))
+    plain, _ = pnn.SGD(1 / size).update(params, grads, pnn.SGD().init(params))
+    assert relative(backend.to_numpy(plain[0][0]), np.zeros((1, 1))) < 1e-6
 
 
 def test_gradients_or_a_state_of_something_else_are_refused(random):

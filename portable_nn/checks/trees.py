@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from portable_nn import trees
-from portable_nn.backends import Backend, of
+from portable_nn.backends import Backend, dtype_name, of
 from portable_nn.checks.arrays import check_one_place, check_values
 from portable_nn.equations import symbol
 
@@ -34,6 +34,22 @@ def check_gradients(params: Any, grads: Any) -> Backend:
             )
     check_values(backend, parameters | gradients)
     return backend
+
+
+def check_no_overflow(name: str, slots: Any, backend: Backend) -> None:
+    """Raise ValueError unless all arrays of `slots`, new ones of the optimizer `name`, are finite.
+
+    Where the square of a gradient has overflowed, every later step would have the length 0.
+    """
+    arrays = [array for array in trees.leaves(slots) if backend.values_known(array)]
+    flags = [backend.all_finite(array) for array in arrays]
+    if flags and not bool(backend.to_numpy(backend.xp.all(backend.xp.stack(flags)))):
+        dtype = dtype_name(arrays[0].dtype)
+        raise ValueError(
+            f"`grads` is so large that what {name} keeps of it, its squares say, overflows {dtype}; "
+            "accepted: gradients whose squares are finite; scale the data, clip the gradients, or use "
+            "a wider dtype"
+        )
 
 
 def check_slots(params: Any, slots: Any, count: int, backend: Backend) -> None:

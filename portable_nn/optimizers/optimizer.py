@@ -28,7 +28,7 @@ from portable_nn.checks import (
     store_values,
 )
 from portable_nn.checks.numbers import are_unchecked, differ
-from portable_nn.checks.trees import check_gradients, check_slots
+from portable_nn.checks.trees import check_gradients, check_no_overflow, check_slots
 from portable_nn.equations import Array, Namespace, Parameters
 from portable_nn.optimizers.update import Rule, Slots, apply
 
@@ -133,8 +133,8 @@ class Optimizer:
         """The parameters and the state after one update; none of the arrays given is changed.
 
         Raises TypeError or ValueError where `grads` or `state` do not belong to `params`, where
-        parameters or gradients are NaN or infinite, or where `learning_rate`, which replaces that of
-        the optimizer for this update, is negative.
+        parameters or gradients are NaN or infinite, where the square of a gradient overflows, or where
+        `learning_rate`, which replaces that of the optimizer for this update, is negative.
         """
         if isinstance(grads, OptimizerState):
             raise TypeError(
@@ -155,6 +155,7 @@ class Optimizer:
             for x in with_arrays(self).coefficients(t, as_array(alpha))
         ]
         params, slots = apply(backend.xp, rule_of(self), params, grads, state.slots, given)
+        check_no_overflow(type(self).__name__, slots, backend)
         return params, OptimizerState(t, slots)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,11 +14,19 @@ Slots = tuple[Parameters, ...]  # trees of the form of the parameters: (v,), or 
 
 
 def clipped(xp: Namespace, grads: Parameters, c: Any) -> Parameters:
-    """g <- g min(1, c / ||g||), the norm taken over all parameters together (Pascanu et al., 2013)."""
-    squares = [xp.sum(g * g, axis=(-2, -1), keepdims=True) for g in trees.leaves(grads)]
-    total: Any = sum(squares)
-    scale = c / xp.maximum(xp.sqrt(total), c)
-    shortened: Parameters = trees.map(lambda g: g * scale, grads)
+    """g <- g min(1, c / ||g||), the norm taken over all parameters together (Pascanu et al., 2013).
+
+    ||g|| = s ||g/s||, s being the largest entry: no square of a finite gradient overflows.
+    """
+    leaves = trees.leaves(grads)
+    largest = [xp.max(xp.abs(g), axis=(-2, -1), keepdims=True) for g in leaves]
+    s = functools.reduce(xp.maximum, largest)
+    s = xp.maximum(s, float(xp.finfo(s.dtype).smallest_normal))
+    total: Any = sum(xp.sum((g / s) ** 2, axis=(-2, -1), keepdims=True) for g in leaves)
+    norm = xp.maximum(xp.sqrt(total), 1.0)  # of g/s; less only where all of g is 0
+    is_long = xp.astype(s * norm > c, s.dtype)
+    divisor, factor = is_long * s + (1 - is_long), is_long * (c / norm) + (1 - is_long)
+    shortened: Parameters = trees.map(lambda g: g / divisor * factor, grads)
     return shortened
 
 

@@ -137,7 +137,8 @@ def fit(
         For arguments that are not of this form, before anything is trained; for what a schedule or an
         `epoch_order` returns later, in that epoch.
     NonFiniteCostError
-        When an epoch ends with a cost or parameters that are not finite; it holds the last finite ones.
+        When an epoch ends with a cost, parameters or arrays of the optimizer (squares of gradients) that
+        are not finite; it holds the last finite parameters.
     """
     check_network(net)
     check_flag("stream", stream)
@@ -220,9 +221,9 @@ def record(history: History, epoch: Epoch) -> Any:
 
 
 NOT_FINITE = (
-    "the cost, or a parameter, is NaN or infinite in epoch {}; the parameters before it are in this "
-    "error's `params`; try a smaller learning rate, features of a smaller scale (standardise X), "
-    "or another pair of output activation and loss"
+    "the cost, a parameter, or the square of a gradient that the optimizer keeps is NaN or infinite in "
+    "epoch {}; the parameters before it are in this error's `params`; try a smaller learning rate, "
+    "features of a smaller scale (standardise X), or another pair of output activation and loss"
 )
 STREAM = "; or, for data that is to stay on the host, give fit `stream=True`"
 

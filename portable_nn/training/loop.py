@@ -30,8 +30,8 @@ class Epoch(NamedTuple):
     """The outcome of an epoch.
 
     `costs` (on the host) is the mean cost of its batches and, with validation data, their cost at its
-    end; `metrics` has the metrics by name; `finite` says whether the parameters are finite, one bool for
-    each network of a stack.
+    end; `metrics` has the metrics by name; `finite` says whether the parameters and the optimizer's
+    arrays are finite, one bool for each network of a stack.
     """
 
     params: Parameters
@@ -127,7 +127,7 @@ class Loop:
                 (judged, *measured), weight = self.judge(self.judged)
                 if self.judged is self.validation:
                     sums.append((judged, self.judged.n))
-            summed = self.summarize(self.params, measured, weight, *sums)
+            summed = self.summarize((self.params, self.state.slots), measured, weight, *sums)
             if looks_ahead and epoch + 1 < self.training.epochs:
                 self.next_plan = self.prepared(epoch + 1)
             report = self.backend.to_numpy(summed)  # the one read of the epoch

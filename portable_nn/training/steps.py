@@ -101,18 +101,19 @@ def weighted_sum(xp: Namespace, terms: Array, weight: Array | None) -> Array:
 
 @functools.lru_cache(maxsize=64)
 def summary_step(backend: Backend, metrics: tuple[Metric, ...] = ()) -> Callable[..., Any]:
-    """``summarize(params, measured, weight, *sums)``: what the host reads of an epoch, stacked.
+    """``summarize(arrays, measured, weight, *sums)``: what the host reads of an epoch, stacked.
 
     That is each total / n; each metric from its sums, over examples of this total weight; and 1 where
-    all params are finite, else 0.
+    all arrays are finite, else 0. `arrays` are the parameters and the optimizer's: where the square of
+    a gradient has overflowed, the parameters stand still for good.
     """
     xp = backend.xp
 
-    def summarize(params: Parameters, measured: Carry, weight: Any, *sums: tuple[Array, int]) -> Array:
+    def summarize(arrays: trees.Tree, measured: Carry, weight: Any, *sums: tuple[Array, int]) -> Array:
         means = [total / n for total, n in sums]
         finite = xp.ones_like(means[0], dtype=xp.bool)
-        for theta in trees.leaves(params):
-            finite = finite & xp.all(xp.isfinite(theta), axis=(-2, -1))
+        for array in trees.leaves(arrays):
+            finite = finite & xp.all(xp.isfinite(array), axis=(-2, -1))
         found = [metric.value(xp, s, weight) for metric, s in zip(metrics, measured, strict=True)]
         others = [xp.astype(row, means[0].dtype) for row in (*found, finite)]
         return xp.stack([*means, *others])

@@ -137,3 +137,21 @@ def test_partial_fit_takes_many_labels_a_row_without_classes():
     assert ours.predict(rows).shape == Y.shape
     with pytest.raises(ValueError, match="one per label"):
         classifier().partial_fit(rows, Y, classes=[0, 1])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("solver", ["sgd", "adam", "adamw", "rmsprop"])
+def test_huge_gradients_are_learned_from_or_an_error(solver, dtype):
+    random = np.random.default_rng(0)
+    rows, size = random.normal(size=(80, 4)), {"float32": 1e11, "float64": 1e100}[dtype]
+    targets = size * (2 * rows[:, 0] + rows[:, 1])
+    rows = (size * rows).astype(dtype)
+    common = {"hidden_layer_sizes": (), "alpha": 0.0, "batch_size": 80, "random_state": 0}
+    begin = first_weights(pnn.MLPRegressor, **common).fit(rows, targets)
+    options = {"solver": solver, "momentum": 0.0, "learning_rate_init": 0.1, **common}
+    ended = pnn.MLPRegressor(**options, max_iter=1, clip_norm=1.0).fit(rows, targets)
+    moved = [ended.coefs_[0] - begin.coefs_[0], ended.intercepts_[0] - begin.intercepts_[0]]
+    step = np.sqrt(sum(np.sum(each**2) for each in moved))
+    assert abs(step - 0.1) < 1e-5 if solver == "sgd" else step > 0.1  # 0.1 is the rate, 1 the norm
+    with pytest.raises(pnn.NonFiniteCostError):
+        pnn.MLPRegressor(**options, max_iter=50).fit(rows, targets)

@@ -6,7 +6,7 @@ import pickle
 
 import numpy as np
 import pytest
-from helpers import host, network, to
+from helpers import OPTIMIZERS, host, network, to
 
 import portable_nn as pnn
 
@@ -68,3 +68,41 @@ def test_a_validation_cost_that_is_not_finite_stops_the_training(training_proble
     _, params, X, Y = training_problem
     with pytest.raises(pnn.NonFiniteCostError, match="epoch 1"):
         pnn.fit(net, params, X, Y, epochs=2, validation=(X * 1e200, Y))
+
+
+def huge(backend, dtype):
+    """A regression whose gradients are finite, and their squares, in this dtype, are not."""
+    random = np.random.default_rng(0)
+    size = 1e11 if dtype == "float32" else 1e100
+    X = random.normal(size=(80, 4))
+    Y = 2 * X[:, :1] + X[:, 1:2]
+    net = pnn.Network((4, 1), ("identity",), "squared_error")
+    params = net.initialize(backend=backend, dtype=dtype)
+    return net, params, *(backend.asarray((size * each).astype(dtype)) for each in (X, Y))
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=repr)
+def test_a_huge_gradient_that_is_clipped_makes_a_step(optimizer, backend, dtype):
+    net, params, X, Y = huge(backend, dtype)
+    found, history = pnn.fit(
+        net, params, X, Y, optimizer, epochs=20, batch_size=None, clip_norm=1.0, seed=0
+    )
+    assert history.cost[-1] < history.cost[0]
+    moved = [
+        np.max(np.abs(a - b)) for a, b in zip(host(backend, found), host(backend, params), strict=True)
+    ]
+    assert max(moved) > 10 * 5e-4  # ten of RMSprop's steps and more
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=repr)
+def test_where_squares_of_gradients_overflow_training_never_stands_still_in_silence(
+    optimizer, backend, dtype
+):
+    net, params, X, Y = huge(backend, dtype)
+    if isinstance(optimizer, pnn.SGD):  # which keeps no squares: the right rate for such data is enough
+        size = float(backend.to_numpy(X).std()) ** 2
+        _, history = pnn.fit(net, params, X, Y, pnn.SGD(0.5 / size), epochs=20, batch_size=None)
+        assert history.cost[-1] < 1e-3 * history.cost[0]
+    else:
+        with pytest.raises(pnn.NonFiniteCostError, match=r"square of a gradient.*epoch 1"):
+            pnn.fit(net, params, X, Y, optimizer, epochs=3, batch_size=None)
