@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any
 
+from portable_nn.checks import check_whole
+from portable_nn.checks.functions import check_activation, check_loss
 from portable_nn.equations import ACTIVATIONS, LOSSES, Activation, Loss
 from portable_nn.errors import unknown_name
 from portable_nn.network.objective import are_built_in, functions_of
@@ -33,6 +35,32 @@ SUITED = {  # the output activations that give what a loss needs
     "categorical_cross_entropy": ("softmax",),
     "poisson": ("exp", "softplus", "sigmoid", "softmax"),
 }
+
+
+def layers_of(
+    sizes: Sequence[int], activations: Sequence[str | Activation]
+) -> tuple[tuple[int, ...], tuple[Activation, ...]]:
+    """The sizes and the activations of a network; TypeError or ValueError for what is none."""
+    if isinstance(sizes, str) or not isinstance(sizes, Iterable) or len(sizes := tuple(sizes)) < 2:
+        raise ValueError(f"`sizes` is {sizes!r}; accepted: two or more sizes, such as (784, 10)")
+    widths = tuple(check_whole(f"sizes[{l}]", n, 1) for l, n in enumerate(sizes))
+    if not isinstance(activations, (tuple, list)) or len(activations) != len(widths) - 1:
+        raise ValueError(
+            f"`activations` is {activations!r}; accepted: {len(widths) - 1} of them, one per layer, "
+            "such as ('relu', 'softmax')"
+        )
+    g = tuple(look_up("activation", a, ACTIVATIONS, Activation) for a in activations)
+    for activation in set(g) - set(ACTIVATIONS.values()):
+        check_activation(activation)
+    return widths, g
+
+
+def loss_of(loss: str | Loss) -> Loss:
+    """A loss, which may be given by its name; TypeError or ValueError for what is none."""
+    found: Loss = look_up("loss", loss, LOSSES, Loss)
+    if found not in LOSSES.values():
+        check_loss(found)
+    return found
 
 
 def warn_of_unsuited_pair(g: Activation, loss: Loss, units: int) -> None:

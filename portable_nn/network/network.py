@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,10 +23,15 @@ from portable_nn.checks import (
     check_value,
     check_whole,
 )
-from portable_nn.checks.functions import check_activation, check_loss
-from portable_nn.equations import ACTIVATIONS, LOSSES, Activation, Array, Loss, Namespace, Parameters
+from portable_nn.equations import Activation, Array, Loss, Namespace, Parameters
 from portable_nn.errors import missing_attribute, unknown_name
-from portable_nn.network.choices import ELSEWHERE, look_up, summary, warn_of_unsuited_pair
+from portable_nn.network.choices import (
+    ELSEWHERE,
+    layers_of,
+    loss_of,
+    summary,
+    warn_of_unsuited_pair,
+)
 from portable_nn.network.gradient_check import worst_difference
 from portable_nn.network.initialization import SCHEMES, draw
 from portable_nn.network.objective import Batch, Objective
@@ -91,22 +96,10 @@ class Network:
     def __init__(
         self, sizes: Sequence[int], activations: Sequence[str | Activation], loss: str | Loss
     ) -> None:
-        if isinstance(sizes, str) or not isinstance(sizes, Iterable) or len(sizes := tuple(sizes)) < 2:
-            raise ValueError(f"`sizes` is {sizes!r}; accepted: two or more sizes, such as (784, 10)")
-        widths = tuple(check_whole(f"sizes[{l}]", n, 1) for l, n in enumerate(sizes))
-        if not isinstance(activations, (tuple, list)) or len(activations) != len(widths) - 1:
-            raise ValueError(
-                f"`activations` is {activations!r}; accepted: {len(widths) - 1} of them, one per layer, "
-                "such as ('relu', 'softmax')"
-            )
-        g = tuple(look_up("activation", a, ACTIVATIONS, Activation) for a in activations)
+        widths, g = layers_of(sizes, activations)
         object.__setattr__(self, "sizes", widths)
         object.__setattr__(self, "g", g)
-        object.__setattr__(self, "loss", look_up("loss", loss, LOSSES, Loss))
-        for activation in set(g) - set(ACTIVATIONS.values()):
-            check_activation(activation)
-        if self.loss not in LOSSES.values():
-            check_loss(self.loss)
+        object.__setattr__(self, "loss", loss_of(loss))
         warn_of_unsuited_pair(g[-1], self.loss, widths[-1])
 
     def __repr__(self) -> str:
@@ -180,11 +173,6 @@ class Network:
             Whether X stays on the host, as a NumPy array or memory map: parts are sent to the device of
             `params`, each while the device computes with the one before. The result is a NumPy array.
 
-        Raises
-        ------
-        TypeError, ValueError
-            If the arrays are not of this form.
-
         Examples
         --------
         >>> import numpy as np
@@ -202,7 +190,10 @@ class Network:
         return predict(xp, lambda params, part: layers(xp, self.g, params, part)[-1], params, X)
 
     def activations(self, params: Parameters, X: Array) -> list[Array]:
-        """Every layer's A as rows: A[1] (n_samples, n_1), ..., A[L] (n_samples, n_L)."""
+        """Every layer's A as rows: A[1] (n_samples, n_1), ..., A[L] (n_samples, n_L).
+
+        `params`, X and errors are as for `predict`; with a stack each A has its leading axis K.
+        """
         xp, *_ = self._check(params, Given(X, has_targets=False))
         return layers(xp, self.g, params, X)
 
@@ -214,7 +205,10 @@ class Network:
         l2: Value = 0.0,
         sample_weight: Array | None = None,
     ) -> Array:
-        """J, as `cost_and_gradients` gives it."""
+        """J, as `cost_and_gradients` gives it: a 0-d array, or one number for each network of a stack.
+
+        The arguments and errors are those of `cost_and_gradients`.
+        """
         xp, batch, l2 = self._check(params, Given(X, Y, sample_weight), l2)
         J = self.objective.cost(xp, params, batch, l2)
         return J[...]  # an array also where NumPy gives a scalar
@@ -233,9 +227,10 @@ class Network:
         ----------
         params : list of (W, b)
         X, Y : array, (n_samples, n_0) and (n_samples, n_L)
+            Y may also be the indices of classes; see the notes of `Network`.
         l2 : float, or one for each network of a stack
             The strength of the penalty; biases are not penalised.
-        sample_weight : array (n_samples,), optional
+        sample_weight : array (n_samples,), or (K, n_samples) for a stack; optional
             w_i >= 0; by default 1.
 
         Returns
@@ -261,9 +256,18 @@ class Network:
 
         max |dJ - (J(theta + epsilon) - J(theta - epsilon)) / (2 epsilon)|, over every entry theta of
         the parameters, relative to the largest difference. Meant for float64 and small networks: each
-        entry costs four evaluations of J, many of them in one pass as a stack. For one network only.
-        At a kink (relu at z = 0, as where all inputs of a unit are 0) any value between the two
-        one-sided differences counts as right.
+        entry costs four evaluations of J, many of them in one pass as a stack. At a kink (relu at
+        z = 0, as where all inputs of a unit are 0) any value between the two one-sided differences
+        counts as right.
+
+        Parameters
+        ----------
+        params : list of (W, b)
+            Of one network, not of a stack.
+        X, Y, l2, sample_weight
+            As for `cost_and_gradients`.
+        epsilon : float
+            How far each entry is moved, > 0.
         """
         xp, batch, penalty = self._check(params, Given(X, Y, sample_weight), l2)
         epsilon = check_number("epsilon", epsilon, POSITIVE)

@@ -180,7 +180,7 @@ def are_built_in(*functions: Callable[..., Any] | None) -> bool:
 def is_built_in(function: Any) -> bool:
     """Whether the function, or the one that a `Bound` holds beside a number, is this package's."""
     if type(function) is Bound:
-        return type(function.constant) is float and is_built_in(function.function)
+        return all(type(c) is float for c in function.constants) and is_built_in(function.function)
     if type(function) is not FunctionType:
         return False
     name = function.__module__  # which may be copied from another function, as may the other names

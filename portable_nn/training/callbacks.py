@@ -54,10 +54,10 @@ class Callback:
     """
 
     def on_train_begin(self, state: TrainingState) -> None:
-        """Before the first epoch."""
+        """Before the first epoch; ``state.epoch`` is 0, ``state.params`` where training starts."""
 
     def on_epoch_end(self, state: TrainingState) -> None:
-        """After each epoch; its costs are in ``state.history``."""
+        """After each epoch; its costs are the last in ``state.history``, as numbers on the host."""
 
     def on_train_end(self, state: TrainingState) -> None:
         """After the last epoch, whatever ended the training (an error excepted)."""

@@ -83,7 +83,7 @@ def fit(
     l2 : float
         The strength of the penalty l2/(2B) sum_l ||W[l]||^2, as in the source with the batch's B: the
         smaller the batches, the stronger it is. For a stack, also one number for each network.
-    sample_weight : array (n_samples,), optional
+    sample_weight : array (n_samples,), or (K, n_samples) for a stack; optional
         w_i >= 0. Every batch divides by the mean weight of all the data, not of its own rows, so that
         batches count by their weights.
     validation : (X, Y) or (X, Y, sample_weight), optional
