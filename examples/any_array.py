@@ -6,7 +6,7 @@ It reads scikit-learn's bundled digits with each library that works here, on its
 same random state, and prints how well, how fast, and how far the probabilities are from NumPy's. A
 library that does not work here is named with the reason. It needs:
 
-    pip install 'portable-nn[sklearn]'    and any of the extras torch, jax, strict, cuda12, cuda13
+    pip install scikit-learn    and any of torch, jax, array-api-strict, cupy-cuda13x[ctk]
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ try:
 except ModuleNotFoundError as missing:
     sys.exit(
         f"this example needs the package {missing.name}, which is not installed; install it with: "
-        "pip install 'portable-nn[sklearn]'"
+        "pip install scikit-learn"
     )
 
 

@@ -6,7 +6,7 @@ The script and the library's equations are the same for every backend, and so ar
 the split and the mini-batches: what the backends learn differs by rounding alone. Two pictures are
 saved, the learning curve and the digits that were misread. It needs:
 
-    pip install 'portable-nn[sklearn,plot,progress]'
+    pip install scikit-learn matplotlib tqdm
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from command_line import get_backend, parser
 import portable_nn as pnn
 
 try:
+    import tqdm  # noqa: F401  (the progress bar)
     from matplotlib.figure import Figure  # without pyplot: no window, pictures drawn by Agg
     from matplotlib.ticker import MaxNLocator
     from sklearn.datasets import load_digits
     from sklearn.model_selection import train_test_split
-    from tqdm.auto import tqdm
 except ModuleNotFoundError as missing:
     sys.exit(
         f"this example needs the package {missing.name}, which is not installed; install it with: "
-        "pip install 'portable-nn[sklearn,plot,progress]'"
+        "pip install scikit-learn matplotlib tqdm"
     )
 
 NET = pnn.Network((64, 128, 64, 10), ("relu", "relu", "softmax"), "categorical_cross_entropy")
@@ -41,15 +41,6 @@ class Part(NamedTuple):
 
     images: np.ndarray
     digits: np.ndarray
-
-
-class CostPerEpoch(pnn.Callback):
-    """Prints one line per epoch, above the progress bar."""
-
-    def on_epoch_end(self, state: pnn.TrainingState) -> None:
-        """Print the epoch's two costs."""
-        cost, validation = state.history.cost[-1], state.history.validation_cost[-1]
-        tqdm.write(f"epoch {state.epoch:3d}   cost {cost:.4f}   validation cost {validation:.4f}")
 
 
 def load_parts() -> tuple[Part, Part, Part]:
@@ -69,9 +60,8 @@ def split(whole: Part, share: float) -> tuple[Part, Part]:
 
 
 def as_arrays(backend: pnn.backends.Backend, part: Part) -> tuple[Any, Any]:
-    """X and Y on the backend's device; a row of Y has a single 1, for its digit."""
-    one_hot = np.eye(10)[part.digits]
-    return backend.asarray(part.images, dtype="float32"), backend.asarray(one_hot, dtype="float32")
+    """The images and their digits on the backend's device."""
+    return backend.asarray(part.images), backend.asarray(part.digits, dtype=backend.index_dtype())
 
 
 def train(
@@ -88,7 +78,7 @@ def train(
         batch_size=32,
         seed=0,
         validation=as_arrays(backend, validation),
-        callbacks=[CostPerEpoch()],
+        metrics="accuracy",
         progress=True,
     )
 
@@ -147,7 +137,7 @@ def main() -> None:
     params, history = train(backend, training, validation, given.epochs)
     A = probabilities(backend, params, test)
     right = int((A.argmax(axis=1) == test.digits).sum())
-    print(f"test accuracy {right / n:.2%} ({right} of {n}); {sum(history.seconds):.2f} s of training")
+    print(f"{history}\ntest accuracy {right / n:.2%} ({right} of {n})")
 
     given.output.mkdir(parents=True, exist_ok=True)
     curve, sheet = given.output / "digits_learning_curve.png", given.output / "digits_misread.png"

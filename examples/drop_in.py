@@ -5,7 +5,7 @@
 Both search the same grid on scikit-learn's bundled digits, from the same random state; what they find is
 the same but for rounding. It needs:
 
-    pip install 'portable-nn[sklearn]'
+    pip install scikit-learn
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ try:
 except ModuleNotFoundError as missing:
     sys.exit(
         f"this example needs the package {missing.name}, which is not installed; install it with: "
-        "pip install 'portable-nn[sklearn]'"
+        "pip install scikit-learn"
     )
 
 GRID = {

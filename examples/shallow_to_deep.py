@@ -7,7 +7,7 @@ one layer, can only draw a straight line between them; one hidden layer of tanh 
 and three hidden layers of relu units follow the arms. Each network is trained in the same way, a row of
 figures is printed for it, and one picture shows where each draws its boundary. It needs:
 
-    pip install 'portable-nn[plot]'
+    pip install matplotlib
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ try:
 except ModuleNotFoundError as missing:
     sys.exit(
         f"this example needs the package {missing.name}, which is not installed; install it with: "
-        "pip install 'portable-nn[plot]'"
+        "pip install matplotlib"
     )
 
 NETS = [

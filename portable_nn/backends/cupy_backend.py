@@ -23,8 +23,8 @@ class CupyBackend(Backend):
     name = "cupy"
     package = "cupy"
     remedy = (
-        "it needs an NVIDIA GPU with its driver, and: pip install 'portable-nn[cuda13]' "
-        "(or [cuda12] for CUDA 12), and the CUDA toolkit's libraries: 'cupy-cuda13x[ctk]' brings them"
+        "it needs an NVIDIA GPU with its driver, and: pip install 'cupy-cuda13x[ctk]' (cupy-cuda12x for "
+        "CUDA 12); [ctk] brings the libraries of the CUDA toolkit"
     )
 
     @classmethod

@@ -24,7 +24,7 @@ class JaxBackend(Backend):
 
     name = "jax"
     package = "jax"
-    remedy = "install it with: pip install 'portable-nn[jax]'"
+    remedy = "install it with: pip install jax"
     dtype_remedy = (
         "64-bit types need jax.config.update('jax_enable_x64', True) before any array is made; "
         "else cast the array to float32"

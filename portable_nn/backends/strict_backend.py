@@ -19,7 +19,7 @@ class StrictBackend(Backend):
     xp: Any  # it has a class `Device` too
     name = "array_api_strict"
     package = "array_api_strict"
-    remedy = "install it with: pip install 'portable-nn[strict]'"
+    remedy = "install it with: pip install array-api-strict"
 
     @classmethod
     def namespace(cls) -> Any:

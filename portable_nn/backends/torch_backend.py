@@ -28,7 +28,7 @@ class TorchBackend(Backend):
 
     name = "torch"
     package = "torch"
-    remedy = "install it with: pip install 'portable-nn[torch]'"
+    remedy = "install it with: pip install torch"
 
     @classmethod
     def namespace(cls) -> Any:

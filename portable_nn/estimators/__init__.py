@@ -4,8 +4,7 @@ try:
     import sklearn.callback  # noqa: F401  (scikit-learn has it since 1.9)
 except ImportError as error:
     raise ImportError(
-        "the estimators need scikit-learn 1.9 or newer; install it with: "
-        "pip install 'portable-nn[sklearn]'"
+        "the estimators need scikit-learn 1.9 or newer; install it with: pip install scikit-learn"
     ) from error
 
 from portable_nn.estimators.classifier import MLPClassifier

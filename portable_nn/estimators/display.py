@@ -116,7 +116,7 @@ class LossCurveDisplay:
             from matplotlib.lines import Line2D  # noqa: PLC0415
         except ImportError:
             raise ImportError(
-                "LossCurveDisplay needs matplotlib; install it with: pip install 'portable-nn[plot]'"
+                "LossCurveDisplay needs matplotlib; install it with: pip install matplotlib"
             ) from None
         kwargs = normalize_kwargs(kwargs, Line2D)
         if ax is None:

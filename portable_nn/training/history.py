@@ -101,7 +101,7 @@ class History:
             import matplotlib.pyplot as plt  # noqa: PLC0415
         except ImportError:
             raise ImportError(
-                "History.plot needs matplotlib; install it with: pip install 'portable-nn[plot]'"
+                "History.plot needs matplotlib; install it with: pip install matplotlib"
             ) from None
         ax = plt.subplots()[1] if ax is None else ax
         draw(ax, {"cost": self.cost, "validation cost": self.validation_cost}, 0)

@@ -33,7 +33,7 @@ class ProgressBar(Callback):
         except ImportError:
             raise ImportError(
                 "a progress bar was asked for, but the package tqdm is not installed; install it with: "
-                "pip install 'portable-nn[progress]', or leave `progress` out"
+                "pip install tqdm, or leave `progress` out"
             ) from None
         self.draw, self.options = tqdm, {"unit": "epoch"} | options
         self.bar: Any = None

@@ -39,7 +39,7 @@ def test_an_unknown_name_lists_the_known_ones_and_the_nearest():
 
 def test_a_missing_library_is_named_and_how_to_install_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
-    with pytest.raises(pnn.BackendUnavailableError, match=r"torch.*pip install 'portable-nn\[torch\]'"):
+    with pytest.raises(pnn.BackendUnavailableError, match=r"torch.*pip install torch"):
         backends.get("torch")
     assert issubclass(pnn.BackendUnavailableError, ImportError)
     assert "torch" not in backends.available()

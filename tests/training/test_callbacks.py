@@ -121,5 +121,5 @@ def test_the_progress_bar_goes_to_standard_error_and_a_missing_tqdm_is_named(
     assert "cost=" in shown.err
     assert shown.out == ""
     monkeypatch.setitem(sys.modules, "tqdm.auto", None)
-    with pytest.raises(ImportError, match=r"tqdm is not installed.*portable-nn\[progress\]"):
+    with pytest.raises(ImportError, match=r"tqdm is not installed.*pip install tqdm"):
         pnn.fit(net, params, X, Y, progress=True)
