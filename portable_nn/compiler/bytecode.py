@@ -20,6 +20,7 @@ WRITES = {  # perhaps to an object from outside
 UNKNOWN = {  # which find what they read in another way than by the name of a variable
     *("IMPORT_NAME", "IMPORT_FROM", "LOAD_NAME", "LOAD_LOCALS", "LOAD_BUILD_CLASS", "LOAD_SUPER_ATTR"),
     *("LOAD_CLASSDEREF", "LOAD_FROM_DICT_OR_DEREF", "LOAD_FROM_DICT_OR_GLOBALS"),
+    *("FORMAT_VALUE", "FORMAT_SIMPLE", "FORMAT_WITH_SPEC", "CONVERT_VALUE"),  # they call __repr__
 }
 
 

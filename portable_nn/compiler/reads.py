@@ -29,7 +29,7 @@ import numpy as np
 from portable_nn.compiler.bytecode import Chain, uses_of
 
 HEAP_TYPE = 1 << 9  # the flag of a class that is not compiled into Python or an extension
-MOST = 500  # objects that are followed
+MOST = 2000  # numbers and objects that are looked at
 BY_VALUE = (bool, int, str, bytes, type(None), type(...), range)
 BY_TEXT = (float, complex, slice)  # -0.0 and 0.0 are equal, and not the same
 RANDOM = (np.random.Generator, np.random.RandomState, np.random.BitGenerator, random.Random)
@@ -37,7 +37,7 @@ PURE = frozenset(
     (
         *(abs, all, any, divmod, isinstance, issubclass, len, max, min, pow, round, sorted, sum),
         *(bool, complex, dict, enumerate, float, frozenset, int, list, map, range, reversed, set, slice),
-        *(str, tuple, zip),
+        *(tuple, zip),
         *(f for f in vars(math).values() if isinstance(f, BuiltinFunctionType)),
     )
 )
@@ -47,7 +47,7 @@ PARTS: dict[type, Callable[[Any], Iterable[Any]]] = {
     list: iter,
     dict: dict.items,
     SimpleNamespace: lambda x: (vars(x),),
-    MethodType: lambda x: (x.__func__, x.__self__),
+    MethodType: lambda x: (x.__self__, x.__func__),
     staticmethod: lambda x: (x.__func__,),
     classmethod: lambda x: (x.__func__,),
     property: lambda x: (x.fget,),
@@ -57,7 +57,7 @@ PARTS: dict[type, Callable[[Any], Iterable[Any]]] = {
 # object, change it, or which a dataclass writes
 NEVER_CALLED = {
     *("__init__", "__new__", "__post_init__", "__setattr__", "__delattr__", "__init_subclass__"),
-    *("__repr__", "__replace__", "__hash__", "__getstate__", "__setstate__", "__reduce__"),
+    *("__repr__", "__replace__", "__getstate__", "__setstate__", "__reduce__"),
 }
 OF_CLASSES = {
     *("__module__", "__doc__", "__qualname__", "__name__", "__dict__", "__weakref__", "__match_args__"),
@@ -85,7 +85,9 @@ def what_is_read(functions: Iterable[Callable[..., Any]]) -> list[Any] | None:
     try:
         found = [reader.value(function) for function in functions]
         return [*found, *reader.methods()]
-    except UnknownReadError:
+    except StateChangeError:
+        raise
+    except Exception:  # UnknownReadError, too deep a recursion, or what a user's attribute raised
         return None
 
 
@@ -93,6 +95,7 @@ class Reader:
     """Follows what functions read; each object is entered once."""
 
     def __init__(self) -> None:
+        self.left = MOST
         self.seen: dict[int, int] = {}
         self.alive: list[Any] = []  # else the number of a new object could be that of one seen
         self.attributes: set[str] = set()
@@ -100,7 +103,9 @@ class Reader:
 
     def value(self, x: Any) -> Any:
         """What is compared for `x`."""
-        kind = type(x)
+        kind, self.left = type(x), self.left - 1
+        if self.left < 0:
+            raise UnknownReadError
         if kind in BY_VALUE:
             return kind, x
         if kind in BY_TEXT or isinstance(x, np.generic):
@@ -109,8 +114,6 @@ class Reader:
             return pure(x)
         if id(x) in self.seen:
             return "seen", self.seen[id(x)]
-        if len(self.seen) >= MOST:
-            raise UnknownReadError
         self.seen[id(x)] = len(self.seen)
         self.alive.append(x)
         return self.parts(x)
@@ -118,7 +121,7 @@ class Reader:
     def parts(self, x: Any) -> Any:
         """What is compared for an object that has parts."""
         kind = type(x)
-        if isinstance(getattr(x, "__self__", x), RANDOM):
+        if isinstance(x, RANDOM):
             raise StateChangeError(f"{x!r} draws random numbers")
         if kind in PARTS:
             return kind, [self.value(part) for part in PARTS[kind](x)]
@@ -203,7 +206,7 @@ class Reader:
         """Whether a function may read the attribute `name` of a class."""
         if not name.startswith("__"):
             return name in self.attributes
-        is_generated = name == "__eq__" and "__dataclass_params__" in vars(owner)
+        is_generated = name in ("__eq__", "__hash__") and "__dataclass_params__" in vars(owner)
         return name not in OF_CLASSES and name not in NEVER_CALLED and not is_generated
 
 

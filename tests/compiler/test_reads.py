@@ -420,6 +420,26 @@ def test_a_function_that_writes_or_draws_is_refused_before_it_is_called():
             what_is_read([function])
 
 
+class Hostile:
+    @property
+    def __dict__(self):
+        raise RuntimeError
+
+    def __getattr__(self, name):
+        raise RuntimeError
+
+
+def test_what_cannot_be_followed_is_unknown_and_never_an_error():
+    deep: list = []
+    for _ in range(10_000):
+        deep = [deep]
+    mine = types.SimpleNamespace()
+    mine.itself = mine  # a circle can be followed
+    assert what_is_read([functools.partial(helper, mine)]) is not None
+    for other in (Hostile(), deep, [0.0] * 10_000, iter(()), types.ModuleType("m"), type("K", (), {})):
+        assert what_is_read([functools.partial(helper, other)]) is None
+
+
 def test_numbers_that_are_equal_and_not_the_same_are_told_apart():
     values = [0.0, -0.0, False, 0, np.float32(0), np.float64(0), "0", (), [], None, np.zeros(1)]
     found = [what_is_read([functools.partial(helper, value)]) for value in values]

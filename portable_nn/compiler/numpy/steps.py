@@ -34,8 +34,8 @@ class WithoutProgram(enum.Enum):
 class CompiledStep:
     """``compiled(*arguments)`` is ``step(*arguments)``, to the bit.
 
-    A step that does not promise to be steady runs eagerly; `CompiledScan` traces it again before each
-    scan instead, to see whether it has changed.
+    A step that does not promise to be steady runs eagerly; `CompiledScan` looks before each scan whether
+    it has changed, and traces it again then.
     """
 
     def __init__(self, step: Step, products: MatrixProducts | None = None) -> None:
