@@ -69,6 +69,7 @@ def test_random_trainings_give_the_bits_of_eager_steps(first, monkeypatch, count
             assert getattr(one, "dtype", None) == getattr(other, "dtype", None), seed
             np.testing.assert_array_equal(one, other, err_msg=f"training {seed}")
         kinds = make_problem(seed, few).kinds
+        assert used or kinds != ("built-in",), f"training {seed} ran eagerly"
         for kind in kinds:
             count("random trainings", kind)
         how = "eager" if not used else "loops" if used[0].bind_loops is not None else "blocks"
