@@ -18,11 +18,10 @@ from portable_nn.checks import (
     Interval,
     Value,
     as_array,
-    check_number,
     check_value,
-    check_whole,
     store_values,
 )
+from portable_nn.checks.numbers import store_numbers, store_whole
 
 __all__ = ["Schedule", "constant", "cosine", "inverse_time", "one_cycle", "step_decay"]
 
@@ -52,8 +51,8 @@ class step_decay:  # noqa: N801
 
     def __post_init__(self) -> None:
         store_values(self, learning_rate=NONNEGATIVE)
-        check_whole("every", self.every, 1)
-        check_number("factor", self.factor, POSITIVE)
+        store_whole(self, every=1)
+        store_numbers(self, factor=POSITIVE)
 
     def __call__(self, step: int) -> Value:
         try:
@@ -72,8 +71,8 @@ class inverse_time:  # noqa: N801
 
     def __post_init__(self) -> None:
         store_values(self, learning_rate=NONNEGATIVE)
-        check_number("rate", self.rate, NONNEGATIVE)
-        check_whole("every", self.every, 1)
+        store_numbers(self, rate=NONNEGATIVE)
+        store_whole(self, every=1)
 
     def __call__(self, step: int) -> Value:
         return as_array(self.learning_rate) / (1 + self.rate * step / self.every)
@@ -89,8 +88,8 @@ class cosine:  # noqa: N801
 
     def __post_init__(self) -> None:
         store_values(self, learning_rate=NONNEGATIVE)
-        check_whole("steps", self.steps, 1)
-        check_number("final", self.final, NONNEGATIVE)
+        store_whole(self, steps=1)
+        store_numbers(self, final=NONNEGATIVE)
 
     def __call__(self, step: int) -> Value:
         return _cosine(as_array(self.learning_rate), self.final, step / self.steps)
@@ -111,10 +110,10 @@ class one_cycle:  # noqa: N801
 
     def __post_init__(self) -> None:
         store_values(self, learning_rate=NONNEGATIVE)
-        check_whole("steps", self.steps, 1)
-        check_number("rise", self.rise, Interval(0.0, 1.0, closed_low=False))
-        check_number("start", self.start, POSITIVE)
-        check_number("end", self.end, POSITIVE)
+        store_whole(self, steps=1)
+        store_numbers(self, rise=Interval(0.0, 1.0, closed_low=False))
+        store_numbers(self, start=POSITIVE)
+        store_numbers(self, end=POSITIVE)
 
     def __call__(self, step: int) -> Value:
         peak, up = as_array(self.learning_rate), self.rise * self.steps

@@ -45,8 +45,23 @@ BELOW_ONE = Interval(0.0, 1.0)
 UP_TO_ONE = Interval(0.0, 1.0, closed_high=True)
 
 
+def scalar(value: Any) -> Any:
+    """The number in an array of no axis, of any library; anything else as it is."""
+    is_array = getattr(value, "shape", None) == () and not np.isscalar(value)
+    if not is_array or getattr(value, "requires_grad", False):
+        return value
+    try:
+        return to_host(value).item()
+    except (TypeError, ValueError):  # JAX, say, is tracing it
+        return value
+
+
 def check_number(name: str, value: Any, interval: Interval) -> float:
-    """`value` as a float; TypeError or ValueError unless it is a real number in the interval."""
+    """`value` as a float; TypeError or ValueError unless it is a real number in the interval.
+
+    Here and below an array of no axis is the number in it.
+    """
+    value = scalar(value)
     if not isinstance(value, numbers.Real) or isinstance(value, bool):
         raise TypeError(f"`{name}` is {value!r}; accepted: a number in {interval}")
     if value not in interval:
@@ -117,8 +132,21 @@ def store_values(frozen: Any, **intervals: Interval) -> None:
         object.__setattr__(frozen, name, check_value(name, getattr(frozen, name), interval))
 
 
+def store_numbers(frozen: Any, **intervals: Interval) -> None:
+    """Store attributes of a frozen dataclass as `check_number` gives them."""
+    for name, interval in intervals.items():
+        object.__setattr__(frozen, name, check_number(name, getattr(frozen, name), interval))
+
+
+def store_whole(frozen: Any, **lows: int) -> None:
+    """Store attributes of a frozen dataclass as `check_whole` gives them."""
+    for name, low in lows.items():
+        object.__setattr__(frozen, name, check_whole(name, getattr(frozen, name), low))
+
+
 def check_whole(name: str, value: Any, low: int) -> int:
     """`value` as an int; TypeError or ValueError unless it is a whole number >= low."""
+    value = scalar(value)
     if not isinstance(value, numbers.Integral) or isinstance(value, bool):
         raise TypeError(f"`{name}` is {value!r}; accepted: a whole number >= {low}")
     if value < low:

@@ -12,6 +12,7 @@ import math
 import numbers
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from portable_nn.equations.arrays import Array, Namespace
 
@@ -227,8 +228,14 @@ def leaky_relu(slope: float = 0.01, at_zero: float = 1.0) -> Activation:
     return Activation("leaky_relu", Bound(_leaky_relu, slope), Bound(_leaky_relu_prime, slope, at_zero))
 
 
+def number(value: Any) -> Any:
+    """The number in an array of no axis, of any library; anything else as it is."""
+    return float(value) if getattr(value, "shape", None) == () else value
+
+
 def within(what: str, value: float, low: float) -> float:
     """`value` as a float; ValueError unless it is a number in [low, 1]."""
+    value = number(value)
     if isinstance(value, bool) or not isinstance(value, numbers.Real) or not low <= value <= 1:
         name, of, function = what.split()
         raise ValueError(f"`{name}` {of} {function} is {value!r}; accepted: a number in [{low:g}, 1]")

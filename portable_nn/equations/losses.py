@@ -16,6 +16,7 @@ from portable_nn.equations.activations import (
     Activation,
     Bound,
     check_named_functions,
+    number,
     unit_step,
 )
 from portable_nn.equations.arrays import Array, Namespace
@@ -158,6 +159,7 @@ def poisson_prime(xp: Namespace, A: Array, Y: Array) -> Array:  # 1 - y/a
 
 def huber(delta: float = 1.0) -> Loss:
     """Squared error up to `delta` > 0, absolute error beyond (Huber, 1964)."""
+    delta = number(delta)
     if isinstance(delta, bool) or not isinstance(delta, numbers.Real) or not 0 < delta < math.inf:
         raise ValueError(f"`delta` of huber is {delta!r}; accepted: a finite number > 0")
     return Loss("huber", Bound(_huber, float(delta)), Bound(_huber_prime, float(delta)))
@@ -168,6 +170,7 @@ def pinball(quantile: float = 0.5) -> Loss:
 
     Source: Koenker and Bassett, 1978. For q = 1/2 it is half of the absolute error.
     """
+    quantile = number(quantile)
     if isinstance(quantile, bool) or not isinstance(quantile, numbers.Real) or not 0 < quantile < 1:
         raise ValueError(f"`quantile` of pinball is {quantile!r}; accepted: a number in (0, 1)")
     q = float(quantile)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from portable_nn.checks import check_whole
+from portable_nn.checks.numbers import scalar
 from portable_nn.equations import Activation
 
 SCHEMES = ("auto", "glorot", "he", "normal")
@@ -50,6 +51,7 @@ def spread(scheme: str, n_in: int, n_out: int, activation: str) -> float:
 def seeds(seed: Any, stack: tuple[int, ...]) -> list[int]:
     """One seed per network of the stack."""
     count = math.prod(stack)
+    seed = scalar(seed)
     if isinstance(seed, (tuple, list, np.ndarray)):
         given = list(np.ravel(np.asarray(seed, dtype=object)))
         if len(given) != count or not stack:

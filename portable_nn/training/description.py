@@ -19,6 +19,7 @@ from portable_nn.checks import (
     check_whole,
     is_zero,
 )
+from portable_nn.checks.numbers import scalar
 from portable_nn.errors import unknown_name
 from portable_nn.network import Network
 from portable_nn.optimizers import SGD, Adam, AdamW, Optimizer, RMSprop
@@ -178,6 +179,7 @@ def check_epoch_order(epoch_order: Any) -> None:
 
 def check_seed(seed: Any) -> np.random.Generator:
     """The generator on the host that orders and dropout masks are drawn from."""
+    seed = scalar(seed)
     if not isinstance(seed, (int, np.integer, np.random.Generator)):
         raise TypeError(
             f"`seed` is {seed!r}; accepted: a whole number >= 0, or a numpy.random.Generator"

@@ -28,7 +28,7 @@ class EarlyStopping:
     restore_best: bool = True
 
     def __post_init__(self) -> None:
-        check_whole("patience", self.patience, 1)
+        object.__setattr__(self, "patience", check_whole("patience", self.patience, 1))
         object.__setattr__(self, "min_delta", check_number("min_delta", self.min_delta, NONNEGATIVE))
         check_flag("restore_best", self.restore_best)
 

@@ -8,6 +8,7 @@ import pickle
 import numpy as np
 import pytest
 
+import portable_nn as pnn
 from portable_nn.checks import (
     BELOW_ONE,
     NONNEGATIVE,
@@ -87,3 +88,41 @@ def test_whole_numbers():
     for wrong in (1.0, True, "1", None):
         with pytest.raises(TypeError, match="accepted: a whole number >= 1"):
             check_whole("n", wrong, 1)
+
+
+def test_an_array_of_no_axis_is_a_number_wherever_one_is_taken(backend):
+    def of(value):
+        return backend.asarray(np.asarray(value))
+
+    X = np.ones((8, 2))
+    net = pnn.Network((of(2), of(3), 1), (pnn.leaky_relu(of(0.1), of(0.5)), "identity"), "squared_error")
+    params = net.initialize(seed=of(3), dtype="float64", stack=())
+    for a, b in zip(net.initialize(seed=3, dtype="float64")[0], params[0], strict=True):
+        np.testing.assert_array_equal(a, b)
+    schedules = pnn.schedules
+    pairs = [
+        (schedules.cosine(of(0.1), of(5), of(0.01)), schedules.cosine(0.1, 5, 0.01)),
+        (schedules.one_cycle(of(0.1), of(5), of(0.3)), schedules.one_cycle(0.1, 5, 0.3)),
+        (schedules.step_decay(of(0.1), of(2), of(0.5)), schedules.step_decay(0.1, 2, 0.5)),
+        (schedules.inverse_time(of(0.1), of(0.5), of(2)), schedules.inverse_time(0.1, 0.5, 2)),
+        (pnn.EarlyStopping(of(3), of(0.1)), pnn.EarlyStopping(3, 0.1)),
+        (pnn.Adam(of(0.1), beta_1=of(0.5)), pnn.Adam(0.1, beta_1=0.5)),
+        (pnn.relu(of(0.5)), pnn.relu(0.5)),
+        (pnn.huber(of(2.0)), pnn.huber(2.0)),
+        (pnn.pinball(of(0.25)), pnn.pinball(0.25)),
+    ]
+    for found, expected in pairs:
+        assert found == expected
+        assert hash(found) == hash(expected)
+    options = {"epochs": 2, "batch_size": 4, "seed": 5, "l2": 0.5, "clip_norm": 0.25, "dropout": 0.5}
+    arrays = {name: of(value) for name, value in options.items()}
+    found, _ = pnn.fit(net, params, X, X[:, :1], schedule=lambda step: of(0.125), **arrays)
+    expected, _ = pnn.fit(net, params, X, X[:, :1], schedule=lambda step: 0.125, **options)
+    np.testing.assert_array_equal(found[0][0], expected[0][0])
+    assert net.check_gradients(params, X, X[:, :1], epsilon=of(1e-5)) < 1e-7
+
+
+@pytest.mark.parametrize("wrong", [np.asarray(True), np.asarray(0.5), np.asarray([2]), np.asarray("2")])
+def test_an_array_of_another_kind_is_no_whole_number(wrong):
+    with pytest.raises(TypeError, match="accepted: a whole number"):
+        check_whole("x", wrong, 1)
