@@ -1,7 +1,17 @@
 """The array libraries: a registry, and one short file per library with what the standard lacks."""
 
 from portable_nn.backends.base import Backend, dtype_name
-from portable_nn.backends.registry import available, get, names, of, owner, register, to_host
+from portable_nn.backends.registry import (
+    available,
+    get,
+    names,
+    of,
+    own_settings,
+    owner,
+    register,
+    to_host,
+    with_own_settings,
+)
 from portable_nn.backends.table import show_backends
 
 __all__ = [
@@ -11,8 +21,10 @@ __all__ = [
     "get",
     "names",
     "of",
+    "own_settings",
     "owner",
     "register",
     "show_backends",
     "to_host",
+    "with_own_settings",
 ]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -113,7 +114,10 @@ class Backend:
             if error.name == cls.package:
                 return f"the package {cls.package} is not installed"
             return f"the package {cls.package} cannot be imported: {error}"
-        except Exception as error:  # a broken library is reported in the table, without a traceback
+        except (
+            Exception,
+            SystemExit,
+        ) as error:  # a broken library is reported in the table, without a traceback
             return f"the package {cls.package} cannot be imported: {type(error).__name__}: {error}"
         return None
 
@@ -122,7 +126,7 @@ class Backend:
         """The version of the library; "" if it is unknown."""
         try:
             return str(importlib.import_module(cls.package).__version__)
-        except Exception:
+        except (Exception, SystemExit):
             return ""
 
     # -- devices ---------------------------------------------------------------------------------
@@ -168,6 +172,15 @@ class Backend:
         """Whether the values of `x` can be read now; False while a function is being traced."""
         return True
 
+    @classmethod
+    @contextlib.contextmanager
+    def own_settings(cls) -> Iterator[None]:
+        """The settings of the library under which this package computes, whatever the user's are.
+
+        For those that would change a dtype, or refuse a number that a formula sends to the device.
+        """
+        yield
+
     def ready(self, *arrays: Array) -> None:
         """Wait until `arrays` have been computed. By default a library computes before it returns."""
 
@@ -195,6 +208,9 @@ class Backend:
         """float64 if this device supports it, else float32: the dtype of sums over an epoch."""
         here = self.dtypes()
         return here.get("float64", here["float32"])
+
+    def check_usable(self, x: Array) -> None:
+        """Raise TypeError where the library, as it is set now, cannot compute with `x`."""
 
     def index_dtype(self) -> Any:
         """The dtype that this library wants for indices."""

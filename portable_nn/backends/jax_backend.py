@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import array_api_compat
@@ -67,6 +68,14 @@ class JaxBackend(Backend):
 
         return not isinstance(x, jax.core.Tracer)
 
+    @classmethod
+    @contextlib.contextmanager
+    def own_settings(cls) -> Iterator[None]:
+        import jax  # noqa: PLC0415
+
+        with jax.transfer_guard("allow"):  # every 0.0 of a formula is one
+            yield
+
     def dtypes(self) -> dict[str, Any]:
         import jax  # noqa: PLC0415
 
@@ -75,6 +84,10 @@ class JaxBackend(Backend):
     @functools.cache  # noqa: B019  (there is one object for each device, for good)
     def _dtypes(self, has_64_bits: bool) -> dict[str, Any]:  # JAX takes half a millisecond
         return super().dtypes()
+
+    def check_usable(self, x: Any) -> None:
+        if x.dtype.itemsize == 8:  # once 64-bit types are off JAX computes with it in 32 bits
+            self.dtype(x.dtype)
 
     def all_finite(self, x: Any) -> Any:
         return finite_check()(x)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import inspect
 import threading
 import warnings
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -24,11 +26,13 @@ BUILT_IN = {
     "torch": f"{HERE}.torch_backend:TorchBackend",
 }
 LIBRARIES = (*BUILT_IN, "jaxlib")  # the packages whose types are the built-in backends' arrays
+F = TypeVar("F", bound=Callable[..., Any])
 ENTRY_POINTS = "portable_nn.backends"
 
 _registered: dict[str, str | type[Backend]] = {}
 _instances: dict[tuple[type[Backend], str], Backend] = {}
 _owners: dict[type, type[Backend]] = {}
+_changing: list[type[Backend]] = []  # those in use with settings of their own
 _lock = threading.RLock()
 
 
@@ -95,9 +99,10 @@ def import_class(location: str) -> type[Backend]:
     module, _, attribute = location.partition(":")
     try:
         found = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
+    except (ImportError, AttributeError, SystemExit) as error:
+        reason = f"it ends the process ({error!r})" if isinstance(error, SystemExit) else str(error)
         raise BackendUnavailableError(
-            f"the backend at {location!r} cannot be imported: {error}"
+            f"the backend at {location!r} cannot be imported: {reason}"
         ) from error
     return check_class(found)
 
@@ -148,7 +153,7 @@ def failure(name: str) -> str | None:
     """Why the backend `name` does not work here; None if it does."""
     try:
         return backend_class(name).problem()
-    except Exception as error:  # a registered module that cannot be imported
+    except (Exception, SystemExit) as error:  # a registered module that cannot be imported
         return f"{type(error).__name__}: {error}"
 
 
@@ -183,9 +188,33 @@ def on_device(cls: type[Backend], device: Any) -> Backend:
     return remembered(cls(device))
 
 
+@contextlib.contextmanager
+def own_settings() -> Iterator[None]:
+    """The settings that this package asks of the libraries in use: see `Backend.own_settings`."""
+    with contextlib.ExitStack() as stack:
+        for cls in _changing:
+            stack.enter_context(cls.own_settings())
+        yield
+
+
+def with_own_settings(function: F) -> F:
+    """`function`, run under `own_settings`."""
+
+    @functools.wraps(function)
+    def run(*arguments: Any, **options: Any) -> Any:
+        with own_settings():
+            return function(*arguments, **options)
+
+    return run  # type: ignore[return-value]
+
+
 def remembered(backend: Backend) -> Backend:
     """The first object made for this library and device."""
     with _lock:
+        cls = type(backend)
+        has_settings = inspect.getattr_static(cls, "own_settings") is not vars(Backend)["own_settings"]
+        if has_settings and cls not in _changing:
+            _changing.append(cls)
         return _instances.setdefault((type(backend), backend.device_name()), backend)
 
 
@@ -199,7 +228,7 @@ def owner_class(x: object) -> type[Backend] | None:
             try:
                 cls = backend_class(name)
                 owns = cls.owns(x)
-            except Exception:  # a backend that cannot be imported owns nothing
+            except (Exception, SystemExit):  # a backend that cannot be imported owns nothing
                 continue
             if owns:
                 _owners[kind] = cls

@@ -12,6 +12,8 @@ from portable_nn.backends.base import Backend
 from portable_nn.compiler.signatures import HostArray, Step
 from portable_nn.trees import Tree
 
+NEEDED = "2024.12"  # of the standard: functions of an array and a Python number
+
 
 class StrictBackend(Backend):
     """array_api_strict arrays; devices "CPU_DEVICE", "device1", "device2", "no_float64", ..."""
@@ -20,6 +22,15 @@ class StrictBackend(Backend):
     name = "array_api_strict"
     package = "array_api_strict"
     remedy = "install it with: pip install array-api-strict"
+
+    @classmethod
+    def problem(cls) -> str | None:
+        return super().problem() or too_old()
+
+    def check_usable(self, x: Any) -> None:
+        problem = too_old()
+        if problem is not None:
+            raise TypeError(f"backend {self.name!r} cannot be used now: {problem}")
 
     @classmethod
     def namespace(cls) -> Any:
@@ -52,6 +63,19 @@ class StrictBackend(Backend):
 
     def compile(self, step: Step) -> Step:
         return quiet(step)
+
+
+def too_old() -> str | None:
+    """Why array_api_strict, as it is set now, does not do; None if it does."""
+    import array_api_strict  # noqa: PLC0415
+
+    version = array_api_strict.get_array_api_strict_flags()["api_version"]
+    if version >= NEEDED:
+        return None
+    return (
+        f"its api_version is set to {version!r}; accepted: {NEEDED!r} or later: "
+        f"array_api_strict.set_array_api_strict_flags(api_version={NEEDED!r})"
+    )
 
 
 def quiet(step: Step) -> Step:

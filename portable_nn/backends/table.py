@@ -17,7 +17,7 @@ def rows() -> list[tuple[str, str, str, str, str]]:
         if reason is None:
             try:
                 device = get(name).device_name()
-            except Exception as error:  # the table itself never fails
+            except (Exception, SystemExit) as error:  # the table itself never fails
                 reason = f"{type(error).__name__}: {error}"
         table.append((name, version, device, "yes" if reason is None else "no", reason or ""))
     return table
@@ -26,7 +26,7 @@ def rows() -> list[tuple[str, str, str, str, str]]:
 def _version(name: str) -> str:
     try:
         return backend_class(name).version()
-    except Exception:  # its module cannot be imported: the row says why
+    except (Exception, SystemExit):  # its module cannot be imported: the row says why
         return ""
 
 

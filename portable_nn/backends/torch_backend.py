@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
 import types
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import array_api_compat
@@ -54,6 +55,23 @@ class TorchBackend(Backend):
                 f"backend 'torch' cannot use the device {device!r} here: {first_line(error)}; accepted: "
                 "'cpu', or a device that this build of torch and this machine have"
             ) from None
+
+    @classmethod
+    def values_known(cls, x: Any) -> bool:
+        import torch  # noqa: PLC0415
+
+        return not torch._C._functorch.is_functorch_wrapped_tensor(x)  # as torch.func.grad makes them
+
+    @classmethod
+    @contextlib.contextmanager
+    def own_settings(cls) -> Iterator[None]:
+        import torch  # noqa: PLC0415
+
+        with contextlib.ExitStack() as stack:
+            for kind in ("cpu", "cuda"):
+                if torch.is_autocast_enabled(kind):  # products in the dtype of X, as promised
+                    stack.enter_context(torch.autocast(kind, enabled=False))
+            yield
 
     def from_host(self, host: HostArray, dtype: Any) -> Any:
         import torch  # noqa: PLC0415

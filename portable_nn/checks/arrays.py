@@ -53,6 +53,7 @@ def check_one_place(arrays: Named, otherwise: str = "", whole: Collection[str] =
                 f"{backend.device_name()!r}).asarray(...) does" + (otherwise if other.host else "")
             )
     check_one_dtype(arrays, whole)
+    backend.check_usable(reference)
     return backend
 
 

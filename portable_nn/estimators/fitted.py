@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils.validation import check_is_fitted
 
 from portable_nn import trees
-from portable_nn.backends import Backend, get, of, to_host
+from portable_nn.backends import Backend, get, of, own_settings, to_host
 from portable_nn.equations import Activation, Array
 from portable_nn.estimators import inputs
 from portable_nn.estimators.attributes import MLPAttributes
@@ -53,9 +53,10 @@ class FittedMLP(
             wide = backend.widest_float()
             rows = inputs.as_dtype(rows, wide)
             params = trees.map(lambda theta: inputs.as_dtype(theta, wide), params)
-        if every:
-            return compiled(backend, self._g(), True)(params, rows), to_host
-        return compiled_prediction(backend, self._g(), params, rows), to_host
+        with own_settings():
+            if every:
+                return compiled(backend, self._g(), True)(params, rows), to_host
+            return compiled_prediction(backend, self._g(), params, rows), to_host
 
     def _hand_back(self, A: Array, to_host: bool) -> Array:
         return of(A).to_numpy(A) if to_host else A

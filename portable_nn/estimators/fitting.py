@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 from abc import abstractmethod
 from typing import Any, ClassVar, Self
@@ -12,7 +13,7 @@ from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import check_random_state
 
 from portable_nn import trees
-from portable_nn.backends import Backend, get
+from portable_nn.backends import Backend, get, own_settings
 from portable_nn.checks import check_dtype
 from portable_nn.equations import Parameters
 from portable_nn.estimators import inputs, lbfgs, minibatches
@@ -97,9 +98,10 @@ class BaseMLP(CallbackSupportMixin, FittedMLP):
     ) -> Self:
         seen = {name: self.__dict__[name] for name in SEEN if name in self.__dict__}
         try:
-            problem, targets, params = self._prepare(
-                X, y, sample_weight, validation, incremental, classes
-            )
+            with own_settings():
+                problem, targets, params = self._prepare(
+                    X, y, sample_weight, validation, incremental, classes
+                )
             callbacks = Callbacks(self, X, y, sample_weight, self.max_iter, self._task(incremental))
         except BaseException:  # nothing has changed then, what `validate_data` stores included
             for name in SEEN:
@@ -107,16 +109,14 @@ class BaseMLP(CallbackSupportMixin, FittedMLP):
             self.__dict__.update(seen)
             raise
         self.__dict__.update(targets.attributes, _net=problem.net, _takes_host=inputs.on_host(X))
-        if params is not None:
-            self._start(problem.net, params)
-        try:
+        with own_settings(), contextlib.closing(callbacks):
+            if params is not None:
+                self._start(problem.net, params)
             if self.solver in STOCHASTIC:
                 self._start_record(problem.judge is not None, incremental)
                 minibatches.train(self, problem, incremental, callbacks)
             else:
                 lbfgs.train(self, problem, callbacks)
-        finally:
-            callbacks.close()
         return self
 
     def _prepare(

@@ -112,6 +112,7 @@ class Network:
     def __getattr__(self, name: str) -> Any:
         raise missing_attribute(self, name, ELSEWHERE)
 
+    @backends.with_own_settings
     def initialize(
         self,
         seed: Any = 0,
@@ -159,6 +160,7 @@ class Network:
         place = backends.get(backend, device)
         return [(place.asarray(W, dtype=name), place.asarray(b, dtype=name)) for W, b in host]
 
+    @backends.with_own_settings
     def predict(self, params: Parameters, X: Array, stream: bool = False) -> Array:
         """A[L] as rows, (n_samples, n_L); (K, n_samples, n_L) for a stack of K networks.
 
@@ -189,6 +191,7 @@ class Network:
         xp, *_ = self._check(params, Given(X, has_targets=False))
         return predict(xp, lambda params, part: layers(xp, self.g, params, part)[-1], params, X)
 
+    @backends.with_own_settings
     def activations(self, params: Parameters, X: Array) -> list[Array]:
         """Every layer's A as rows: A[1] (n_samples, n_1), ..., A[L] (n_samples, n_L).
 
@@ -197,6 +200,7 @@ class Network:
         xp, *_ = self._check(params, Given(X, has_targets=False))
         return layers(xp, self.g, params, X)
 
+    @backends.with_own_settings
     def cost(
         self,
         params: Parameters,
@@ -205,14 +209,12 @@ class Network:
         l2: Value = 0.0,
         sample_weight: Array | None = None,
     ) -> Array:
-        """J, as `cost_and_gradients` gives it: a 0-d array, or one number for each network of a stack.
-
-        The arguments and errors are those of `cost_and_gradients`.
-        """
+        """J, as `cost_and_gradients` gives it, which takes the same arguments."""
         xp, batch, l2 = self._check(params, Given(X, Y, sample_weight), l2)
         J = self.objective.cost(xp, params, batch, l2)
         return J[...]  # an array also where NumPy gives a scalar
 
+    @backends.with_own_settings
     def cost_and_gradients(
         self,
         params: Parameters,
@@ -243,6 +245,7 @@ class Network:
         J, grads = self.objective.gradients(xp, params, batch, l2)
         return J[...], grads
 
+    @backends.with_own_settings
     def check_gradients(
         self,
         params: Parameters,

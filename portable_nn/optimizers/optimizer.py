@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields
 from typing import Any, NamedTuple, Self
 
 from portable_nn import trees
-from portable_nn.backends import Backend
+from portable_nn.backends import Backend, with_own_settings
 from portable_nn.checks import (
     NONNEGATIVE,
     POSITIVE,
@@ -118,11 +118,13 @@ class Optimizer:
             f"{type(self).__name__} defines no `rule`: Optimizer is to be subclassed"
         )
 
+    @with_own_settings
     def init(self, params: Parameters) -> OptimizerState:
         """The state before the first update: arrays of zeros."""
         backend = check_gradients(params, params)
         return init_state(backend.xp, self, params)
 
+    @with_own_settings
     def update(
         self,
         params: Parameters,

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from portable_nn.backends import with_own_settings
 from portable_nn.checks import Given, Value, as_array, check_flag, check_owner
 from portable_nn.equations import Array, Parameters
 from portable_nn.errors import NonFiniteCostError, naming_ours
@@ -38,6 +39,7 @@ from portable_nn.training.progress import progress_bar
     loss="the loss of the Network",
     random_state="`seed`",
 )
+@with_own_settings
 def fit(
     net: Network,
     params: Parameters,

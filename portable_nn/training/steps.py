@@ -38,6 +38,11 @@ class StepKind(NamedTuple):
         return None if functions is None else functions + user_defined(rule)
 
 
+def widened(xp: Namespace, x: Array, like: Array) -> Array:
+    """`x` as the dtype of a sum, said aloud: JAX can be set to refuse it otherwise."""
+    return xp.astype(x, like.dtype, copy=False)
+
+
 @functools.lru_cache(maxsize=64)
 def training_steps(backend: Backend, kind: StepKind) -> Callable[..., Any]:
     """Many updates, compiled; each: gather the batch, cost and gradients, new parameters.
@@ -60,7 +65,7 @@ def training_steps(backend: Backend, kind: StepKind) -> Callable[..., Any]:
         if limit is not None:
             grads = clipped(xp, grads, limit)
         params, slots = apply(xp, rule, params, grads, slots, coefficients)
-        return params, slots, total + J * X.shape[-2]  # total is the wider of the two
+        return params, slots, total + widened(xp, J * X.shape[-2], total)
 
     return backend.scan(depending_on(kind.user_functions, step))
 
@@ -81,12 +86,12 @@ def evaluation_step(
         total, *measured = totals
         found = [
             tuple(
-                before + weighted_sum(xp, term, batch.weight)
+                before + widened(xp, weighted_sum(xp, term, batch.weight), before)
                 for before, term in zip(sums, metric.terms(xp, A, Y, origin), strict=True)
             )
             for metric, sums in zip(metrics, measured, strict=True)
         ]
-        return total + J * batch.X.shape[-2], *found
+        return total + widened(xp, J * batch.X.shape[-2], total), *found
 
     theirs = user_defined(*(getattr(metric, "function", None) for metric in metrics))
     known = objective.user_functions

@@ -172,3 +172,34 @@ def test_packages_declare_backends_by_entry_points(monkeypatch, tmp_path, clean_
         assert type(backends.get("numpy")) is NumpyBackend
     finally:
         registry.entry_points.cache_clear()
+
+
+def test_a_backend_whose_module_ends_the_process_is_reported_and_ends_nothing(
+    tmp_path, monkeypatch, clean_registry, capsys
+):
+    (tmp_path / "leaving.py").write_text("raise SystemExit('no licence')\n")
+    (tmp_path / "leaving_library.py").write_text("raise SystemExit(3)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    class Leaving(backends.Backend):
+        name, package = "needs_leaving", "leaving_library"
+
+        @classmethod
+        def namespace(cls):
+            raise SystemExit
+
+        @classmethod
+        def owns(cls, x):
+            raise SystemExit
+
+    backends.register("leaving", "leaving:Class")
+    backends.register("needs_leaving", Leaving)
+    pnn.show_backends()
+    out = capsys.readouterr().out
+    assert "no licence" in out
+    assert "leaving_library cannot be imported: SystemExit: 3" in out
+    net = pnn.Network((2, 1), ("identity",), "squared_error")
+    with pytest.raises(TypeError, match="accepted: an array"):
+        net.predict(net.initialize(), [[1.0, 2.0]])
+    with pytest.raises(pnn.BackendUnavailableError, match="no licence"):
+        backends.get("leaving")
