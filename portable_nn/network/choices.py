@@ -50,15 +50,16 @@ def layers_of(
             "such as ('relu', 'softmax')"
         )
     g = tuple(look_up("activation", a, ACTIVATIONS, Activation) for a in activations)
-    for activation in set(g) - set(ACTIVATIONS.values()):
-        check_activation(activation)
+    for activation in set(g):
+        if not are_built_in(*functions_of((activation,))):
+            check_activation(activation)
     return widths, g
 
 
 def loss_of(loss: str | Loss) -> Loss:
     """A loss, which may be given by its name; TypeError or ValueError for what is none."""
     found: Loss = look_up("loss", loss, LOSSES, Loss)
-    if found not in LOSSES.values():
+    if not are_built_in(found.value, found.derivative, found.value_from_Z):
         check_loss(found)
     return found
 

@@ -71,7 +71,8 @@ class Network:
     -----
     UserWarning
         If the output activation cannot give what the loss needs: a cross-entropy needs probabilities
-        (from sigmoid or softmax, not logits), poisson positive numbers.
+        (from sigmoid or softmax, not logits), poisson positive numbers. If a derivative of a
+        user-defined activation or loss is not what differences of the function give; kinks aside.
 
     Notes
     -----

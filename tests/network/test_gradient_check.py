@@ -39,7 +39,8 @@ def test_the_gradient_check_looks_at_every_entry(random):
 
 def test_the_gradient_check_finds_a_wrong_derivative(random):
     wrong = pnn.Activation("wrong", lambda xp, Z: xp.tanh(Z), lambda xp, Z: 1 - xp.tanh(Z))
-    net = pnn.Network((4, 5, 3), (wrong, "softmax"), "categorical_cross_entropy")
+    with pytest.warns(UserWarning, match=r"`g_prime` of Activation\('wrong'\)"):
+        net = pnn.Network((4, 5, 3), (wrong, "softmax"), "categorical_cross_entropy")
     assert net.check_gradients(*problem(net, random)) > 0.01
 
 
