@@ -18,6 +18,8 @@ losses are in `activations.py` and `losses.py`; `pairs.py` has the pairs of both
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
@@ -56,6 +58,8 @@ __all__ = [
 
 Parameters: TypeAlias = list[tuple[Array, Array]]  # [(W[1], b[1]), ..., (W[L], b[L])]
 
+
+AT_ONCE = 1 << 17  # examples in one sum
 
 unknown: Any = None  # the place of what there is none of, or what is computed later
 
@@ -150,6 +154,18 @@ def output_delta(xp: Namespace, loss: Loss, g: Activation, Z: Array, A: Array, Y
     return delta(xp, g, Z, loss.derivative(xp, A, Y))
 
 
+def over_examples(Delta: Array, A: Array) -> Array:
+    """Delta A.mT: a sum over the examples, in parts where there are many of them.
+
+    Some libraries add up a product of matrices term by term: of 1e7 terms in float32 3 digits were left.
+    """
+    B = A.shape[-1]
+    if B <= AT_ONCE:
+        return Delta @ A.mT
+    part = [(..., slice(start, min(start + AT_ONCE, B))) for start in range(0, B, AT_ONCE)]
+    return functools.reduce(operator.add, (Delta[p] @ A[p].mT for p in part))
+
+
 def backward(
     xp: Namespace,
     parameters: Parameters,
@@ -170,6 +186,6 @@ def backward(
             if M[l] is not None:
                 dA = dA * M[l]
             Delta[l] = delta(xp, g[l], Z[l], dA)
-        dW[l] = (1 / B) * Delta[l] @ A[l - 1].mT
+        dW[l] = over_examples((1 / B) * Delta[l], A[l - 1])
         db[l] = (1 / B) * xp.sum(Delta[l], axis=-1, keepdims=True)
     return list(zip(dW[1:], db[1:], strict=True))
