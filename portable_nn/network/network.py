@@ -97,11 +97,10 @@ class Network:
     def __init__(
         self, sizes: Sequence[int], activations: Sequence[str | Activation], loss: str | Loss
     ) -> None:
-        widths, g = layers_of(sizes, activations)
-        object.__setattr__(self, "sizes", widths)
-        object.__setattr__(self, "g", g)
-        object.__setattr__(self, "loss", loss_of(loss))
-        warn_of_unsuited_pair(g[-1], self.loss, widths[-1])
+        chosen = *layers_of(sizes, activations), loss_of(loss)
+        for name, value in zip(("sizes", "g", "loss"), chosen, strict=True):
+            object.__setattr__(self, name, value)
+        warn_of_unsuited_pair(self.g[-1], self.loss, self.sizes[-1])
 
     def __repr__(self) -> str:
         names = tuple(g.name for g in self.g)

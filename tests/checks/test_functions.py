@@ -126,8 +126,8 @@ def test_functions_of_the_package_are_not_tried(monkeypatch):
     def fail(*arguments):
         raise AssertionError
 
-    monkeypatch.setattr("portable_nn.network.network.check_activation", fail)
-    monkeypatch.setattr("portable_nn.network.network.check_loss", fail)
+    monkeypatch.setattr("portable_nn.network.choices.check_activation", fail)
+    monkeypatch.setattr("portable_nn.network.choices.check_loss", fail)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for g in (*ACTIVATIONS.values(), pnn.relu(0.5), pnn.leaky_relu(0.3, 0.4)):
