@@ -30,7 +30,18 @@ Schedule: TypeAlias = Callable[[int], Value]
 
 @dataclass(frozen=True)
 class constant:  # noqa: N801  (used like a function)
-    """alpha(step) = learning_rate."""
+    """alpha(step) = learning_rate.
+
+    Parameters
+    ----------
+    learning_rate : float, or one for each network of a stack
+        >= 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a number that is not in its range, as in every schedule here.
+    """
 
     learning_rate: Value
 
@@ -43,7 +54,23 @@ class constant:  # noqa: N801  (used like a function)
 
 @dataclass(frozen=True)
 class step_decay:  # noqa: N801
-    """alpha(step) = learning_rate * factor^floor(step / every)."""
+    """alpha(step) = learning_rate * factor^floor(step / every).
+
+    Parameters
+    ----------
+    learning_rate : float, or one for each network of a stack
+        The first one, >= 0.
+    every : int
+        Updates between two changes, >= 1.
+    factor : float
+        > 0.
+
+    Examples
+    --------
+    >>> halved = step_decay(0.1, every=1000)
+    >>> halved(999), halved(1000)
+    (0.1, 0.05)
+    """
 
     learning_rate: Value
     every: int
@@ -63,7 +90,17 @@ class step_decay:  # noqa: N801
 
 @dataclass(frozen=True)
 class inverse_time:  # noqa: N801
-    """alpha(step) = learning_rate / (1 + rate * step / every), each `every` updates an epoch."""
+    """alpha(step) = learning_rate / (1 + rate * step / every).
+
+    Parameters
+    ----------
+    learning_rate : float, or one for each network of a stack
+        The first one, >= 0.
+    rate : float
+        >= 0.
+    every : int
+        >= 1: the updates of an epoch, so that `rate` is the course's decay rate per epoch.
+    """
 
     learning_rate: Value
     rate: float = 1.0
@@ -80,7 +117,17 @@ class inverse_time:  # noqa: N801
 
 @dataclass(frozen=True)
 class cosine:  # noqa: N801
-    """From learning_rate to `final` along half a cosine over `steps` (Loshchilov and Hutter, 2017)."""
+    """From learning_rate to `final` along half a cosine over `steps` (Loshchilov and Hutter, 2017).
+
+    Parameters
+    ----------
+    learning_rate : float, or one for each network of a stack
+        The first one, >= 0.
+    steps : int
+        Updates until `final` is reached, >= 1; it stays there.
+    final : float
+        >= 0.
+    """
 
     learning_rate: Value
     steps: int
@@ -99,7 +146,18 @@ class cosine:  # noqa: N801
 class one_cycle:  # noqa: N801
     """Up from learning_rate / start to learning_rate, then down to learning_rate / end (Smith, 2018).
 
-    Both ways along half a cosine; the way up takes the share `rise` of `steps`.
+    Both ways along half a cosine.
+
+    Parameters
+    ----------
+    learning_rate : float, or one for each network of a stack
+        The largest one, >= 0.
+    steps : int
+        Updates of the whole cycle, >= 1.
+    rise : float
+        The share of `steps` that goes up, in (0, 1].
+    start, end : float
+        > 0: by what the largest learning rate is divided at the beginning, and at the end.
     """
 
     learning_rate: Value

@@ -79,6 +79,10 @@ def symbol(place: Sequence[int]) -> str:
 
 def by_number(activations: Sequence[Activation]) -> list[Activation]:
     """g, numbered as in the source: g[1] is the first layer's; there is no g[0]."""
+    for g in activations:
+        if not isinstance(g, Activation):
+            accepted = "an Activation, such as portable_nn.equations.ACTIVATIONS['sigmoid']"
+            raise TypeError(f"{g!r} was given as activation; accepted: {accepted}")
     return [ACTIVATIONS["identity"], *activations]
 
 
@@ -96,8 +100,15 @@ def forward(
 ) -> tuple[list[Array], list[Array]]:
     """Z[0..L] and A[0..L] for the batch X (n_0, B); Z[0] is None, A[L] the prediction.
 
-    `masks` (inverted dropout; Srivastava et al., 2014) has one entry per hidden layer: None, or an
-    array that broadcasts to (n_l, B) with 0 for a dropped unit and 1/(1 - rate) for a kept one.
+    Parameters
+    ----------
+    xp : namespace of the array API standard, of the library of the arrays
+    parameters : [(W[1], b[1]), ..., (W[L], b[L])], of the shapes (n_l, n_{l-1}) and (n_l, 1)
+    X : (n_0, B), examples are columns
+    activations : g[1], ..., g[L], such as ``ACTIVATIONS["relu"]``; TypeError for what is none
+    masks : of inverted dropout (Srivastava et al., 2014), optional
+        One for each hidden layer: None, or an array that broadcasts to (n_l, B) with 0 for a dropped
+        unit and 1/(1 - rate) for a kept one.
     """
     W, b = by_layer(parameters)
     g, L = by_number(activations), len(parameters)
@@ -122,7 +133,8 @@ def cost(
 ) -> Array:
     """J = (1/B) sum_i L_i, shape () or that of the stack, from the output layer's g, Z[L] and A[L].
 
-    `weight` (..., 1, B), where given, has the mean 1 and makes it J = (1/B) sum_i w_i L_i.
+    `loss` gives the terms of L_i; where A has rounded to 0 or 1 they are computed from Z. Z, A and the
+    targets Y are (n_L, B). `weight` (1, B), where given, has the mean 1: J = (1/B) sum_i w_i L_i.
     """
     pair = PAIRS.get((g, loss))
     from_Z = loss.value_from_Z if g == loss.matched else pair and pair.value
@@ -134,19 +146,24 @@ def cost(
 
 
 def squared_norm(xp: Namespace, parameters: Parameters) -> Array:
-    """sum_l ||W[l]||^2, shape () or that of the stack; l2/(2B) times it is the penalty in J."""
+    """sum_l ||W[l]||^2, shape () or that of the stack; l2/(2B) times it is the penalty in J.
+
+    `parameters` are as for `forward`; the biases b[l] have no penalty.
+    """
     return sum(xp.sum(W * W, axis=(-2, -1)) for W, _ in parameters)  # type: ignore[return-value]
 
 
 def delta(xp: Namespace, g: Activation, Z: Array, dA: Array) -> Array:
-    """dL/dZ = dL/dA * g'(Z); through the Jacobian of g where g is not elementwise."""
+    """dL/dZ = dL/dA * g'(Z); through the Jacobian of g where g is not elementwise. All (n_l, B)."""
     if g.delta is not None:
         return g.delta(xp, Z, dA)
     return dA * g.g_prime(xp, Z)  # type: ignore[misc]  # where delta is None, g_prime is not
 
 
 def output_delta(xp: Namespace, loss: Loss, g: Activation, Z: Array, A: Array, Y: Array) -> Array:
-    """Delta[L], step 1 of the recipe: directly for a matched pair, else from Z or by the chain rule."""
+    """Delta[L] (n_L, B), step 1 of the recipe: directly for a matched pair, else from Z or by the chain
+    rule through `loss`. `g`, Z[L] and A[L] are the output layer's, Y (n_L, B) the targets.
+    """
     if g == loss.matched:
         return A - Y
     if (g, loss) in PAIRS:
@@ -175,7 +192,11 @@ def backward(
     activations: Sequence[Activation],
     masks: Sequence[Array | None] | None = None,
 ) -> Parameters:
-    """[(dJ/dW[l], dJ/db[l])], l = 1..L, from the Z and A of `forward` and Delta[L]: steps 2 and 3."""
+    """[(dJ/dW[l], dJ/db[l])], l = 1..L, from the Z and A of `forward` and Delta[L]: steps 2 and 3.
+
+    `Delta_L` (n_L, B) is that of `output_delta`, times the weights (1, B) if there are any; the other
+    arguments, `masks` too, are those that `forward` was called with. The penalty is not in it.
+    """
     W, _ = by_layer(parameters)
     g, L, B = by_number(activations), len(parameters), A[0].shape[-1]
     M = masks_by_number(masks, L)

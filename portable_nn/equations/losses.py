@@ -158,7 +158,11 @@ def poisson_prime(xp: Namespace, A: Array, Y: Array) -> Array:  # 1 - y/a
 
 
 def huber(delta: float = 1.0) -> Loss:
-    """Squared error up to `delta` > 0, absolute error beyond (Huber, 1964)."""
+    """Squared error up to `delta` > 0, absolute error beyond (Huber, 1964).
+
+    1/2 (a - y)^2 where |a - y| <= delta, else delta (|a - y| - delta/2), summed over the outputs; delta
+    has the unit of y. Raises ValueError for what is no finite number > 0.
+    """
     delta = number(delta)
     if isinstance(delta, bool) or not isinstance(delta, numbers.Real) or not 0 < delta < math.inf:
         raise ValueError(f"`delta` of huber is {delta!r}; accepted: a finite number > 0")
@@ -168,7 +172,8 @@ def huber(delta: float = 1.0) -> Loss:
 def pinball(quantile: float = 0.5) -> Loss:
     """q (y - a) where y > a, else (1 - q) (a - y): least at the quantile q, 0 < q < 1.
 
-    Source: Koenker and Bassett, 1978. For q = 1/2 it is half of the absolute error.
+    Source: Koenker and Bassett, 1978. For q = 1/2 it is half of the absolute error. Raises ValueError
+    for what is no number in (0, 1).
     """
     quantile = number(quantile)
     if isinstance(quantile, bool) or not isinstance(quantile, numbers.Real) or not 0 < quantile < 1:

@@ -49,7 +49,7 @@ ELSEWHERE = {  # what other libraries call it
 
 
 class OptimizerState(NamedTuple):
-    """What an optimizer remembers: the number of updates made, and its arrays.
+    """What an optimizer remembers: the number t of updates made, and its arrays.
 
     `slots` holds one tree of the form of the parameters for each array kept per parameter: for `Adam`
     ``m, v = state.slots``.
@@ -109,18 +109,28 @@ class Optimizer:
         return 0
 
     def coefficients(self, t: Any, alpha: Any) -> tuple[Any, ...]:
-        """The numbers that `rule` takes last in update t = 1, 2, ... with the learning rate alpha."""
+        """The numbers that `rule` takes last in update t = 1, 2, ... with the learning rate alpha.
+
+        They are computed on the host in double precision: for a stack, arrays with one for each network.
+        """
         return (alpha,)
 
     def rule(self, xp: Namespace, theta: Array, g: Array, *rest: Any) -> tuple[Array, ...]:
-        """The new theta and arrays, from ``(xp, theta, g, *arrays, *coefficients)``, elementwise."""
+        """The new theta and arrays, from ``(xp, theta, g, *arrays, *coefficients)``, elementwise.
+
+        theta is a parameter, g its gradient of the same shape; `arrays` are those kept for it, `slots`
+        many, which are returned anew after theta; `coefficients` are 0-d arrays.
+        """
         raise NotImplementedError(
             f"{type(self).__name__} defines no `rule`: Optimizer is to be subclassed"
         )
 
     @with_own_settings
     def init(self, params: Parameters) -> OptimizerState:
-        """The state before the first update: arrays of zeros."""
+        """The state before the first update: t = 0, and arrays of zeros of the form of `params`.
+
+        Raises TypeError or ValueError where `params` is no list of arrays of one library and device.
+        """
         backend = check_gradients(params, params)
         return init_state(backend.xp, self, params)
 
@@ -134,9 +144,11 @@ class Optimizer:
     ) -> tuple[Parameters, OptimizerState]:
         """The parameters and the state after one update; none of the arrays given is changed.
 
-        Raises TypeError or ValueError where `grads` or `state` do not belong to `params`, where
+        `params` and `grads` are trees of arrays of one form, such as [(W[1], b[1]), ...]; `state` is
+        what `init` or the last update returned; `learning_rate` replaces that of the optimizer for this
+        update. Raises TypeError or ValueError where `grads` or `state` do not belong to `params`, where
         parameters or gradients are NaN or infinite, where the square of a gradient overflows, or where
-        `learning_rate`, which replaces that of the optimizer for this update, is negative.
+        the learning rate is negative.
         """
         if isinstance(grads, OptimizerState):
             raise TypeError(

@@ -148,3 +148,9 @@ def test_gradients_with_dropout_masks_match_two_sided_differences(random):
     assert worst(flat(grads), numeric_gradients(J, params)) < 1e-7
     _, A = forward(xp, params, X.T, net.g, masks)
     assert np.all(A[1][masks[0] == 0] == 0)
+
+
+def test_a_name_in_the_place_of_an_activation_is_refused():
+    params = [(np.ones((2, 3)), np.zeros((2, 1)))]
+    with pytest.raises(TypeError, match=r"'sigmoid' was given.*ACTIVATIONS\['sigmoid'\]"):
+        forward(xp, params, np.ones((3, 4)), ["sigmoid"])
