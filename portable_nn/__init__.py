@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from portable_nn.estimators import MLPClassifier as MLPClassifier
     from portable_nn.estimators import MLPRegressor as MLPRegressor
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "SGD",
