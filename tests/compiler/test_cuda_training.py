@@ -87,3 +87,16 @@ def test_a_user_defined_rule_may_use_its_arrays_in_any_order(kind, train, fit_ea
     X, Y = samples(random, 64, 3, 2, "float64")
     given = (net, net.initialize(dtype="float64"), X, Y, Own(0.05, way=kind), 5, 10)
     assert training_difference(train(*given), fit_eagerly(*given)) < CLOSE["float64"]
+
+
+@pytest.mark.parametrize("kind", ["classes", "two classes"])
+def test_class_indices_and_bytes_train_as_they_do_eagerly(kind, train, fit_eagerly, random):
+    X = random.integers(0, 255, size=(90, 30)).astype("uint8")
+    if kind == "classes":
+        net = pnn.Network((30, 19, 4), ("relu", "softmax"), "categorical_cross_entropy")
+        Y = random.integers(0, 4, size=90)
+    else:
+        net = pnn.Network((30, 19, 1), ("relu", "sigmoid"), "binary_cross_entropy")
+        Y = X[:, 0] > 99
+    given = (net, net.initialize(dtype="float64", scheme="normal"), X, Y, pnn.SGD(0.001), 2, 20)
+    assert training_difference(train(*given), fit_eagerly(*given)) < CLOSE["float64"]

@@ -151,3 +151,16 @@ def test_zeros_have_the_sign_that_numpy_gives_them(mode, random):
         expected = step(np, expected, (), np.ones(1, "float32"))
     found = CompiledScan(step, np)((z,), (), np.ones((9, 1), "float32"), (False,))
     np.testing.assert_array_equal(np.signbit(found[0]), np.signbit(expected[0]))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_class_indices_and_bytes_give_the_eager_bits(mode, dtype, random, fit_eagerly):
+    X = random.integers(0, 255, size=(90, 30)).astype("uint8")
+    for net, Y in (
+        (pnn.Network((30, 19, 4), ("relu", "softmax"), "categorical_cross_entropy"), X[:, 0] % 4),
+        (pnn.Network((30, 19, 1), ("relu", "sigmoid"), "binary_cross_entropy"), X[:, 0] > 99),
+        (pnn.Network((30, 2), ("softplus",), "poisson"), X[:, :2].astype("int32")),
+    ):
+        first = net.initialize(dtype=dtype, scheme="normal")
+        given = (net, first, X, Y, pnn.SGD(1e-5), 3, 20)
+        assert_same(pnn.fit(*given, validation=(X, Y)), fit_eagerly(*given, validation=(X, Y)))

@@ -11,7 +11,19 @@ import numpy as np
 from portable_nn.compiler.graph import Node, UntraceableError
 from portable_nn.compiler.promotion import operand_dtypes
 
-TYPES = {"float32": "float", "float64": "double", "bool": "bool", "int64": "long long", "int32": "int"}
+TYPES = {
+    "float32": "float",
+    "float64": "double",
+    "bool": "bool",
+    "int8": "signed char",
+    "uint8": "unsigned char",
+    "int16": "short",
+    "uint16": "unsigned short",
+    "int32": "int",
+    "uint32": "unsigned int",
+    "int64": "long long",
+    "uint64": "unsigned long long",
+}
 FLOATS: dict[Any, str] = {  # for operands that enter as floats
     np.add: "{0} + {1}",
     np.subtract: "{0} - {1}",
@@ -66,6 +78,10 @@ BOOLEANS: dict[Any, str] = {
     np.equal: "{0} == {1}",
     np.not_equal: "{0} != {1}",
 }
+INTEGERS: dict[Any, str] = {
+    np.equal: "{0} == {1}",
+    np.not_equal: "{0} != {1}",
+}
 FILL_VALUES: dict[Any, str] = {np.ones_like: "1", np.zeros_like: "0"}  # calls that read no element
 REDUCERS = {  # a reduction: its start value, and how it combines two values
     np.add: ("0", "{0} + {1}"),
@@ -89,7 +105,7 @@ def type_of(dtype: np.dtype[Any]) -> str:
 
 def number(x: float, dtype: np.dtype[Any]) -> str:
     """A Python number as an exact literal of this dtype."""
-    if dtype.kind in "bi":
+    if dtype.kind in "biu":
         return repr(int(x))
     with np.errstate(over="ignore"):  # it becomes infinite
         x = float(dtype.type(x))
@@ -112,7 +128,7 @@ def expression(node: Node, name: Callable[[Node], str]) -> str:
             operands.append(f"{cast}{name(source)}")
     if node.detail == "where":
         return f"{operands[0]} ? {operands[1]} : {operands[2]}"
-    table = {"f": FLOATS, "b": BOOLEANS}.get(dtypes[0].kind, {})
+    table = {"f": FLOATS, "b": BOOLEANS, "i": INTEGERS, "u": INTEGERS}.get(dtypes[0].kind, {})
     if node.detail not in table:
         raise unsupported(f"{node.detail.__name__} of {', '.join(map(str, dtypes))}")
     return table[node.detail].format(*operands)
