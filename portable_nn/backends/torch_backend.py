@@ -111,7 +111,12 @@ class TorchBackend(Backend):
         return self.scan_on_cuda(step) if self.device.type == "cuda" else super().scan(step)
 
     def scan_on_cpu(self, step: ScanStep) -> Scan:
-        """NumPy's program, on the memory of the tensors; its matrix products are torch's."""
+        """NumPy's program, on the memory of the tensors; its matrix products are torch's.
+
+        Where a user-defined function cannot be traced, NumPy runs the step eagerly: functions written
+        for the array API standard give what they give on NumPy. Those that are written for tensors
+        alone, and fail there, are run by torch.
+        """
         import torch  # noqa: PLC0415
 
         from portable_nn.compiler.numpy import CompiledScan, MatrixProducts  # noqa: PLC0415
@@ -127,8 +132,12 @@ class TorchBackend(Backend):
                     trees.map(functools.partial(own_tensor, owned=is_owned, taken=taken), part)
                     for part, is_owned in zip(carry, owned, strict=True)
                 )
-                if compiled.run_in_place(*(trees.map(as_numpy, x) for x in (mine, fixed, each))):
+                on_host = [trees.map(as_numpy, x) for x in (mine, fixed, each)]
+                if compiled.run_in_place(*on_host):
                     return mine
+                if getattr(step, "functions", ()) != ():
+                    with contextlib.suppress(Exception):
+                        return trees.map(as_tensor, compiled.run_eagerly(*on_host))
             return eager(carry, fixed, each, owned)
 
         return run
@@ -193,6 +202,13 @@ def as_numpy(x: Any) -> HostArray:
     """A NumPy array that shares the memory of a tensor on the CPU."""
     array: HostArray = x.detach().resolve_neg().numpy()
     return array
+
+
+def as_tensor(x: Any) -> Any:
+    """A tensor that shares the memory of a NumPy array, if it can."""
+    import torch  # noqa: PLC0415
+
+    return torch.from_numpy(np.ascontiguousarray(x).reshape(np.shape(x)))
 
 
 @functools.cache

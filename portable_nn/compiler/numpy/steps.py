@@ -123,8 +123,10 @@ class CompiledScan:
             trees.map(functools.partial(own_array, owned=is_owned, taken=taken), part)
             for part, is_owned in zip(carry, owned, strict=True)
         )
-        if self.run_in_place(carry, fixed, each):
-            return carry
+        return carry if self.run_in_place(carry, fixed, each) else self.run_eagerly(carry, fixed, each)
+
+    def run_eagerly(self, carry: Tree, fixed: Tree, each: Tree) -> Tree:
+        """The last carry, by operations one by one."""
         with np.errstate(all="ignore"):
             for i in range(trees.length(each)):
                 carry = self.step(carry, fixed, trees.at(each, i))
