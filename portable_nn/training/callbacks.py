@@ -42,7 +42,10 @@ class TrainingState:
         return 0 if self.optimizer_state is None else self.optimizer_state.t
 
     def stop(self, reason: str = "callback") -> None:
-        """End the training after this epoch; `reason` becomes ``history.stopped_by``."""
+        """End the training after this epoch, or before the first.
+
+        `reason` becomes ``history.stopped_by``.
+        """
         self.stopped = self.stopped or reason or "callback"
 
 

@@ -191,7 +191,7 @@ def run(
         watch = watcher(callbacks, state)
         loop = Loop(training, backend, params, optimizer_state, data, validation, owns_state, watch)
         call(callbacks, "on_train_begin", state)
-        for epoch in loop:
+        for epoch in () if state.stopped else loop:
             state.epoch += 1
             if not epoch.is_sound:
                 message = NOT_FINITE.format(state.epoch)

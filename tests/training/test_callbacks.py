@@ -123,3 +123,17 @@ def test_the_progress_bar_goes_to_standard_error_and_a_missing_tqdm_is_named(
     monkeypatch.setitem(sys.modules, "tqdm.auto", None)
     with pytest.raises(ImportError, match=r"tqdm is not installed.*pip install tqdm"):
         pnn.fit(net, params, X, Y, progress=True)
+
+
+def test_a_training_may_be_stopped_before_it_begins(training_problem):
+    net, params, X, Y = training_problem
+
+    class Never(pnn.Callback):
+        def on_train_begin(self, state):
+            state.stop("no time")
+
+    found, history = pnn.fit(net, params, X, Y, callbacks=[Never()], early_stopping=pnn.EarlyStopping())
+    assert (history.epochs, history.stopped_by) == (0, "no time")
+    for layer, theirs in zip(found, params, strict=True):
+        for a, b in zip(layer, theirs, strict=True):
+            np.testing.assert_array_equal(a, b)
