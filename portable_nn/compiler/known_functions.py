@@ -34,6 +34,11 @@ _CALLS = {
     3: "clip",
 }
 
+FOLLOWS_VIEWS = np.lib.NumpyVersion(np.__version__) >= "2.2.0"
+if not FOLLOWS_VIEWS:  # NumPy adds up what views read in other orders, which are not followed here
+    _VIEWS = "transpose matrix_transpose permute_dims swapaxes moveaxis expand_dims"
+    _CALLS = {1: "zeros_like ones_like"}
+
 
 def _found(names: str) -> list[Callable[..., Any]]:
     functions = []

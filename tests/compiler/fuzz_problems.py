@@ -111,7 +111,7 @@ PURE = {
     "logical": lambda xp, Z: Z * xp.astype(xp.logical_not((Z < 0) | (Z > 1)), Z.dtype),
     "constant": lambda xp, Z: Z * xp.asarray(0.5, dtype=Z.dtype),
     "matrix": lambda xp, Z: Z + xp.sum(product(xp, Z.dtype)),
-    "counted": lambda xp, Z: Z * (xp.astype(xp.count_nonzero(Z > 0), Z.dtype) * 0.01),
+    "counted": lambda xp, Z: Z * (xp.sum(xp.astype(Z > 0, Z.dtype)) * 0.01),
     "remainder": lambda xp, Z: xp.remainder(Z, xp.full_like(Z, 0.75)),
     "caught": caught,
 }
