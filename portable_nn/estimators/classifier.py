@@ -27,7 +27,7 @@ from portable_nn.estimators.labels import (
     has_many,
     place_labels,
 )
-from portable_nn.estimators.targets import ClassTargets, Targets, weight_of_each_class
+from portable_nn.estimators.targets import ClassTargets, Targets
 
 
 @with_shared_texts
@@ -48,7 +48,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     class_weight : dict, 'balanced', list of dicts or None, default=None
         Weights of the classes, which multiply the `sample_weight`, of the validation data too.
         'balanced': inverse to how often the classes occur (each row counted by its `sample_weight`). A
-        list of dicts, one per column, for targets with many labels a row.
+        list of dicts, one per column, for targets with many labels a row. A class without a weight
+        weighs 1; a weight for a class that y lacks counts for nothing.
 
     label_smoothing : float, default=0.0
         In [0, 1): the share of each target that is spread over all classes (Szegedy et al., 2016).
@@ -196,8 +197,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             labels = first_labels(y, classes) if incremental else LabelBinarizer().fit(y)
         if is_known or incremental:
             check_labels(y, labels, all_of_them=self.warm_start)
-        of_class = weight_of_each_class(self, y, weight, labels, incremental)
-        targets = ClassTargets(self, y, weight, labels).weigh(of_class)
+        targets = ClassTargets(self, y, weight, labels)
+        targets.weigh(targets.weight_of_each_class(incremental))
         targets.attributes["classes_"] = place_labels(labels.classes_, backend)
         return targets
 

@@ -146,8 +146,6 @@ class BaseMLP(CallbackSupportMixin, FittedMLP):
         targets = self._targets(y, weight, incremental, classes, labels_at)
         dtype = rows.dtype if is_first else self.coefs_[0].dtype
         rows, (Y, classes) = inputs.as_dtype(rows, dtype), (encoded := targets.encode(backend, dtype))
-        if targets.weight is not None and not targets.weight.any():
-            raise ValueError("Sample weights must contain at least one non-zero number.")
         g, loss = targets.output()
         hidden = hidden_activations(self.activation, len(sizes))
         net = Network((rows.shape[1], *sizes, encoded.n_outputs), [*hidden, g], loss)

@@ -15,7 +15,7 @@ import scipy.sparse
 from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
-from portable_nn.backends import Backend, get, of, owner, to_host
+from portable_nn.backends import Backend, dtype_name, get, of, owner, to_host
 from portable_nn.equations import Array
 from portable_nn.estimators.attributes import MLPAttributes
 from portable_nn.estimators.sparse import SparseRows
@@ -152,9 +152,23 @@ def weights(sample_weight: Any, X: Array, name: str = "sample_weight") -> Any:
     return checked
 
 
-def moved_weights(backend: Backend, weight: Any, X: Array) -> Array | None:
-    """Host weights on the device of X, with its dtype."""
-    return None if weight is None else backend.asarray(weight, dtype=X.dtype)
+def moved_weights(backend: Backend, weight: Any, X: Array, name: str = "sample_weight") -> Array | None:
+    """Host weights on the device of X, with its dtype; ValueError where their sum has no value there.
+
+    Weights may be negative, as in scikit-learn, but all of them together not zero.
+    """
+    if weight is None:
+        return None
+    if not weight.any():
+        raise ValueError("Sample weights must contain at least one non-zero number.")
+    info, largest = backend.xp.finfo(X.dtype), np.max(np.abs(weight))
+    if not len(weight) * float(info.smallest_normal) <= largest <= float(info.max) / len(weight):
+        raise ValueError(
+            f"the largest of `{name}`, times `class_weight` if that is given, is {largest:.3g}: the sum "
+            f"of {len(weight)} such weights is too small or too large for {dtype_name(X.dtype)}; "
+            "accepted: weights of the order of 1; divide them by their mean"
+        )
+    return backend.asarray(weight, dtype=X.dtype)
 
 
 def fitted_backend(estimator: MLPAttributes, X: Any, method: str) -> Backend:

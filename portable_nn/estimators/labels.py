@@ -12,6 +12,8 @@ from portable_nn.backends import Backend, of
 from portable_nn.checks import NONNEGATIVE, check_number
 from portable_nn.equations import Array
 
+Host = np.ndarray[Any, Any]
+
 
 def has_many(labels: LabelBinarizer) -> bool:
     """Whether a row has many labels, not one."""
@@ -48,23 +50,59 @@ def check_labels(y: Any, labels: LabelBinarizer, name: str = "y", all_of_them: b
         )
 
 
-def check_class_weight(class_weight: Any, classes: Any) -> None:
-    """Raise where a weight is given to a class that does not exist, or is no weight."""
-    if isinstance(class_weight, list):
+def class_weights(
+    given: Any, classes: list[Host], columns: Host, weight: Host | None, is_many: bool
+) -> list[Host]:
+    """The weights of the classes in each column, from `class_weight`: 'balanced', a dict, or dicts.
+
+    `columns` (n, k) has the number of each row's class among `classes[k]`, `weight` what the rows count.
+    """
+    if isinstance(given, str):  # "balanced"
+        return [balanced(column, weight, len(c)) for column, c in zip(columns.T, classes, strict=True)]
+    if is_many and (not isinstance(given, list) or len(given) != len(classes)):
+        what = f"a list of {len(given)}" if isinstance(given, list) else f"a {type(given).__name__}"
+        raise ValueError(
+            f"`class_weight` is {what}; accepted where rows have many labels: 'balanced', or a list of "
+            f"{len(classes)} dicts, one per column of y"
+        )
+    if not is_many and isinstance(given, list):
         raise ValueError(
             "`class_weight` is a list; accepted: a dict, or 'balanced'; a list of dicts is "
             "for targets with many labels a row"
         )
-    if not isinstance(class_weight, dict):
-        return
-    known = set(classes.tolist())
-    absent = [c for c in class_weight if c not in known]
-    if absent:
-        raise ValueError(
-            f"`class_weight` has weights for {absent}; accepted: the classes {classes.tolist()}"
-        )
-    for c, weight in class_weight.items():
-        check_number(f"class_weight[{c!r}]", weight, NONNEGATIVE)
+    dicts = given if is_many else [given]
+    names = [f"class_weight[{k}]" for k in range(len(dicts))] if is_many else ["class_weight"]
+    return [of_dict(*each) for each in zip(names, dicts, classes, strict=True)]
+
+
+def of_dict(name: str, given: Any, classes: Host) -> Host:
+    """The weights in a dict: 1 for a class that it lacks; a class that y lacks counts for nothing.
+
+    Folds of a cross-validation may lack a rare class. A key that could not be a label of any fold, a
+    string among numbers say, is refused: it is meant for a class that is there.
+    """
+    if not isinstance(given, dict):
+        raise ValueError(f"`{name}` is {given!r}; accepted: a dict of weights")
+    are_words = isinstance(classes.tolist()[0], str)
+    for c, weight in given.items():
+        if isinstance(c, str) != are_words:
+            raise ValueError(
+                f"`{name}` has a weight for {c!r}; accepted: labels like the classes {classes.tolist()}"
+            )
+        check_number(f"{name}[{c!r}]", weight, NONNEGATIVE)
+    return np.asarray([float(given.get(c, 1.0)) for c in classes.tolist()])
+
+
+def balanced(codes: Host, weight: Host | None, n_classes: int) -> Host:
+    """n / (k n_c) for the class c: n rows and n_c of it, counted by their weights, k classes that count.
+
+    0 for a class of which no row counts. King and Zeng, "Logistic regression in rare events data", 2001.
+    """
+    counts = np.bincount(codes, weight, n_classes).astype(np.float64)
+    with np.errstate(all="ignore"):  # what becomes infinite is refused with the sum of the weights
+        each = np.sum(counts) / (np.count_nonzero(counts) * counts)
+    each[counts == 0] = 0.0
+    return each
 
 
 def decide(labels: LabelBinarizer, A: Array) -> Array:

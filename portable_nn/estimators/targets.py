@@ -9,7 +9,6 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.metrics import accuracy_score, r2_score
 from sklearn.preprocessing import LabelBinarizer
-from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
 
 from portable_nn.backends import Backend
 from portable_nn.checks import check_values
@@ -17,7 +16,7 @@ from portable_nn.equations import ACTIVATIONS, Activation, Array, Loss
 from portable_nn.estimators import inputs
 from portable_nn.estimators.attributes import MLPAttributes
 from portable_nn.estimators.conventions import BINARY_LOG_LOSS, LOG_LOSS, regression_loss
-from portable_nn.estimators.labels import check_class_weight, check_labels, decide, has_many
+from portable_nn.estimators.labels import check_labels, class_weights, decide, has_many
 from portable_nn.network.parameters import class_indices
 
 Host = np.ndarray[Any, Any]
@@ -88,18 +87,43 @@ class ClassTargets(Targets):
             self.codes = np.searchsorted(labels.classes_, y)
         self.weight, self.smoothing = weight, float(estimator.label_smoothing)
         self.attributes = {"_label_binarizer": labels}
+        self.of_class: list[Host] | None = None
 
-    def weigh(self, of_class: Host | None) -> Self:
-        """Weigh the rows by `of_class`, or with many labels a row by the parameter `class_weight`."""
+    @property
+    def columns(self) -> Host:
+        """The numbers of the classes in columns: one, or one for each of many labels."""
+        return self.codes.reshape(len(self.codes), -1)
+
+    def weigh(self, of_class: list[Host] | None) -> Self:
+        """Weigh the rows by the weights of the classes in each column, see `weight_of_each_class`."""
         self.of_class = of_class
-        if self.estimator.class_weight is None:
+        if of_class is None:
             return self
-        if has_many(self.labels):
-            of_row = compute_sample_weight(self.estimator.class_weight, self.y)
-        else:
-            of_row = of_class[self.codes]  # type: ignore[index]
-        self.weight = of_row if self.weight is None else self.weight * of_row
+        with np.errstate(over="ignore"):  # the sum of the weights is checked later
+            for column, each in zip(self.columns.T, of_class, strict=True):
+                of_row = each[column]
+                self.weight = of_row if self.weight is None else self.weight * of_row
         return self
+
+    def weight_of_each_class(self, incremental: bool) -> list[Host] | None:
+        """What `class_weight` says of the classes in each column; None if it says nothing.
+
+        The weights of rows count for "balanced", also with many labels a row, where a column has the
+        classes 0 and 1. A class that lacks rows, or whose rows weigh nothing, weighs nothing.
+        """
+        given = self.estimator.class_weight
+        if given is None:
+            return None
+        if incremental and given == "balanced":
+            raise ValueError(
+                "class_weight 'balanced' is not supported for partial_fit: the shares of the classes in "
+                "all the data are not known; accepted: a dict of weights"
+            )
+        if has_many(self.labels):
+            classes = [np.arange(2)] * self.columns.shape[1]
+        else:
+            classes = [self.labels.classes_]
+        return class_weights(given, classes, self.columns, self.weight, has_many(self.labels))
 
     def encode(self, backend: Backend, dtype: Any, name: str = "y") -> Encoded:
         if self.is_multiclass:  # every loss has a meaning for the one-hot rows that batches make of it
@@ -134,25 +158,6 @@ class ClassTargets(Targets):
         """The two classes; none for many classes or many labels, as in scikit-learn."""
         is_one_column = self.codes.ndim == 1 and not self.is_multiclass
         return self.codes.reshape(-1, 1).astype(bool) if is_one_column else None
-
-
-def weight_of_each_class(
-    estimator: MLPAttributes, y: Any, weight: Host | None, labels: LabelBinarizer, incremental: bool
-) -> Host | None:
-    """What `class_weight` says of each class; None if it says nothing, or rows have many labels."""
-    given = estimator.class_weight
-    if given is None:
-        return None
-    if incremental and given == "balanced":
-        raise ValueError(
-            "class_weight 'balanced' is not supported for partial_fit: the shares of the classes in "
-            "all the data are not known; accepted: a dict of weights"
-        )
-    if has_many(labels):
-        return None
-    check_class_weight(given, labels.classes_)
-    each: Host = compute_class_weight(given, classes=labels.classes_, y=y, sample_weight=weight)
-    return each
 
 
 class ValueTargets(Targets):

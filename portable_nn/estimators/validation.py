@@ -41,7 +41,7 @@ def given_validation(
     if encoded.n_outputs != problem.net.sizes[-1]:
         wanted = problem.net.sizes[-1]
         raise ValueError(f"`y_val` has {encoded.n_outputs} outputs; accepted: {wanted}, as y has")
-    weights = inputs.moved_weights(backend, judged.weight, rows)
+    weights = inputs.moved_weights(backend, judged.weight, rows, "sample_weight_val")
     judge_by(e, problem, Batch(rows, encoded.Y, weights, None, encoded.classes), judged)
 
 

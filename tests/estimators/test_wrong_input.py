@@ -52,7 +52,7 @@ WRONG: dict[str, list[Any]] = {
     "device": ["cpu"],
 }
 WRONG_CLASSIFIER = {
-    "class_weight": ["even", {7: 1.0}, {0: 1.0, "a": 2.0}, [{0: 1}], 3, {0: np.nan}, {1: -1.0}],
+    "class_weight": ["even", {0: 1.0, "a": 2.0}, [{0: 1}], 3, {0: np.nan}, {1: -1.0}],
     "label_smoothing": [1.0, -0.1],
     "loss": ["hinge", "squared_error"],
 }
@@ -195,12 +195,14 @@ def test_regression_targets_that_do_not_suit_the_loss_are_refused():
         pnn.MLPRegressor().fit(X.astype("float32"), 1e300 * (y + 1.0))  # infinite as float32
 
 
-def test_a_class_weight_for_a_class_that_does_not_exist_is_refused():
+def test_class_weights_that_are_all_zero_or_for_labels_of_another_kind_are_refused():
     with pytest.raises(ValueError, match="Sample weights must contain at least one non-zero number"):
         pnn.MLPClassifier(class_weight={0: 0.0, 1: 0.0, 2: 0.0}).fit(X, y)
-    message = re.escape("`class_weight` has weights for [7]; accepted: the classes [0, 1, 2]")
+    message = re.escape(
+        "`class_weight` has a weight for '0'; accepted: labels like the classes [0, 1, 2]"
+    )
     with pytest.raises(ValueError, match=message):
-        pnn.MLPClassifier(class_weight={0: 1.0, 7: 2.0}).fit(X, y)
+        pnn.MLPClassifier(class_weight={"0": 1.0, "1": 2.0}).fit(X, y)
 
 
 def test_partial_fit_knows_its_classes():
