@@ -215,3 +215,48 @@ def test_gradients_or_a_state_of_something_else_are_refused(random):
     for rate in (-1.0, float("inf"), "1"):
         with pytest.raises((TypeError, ValueError), match=r"`learning_rate`.*accepted"):
             optimizer.update(params, params, state, learning_rate=rate)
+
+
+@pytest.mark.parametrize("t", [-5, -1, 2.5, True, np.inf, "3", None, np.asarray([3, 4]), 10**400])
+def test_a_state_counts_its_updates_in_whole_numbers(t, training_problem):
+    net, params, X, Y = training_problem
+    state = pnn.Adam().init(params)._replace(t=t)
+    with pytest.raises((TypeError, ValueError), match=r"`state\.t` is .*accepted: a whole number"):
+        pnn.Adam().update(params, params, state)
+    with pytest.raises((TypeError, ValueError), match=r"`state\.t` is .*accepted: a whole number"):
+        pnn.fit(net, params, X, Y, optimizer_state=state)
+
+
+def test_the_count_of_a_state_may_be_an_array_of_no_axis(backend):
+    params = [(backend.asarray(np.ones((2, 3))), backend.asarray(np.ones((2, 1))))]
+    state = pnn.Adam().init(params)
+    counted = state._replace(t=backend.asarray(np.asarray(3)))
+    (found, after), (expected, _) = (
+        pnn.Adam().update(params, params, s) for s in (counted, state._replace(t=3))
+    )
+    assert (type(after.t), after.t) == (int, 4)
+    assert relative(backend.to_numpy(found[0][0]), backend.to_numpy(expected[0][0])) == 0
+
+
+def test_the_arrays_of_a_state_have_the_form_the_shapes_and_the_dtype_of_the_parameters(
+    training_problem,
+):
+    net, params, X, Y = training_problem
+    state = pnn.Adam().init(params)
+    m, v = state.slots
+    (W, b), *rest = v
+    for slots, message in [
+        (3, "`state.slots` is <class 'int'>, and 2 are kept"),
+        ((m,), "`state.slots` is 1 trees, and 2 are kept"),
+        ((1, 2), r"`state.slots\[0\]` has another form"),
+        ((m, {"a": 1}), r"`state.slots\[1\]` has another form"),
+        ((m, [(W.T, b), *rest]), r"`state.slots\[1\]` has an array of shape \(4, 5\)"),
+        ((m, [(W.astype("float32"), b), *rest]), "dtype float32 for a parameter .* dtype float64"),
+        ((m, [("W", b), *rest]), r"`state.slots\[1\]` has another form"),
+        ((m, [(W * np.nan, b), *rest]), r"`state.slots\[1\]\[0\]` has NaN or infinite values"),
+    ]:
+        wrong = state._replace(slots=slots)
+        with pytest.raises(ValueError, match=message):
+            pnn.Adam().update(params, params, wrong)
+        with pytest.raises(ValueError, match=message):
+            pnn.fit(net, params, X, Y, optimizer=pnn.Adam(), optimizer_state=wrong)

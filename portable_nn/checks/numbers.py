@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
+import os
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from portable_nn.backends import to_host
 
 Value: TypeAlias = Any  # a float, or PerNetwork
+LARGEST = 2**63 - 1  # more is no count of anything, and too large for the libraries
 
 
 class PerNetwork(tuple[Any, ...]):
@@ -56,6 +58,14 @@ def scalar(value: Any) -> Any:
         return value
 
 
+def shown(value: Any) -> str:
+    """`value` in a message; Python refuses to write integers of more than a few thousand digits."""
+    try:
+        return repr(value)
+    except ValueError:
+        return f"a {type(value).__name__} too large to be written"
+
+
 def check_number(name: str, value: Any, interval: Interval) -> float:
     """`value` as a float; TypeError or ValueError unless it is a real number in the interval.
 
@@ -63,9 +73,9 @@ def check_number(name: str, value: Any, interval: Interval) -> float:
     """
     value = scalar(value)
     if not isinstance(value, numbers.Real) or isinstance(value, bool):
-        raise TypeError(f"`{name}` is {value!r}; accepted: a number in {interval}")
+        raise TypeError(f"`{name}` is {shown(value)}; accepted: a number in {interval}")
     if value not in interval:
-        raise ValueError(f"`{name}` is {value!r}; accepted: a number in {interval}")
+        raise ValueError(f"`{name}` is {shown(value)}; accepted: a number in {interval}")
     return float(value)
 
 
@@ -144,14 +154,38 @@ def store_whole(frozen: Any, **lows: int) -> None:
         object.__setattr__(frozen, name, check_whole(name, getattr(frozen, name), low))
 
 
-def check_whole(name: str, value: Any, low: int) -> int:
-    """`value` as an int; TypeError or ValueError unless it is a whole number >= low."""
+def check_whole(name: str, value: Any, low: int, high: int | None = LARGEST) -> int:
+    """`value` as an int; TypeError or ValueError unless it is a whole number from `low` to `high`."""
     value = scalar(value)
     if not isinstance(value, numbers.Integral) or isinstance(value, bool):
-        raise TypeError(f"`{name}` is {value!r}; accepted: a whole number >= {low}")
-    if value < low:
-        raise ValueError(f"`{name}` is {value!r}; accepted: a whole number >= {low}")
-    return int(value)
+        raise TypeError(f"`{name}` is {shown(value)}; accepted: a whole number >= {low}")
+    whole = int(value)
+    if whole < low:
+        raise ValueError(f"`{name}` is {shown(value)}; accepted: a whole number >= {low}")
+    if high is not None and whole > high:
+        raise ValueError(f"`{name}` is {shown(value)}; accepted: a whole number from {low} to {high}")
+    return whole
+
+
+def check_fits(name: str, value: Any, count: int) -> None:
+    """Raise MemoryError where `value` asks for more float64 numbers than this machine has memory for.
+
+    A system may promise any amount of memory, and end the process when it is used.
+    """
+    memory = memory_of_machine()
+    if 8 * count > memory:
+        raise MemoryError(
+            f"`{name}` is {shown(value)}, which asks for parameters of {shown(8 * count // 2**30)} GiB; "
+            f"accepted: what fits into the memory of this machine, {memory / 2**30:.0f} GiB"
+        )
+
+
+def memory_of_machine() -> int:
+    """Bytes of memory; where the system does not tell, what can be addressed."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # Windows has no sysconf
+        return 2**47
 
 
 def check_flag(name: str, value: Any) -> bool:

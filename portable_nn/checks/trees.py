@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from portable_nn import trees
-from portable_nn.backends import Backend, dtype_name, of
+from portable_nn.backends import Backend, dtype_name, owner
 from portable_nn.checks.arrays import check_one_place, check_values
 from portable_nn.equations import symbol
 
@@ -53,17 +53,31 @@ def check_no_overflow(name: str, slots: Any, backend: Backend) -> None:
 
 
 def check_slots(params: Any, slots: Any, count: int, backend: Backend) -> None:
-    """Raise ValueError unless `slots` holds `count` trees of arrays like those of `params`."""
-    wrong = (
-        "`state` does not belong to `params`; accepted: what `init(params)` of this optimizer returned"
-    )
+    """Raise ValueError unless `slots` holds `count` trees of arrays like those of `params`.
+
+    Their values are finite, too.
+    """
+    wrong = "`state` does not belong to `params`:"
+    accepted = "accepted: what `init(params)` of this optimizer, or its last update, returned"
     thetas, form = trees.flatten(params)
     if not isinstance(slots, (list, tuple)) or len(slots) != count:
-        raise ValueError(wrong)
-    for slot in slots:
-        arrays, other = trees.flatten(slot)
-        if not trees.alike(form, other) or not all(
-            a.shape == theta.shape and a.dtype == theta.dtype and of(a) is backend
-            for a, theta in zip(arrays, thetas, strict=True)
-        ):
-            raise ValueError(wrong)
+        many = f"{len(slots)} trees" if isinstance(slots, (list, tuple)) else repr(type(slots))
+        raise ValueError(
+            f"{wrong} `state.slots` is {many}, and {count} are kept per parameter; {accepted}"
+        )
+    found: dict[str, Any] = {}
+    for k, slot in enumerate(slots):
+        name, (arrays, other) = f"state.slots[{k}]", trees.flatten(slot)
+        if not trees.alike(form, other):
+            raise ValueError(f"{wrong} `{name}` has another form; {accepted}")
+        for i, (array, theta) in enumerate(zip(arrays, thetas, strict=True)):
+            if owner(array) is not backend:
+                raise ValueError(f"{wrong} `{name}` has arrays that are not on {backend!r}; {accepted}")
+            given, wanted = (array.shape, array.dtype), (theta.shape, theta.dtype)
+            if given != wanted:
+                raise ValueError(
+                    f"{wrong} `{name}` has an array of shape {tuple(given[0])} and dtype {given[1]} "
+                    f"for a parameter of shape {tuple(wanted[0])} and dtype {wanted[1]}; {accepted}"
+                )
+            found[f"{name}[{i}]"] = array
+    check_values(backend, found)

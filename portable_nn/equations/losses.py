@@ -6,10 +6,10 @@ one term per output and example; L_i is their sum over the outputs (axis -2).
 
 from __future__ import annotations
 
-import math
 import numbers
 from collections.abc import Callable
 from dataclasses import dataclass
+from sys import float_info
 
 from portable_nn.equations.activations import (
     ACTIVATIONS,
@@ -164,7 +164,7 @@ def huber(delta: float = 1.0) -> Loss:
     has the unit of y. Raises ValueError for what is no finite number > 0.
     """
     delta = number(delta)
-    if isinstance(delta, bool) or not isinstance(delta, numbers.Real) or not 0 < delta < math.inf:
+    if isinstance(delta, bool) or not isinstance(delta, numbers.Real) or not 0 < delta <= float_info.max:
         raise ValueError(f"`delta` of huber is {delta!r}; accepted: a finite number > 0")
     return Loss("huber", Bound(_huber, float(delta)), Bound(_huber_prime, float(delta)))
 

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.metrics import accuracy_score
 from sklearn.preprocessing import LabelBinarizer
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import unique_labels
 from sklearn.utils.validation import check_is_fitted
@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 from portable_nn.backends import Backend, of
 from portable_nn.equations import Array, Loss
 from portable_nn.estimators import inputs
-from portable_nn.estimators.constraints import store
+from portable_nn.estimators.constraints import Range, store
 from portable_nn.estimators.docs import with_shared_texts
 from portable_nn.estimators.fitting import BaseMLP
 from portable_nn.estimators.labels import (
@@ -100,7 +100,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         **BaseMLP._parameter_constraints,
         "loss": [StrOptions({"log_loss"}), Loss],
         "class_weight": [StrOptions({"balanced"}), dict, list, None],
-        "label_smoothing": [Interval(Real, 0, 1, closed="left")],
+        "label_smoothing": [Range(Real, 0, 1, closed="left")],
     }
 
     def __init__(

@@ -10,6 +10,7 @@ from sklearn.metrics import get_scorer_names
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 
 from portable_nn.backends import Backend
+from portable_nn.checks.numbers import LARGEST, check_whole, scalar
 from portable_nn.equations import Activation
 from portable_nn.estimators.attributes import MLPAttributes
 from portable_nn.estimators.callbacks import sort_callbacks
@@ -17,38 +18,56 @@ from portable_nn.estimators.conventions import ACTIVATION_NAMES, STOCHASTIC
 from portable_nn.schedules import check_learning_rate
 from portable_nn.training.dropout import check_dropout
 
+
+class Range(Interval):
+    """scikit-learn's interval, for every kind of number that Python has.
+
+    It refuses True and False, and numbers so large that they would fail deep inside.
+    """
+
+    def is_satisfied_by(self, val: Any) -> bool:
+        if not isinstance(val, self.type) or isinstance(val, bool):
+            return False
+        if self.type is Integral:
+            return int(val) <= LARGEST and bool(super().is_satisfied_by(int(val)))
+        try:
+            return bool(super().is_satisfied_by(float(val)))
+        except OverflowError:
+            return False
+
+
 CONSTRAINTS: dict[str, Any] = {
-    "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+    "hidden_layer_sizes": ["array-like", Range(Integral, 1, None, closed="left")],
     "activation": [StrOptions(ACTIVATION_NAMES), Activation, list, tuple],
     "solver": [StrOptions({*STOCHASTIC, "lbfgs"})],
-    "alpha": [Interval(Real, 0, None, closed="left")],
-    "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+    "alpha": [Range(Real, 0, None, closed="left")],
+    "batch_size": [StrOptions({"auto"}), Range(Integral, 1, None, closed="left")],
     "learning_rate": [StrOptions({"constant", "invscaling", "adaptive"})],
-    "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
-    "power_t": [Interval(Real, 0, None, closed="left")],
-    "max_iter": [Interval(Integral, 1, None, closed="left")],
+    "learning_rate_init": [Range(Real, 0, None, closed="neither")],
+    "power_t": [Range(Real, 0, None, closed="left")],
+    "max_iter": [Range(Integral, 1, None, closed="left")],
     "shuffle": ["boolean"],
     "random_state": ["random_state"],
-    "tol": [Interval(Real, 0, None, closed="left")],
+    "tol": [Range(Real, 0, None, closed="left")],
     "verbose": ["verbose", StrOptions({"bar"})],
     "warm_start": ["boolean"],
-    "momentum": [Interval(Real, 0, 1, closed="both")],
+    "momentum": [Range(Real, 0, 1, closed="both")],
     "nesterovs_momentum": ["boolean"],
     "early_stopping": ["boolean"],
-    "validation_fraction": [Interval(Real, 0, 1, closed="left")],
-    "beta_1": [Interval(Real, 0, 1, closed="left")],
-    "beta_2": [Interval(Real, 0, 1, closed="left")],
-    "epsilon": [Interval(Real, 0, None, closed="neither")],
-    "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
-    "max_fun": [Interval(Integral, 1, None, closed="left")],
-    "dropout": [Interval(Real, 0, 1, closed="left"), list, tuple],
-    "weight_decay": [Interval(Real, 0, None, closed="left")],
-    "rho": [Interval(Real, 0, 1, closed="left")],
-    "clip_norm": [Interval(Real, 0, None, closed="neither"), None],
+    "validation_fraction": [Range(Real, 0, 1, closed="left")],
+    "beta_1": [Range(Real, 0, 1, closed="left")],
+    "beta_2": [Range(Real, 0, 1, closed="left")],
+    "epsilon": [Range(Real, 0, None, closed="neither")],
+    "n_iter_no_change": [Range(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
+    "max_fun": [Range(Integral, 1, None, closed="left")],
+    "dropout": [Range(Real, 0, 1, closed="left"), list, tuple],
+    "weight_decay": [Range(Real, 0, None, closed="left")],
+    "rho": [Range(Real, 0, 1, closed="left")],
+    "clip_norm": [Range(Real, 0, None, closed="neither"), None],
     "schedule": [callable, None],
     "scoring": [StrOptions(set(get_scorer_names())), callable, None],
     "callbacks": [list, tuple, None],
-    "max_time": [Interval(Real, 0, None, closed="neither"), None],
+    "max_time": [Range(Real, 0, None, closed="neither"), None],
     "backend": [str, Backend, None],
     "device": "no_validation",
 }
@@ -62,12 +81,18 @@ def store(estimator: MLPAttributes, arguments: dict[str, Any]) -> None:
 
 
 def hidden_sizes(estimator: MLPAttributes) -> list[int]:
-    """Units of the hidden layers, by scikit-learn's check."""
-    sizes = estimator.hidden_layer_sizes
-    sizes = list(sizes) if hasattr(sizes, "__iter__") else [sizes]
-    if np.any(np.array(sizes) <= 0):
+    """Units of the hidden layers; those that are not positive are refused in scikit-learn's words."""
+    given = scalar(estimator.hidden_layer_sizes)
+    sizes = [scalar(n) for n in given] if np.iterable(given) else [given]
+    for n in sizes:
+        if not isinstance(n, Integral) or isinstance(n, bool):
+            raise TypeError(
+                f"`hidden_layer_sizes` is {given!r}; accepted: whole numbers >= 1, the units of each "
+                "hidden layer, such as (100,)"
+            )
+    if any(n <= 0 for n in sizes):
         raise ValueError(f"hidden_layer_sizes must be > 0, got {sizes}.")
-    return sizes
+    return [check_whole("hidden_layer_sizes", n, 1) for n in sizes]
 
 
 def check_combination(e: MLPAttributes, hidden: int, incremental: bool, has_validation: bool) -> None:

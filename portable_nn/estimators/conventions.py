@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from portable_nn.checks.numbers import check_fits
 from portable_nn.equations import (
     ACTIVATIONS,
     LOSSES,
@@ -58,6 +59,8 @@ def initial_parameters(net: Network, random: np.random.RandomState, lone: Any) -
     The output layer has the bound of the last hidden layer's activation, or, where there is none, that
     of `lone`.
     """
+    count = sum(n_out * (n_in + 1) for n_in, n_out in pairwise(net.sizes))
+    check_fits("hidden_layer_sizes", net.sizes[1:-1], count)
     names = [g.name for g in net.g[:-1]] or [lone]
     params: Parameters = []
     for l, (n_in, n_out) in enumerate(pairwise(net.sizes)):

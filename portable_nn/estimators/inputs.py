@@ -7,7 +7,9 @@ through the same checks, and its values are checked on the device; errors are sc
 
 from __future__ import annotations
 
+import contextlib
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -88,14 +90,28 @@ def read(
 def check_rows(estimator: MLPAttributes, X: Any, *y: Any, **options: Any) -> Any:
     """`validate_data` of X (and y): on X itself if it is host data, else on a placeholder."""
     if on_host(X) or len(X.shape) != 2:
-        return validate_data(estimator, host(X), *y, **(HOST_CHECKS | options))
-    checked = validate_data(
-        estimator, placeholder(X), *y, ensure_all_finite=False, **(HOST_CHECKS | options)
-    )
+        with naming("X or y" if y else "X"):
+            return validate_data(estimator, host(X), *y, **(HOST_CHECKS | options))
+    with naming("y"):
+        checked = validate_data(
+            estimator, placeholder(X), *y, ensure_all_finite=False, **(HOST_CHECKS | options)
+        )
     backend = of(X)
     X = floating(backend, X)
     refuse_non_finite(estimator, backend, X, "X")
     return (X, *checked[1:]) if y else X
+
+
+@contextlib.contextmanager
+def naming(what: str) -> Iterator[None]:
+    """A ValueError that names the data, where it holds a Python integer too large for a float."""
+    try:
+        yield
+    except OverflowError as error:
+        raise ValueError(
+            f"{what} has an integer that is too large for a floating-point number; accepted: numbers up "
+            "to 1.8e308"
+        ) from error
 
 
 def placeholder(x: Array) -> np.ndarray[Any, Any]:
@@ -146,7 +162,8 @@ def weights(sample_weight: Any, X: Array, name: str = "sample_weight") -> Any:
     if sample_weight is None:
         return None
     try:
-        checked = _check_sample_weight(host(sample_weight), np.broadcast_to(0.0, tuple(X.shape)))
+        with naming(name):
+            checked = _check_sample_weight(host(sample_weight), np.broadcast_to(0.0, tuple(X.shape)))
     except ValueError as error:
         raise ValueError(str(error).replace("sample_weight", name)) from None
     return checked

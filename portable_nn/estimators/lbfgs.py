@@ -86,7 +86,7 @@ def train(e: MLPAttributes, problem: Problem, callbacks: Callbacks) -> None:
         options={
             "maxfun": e.max_fun,
             "maxiter": e.max_iter,
-            "gtol": e.tol,
+            "gtol": float(e.tol),
             "ftol": max(2.220446049250313e-09, eps),
         },
     )

@@ -200,8 +200,8 @@ def halts(e: MLPAttributes) -> bool:
     if e._prints:
         what = "Validation score" if e.early_stopping else "Training loss"
         print(
-            f"{what} did not improve more than tol={e.tol:f} for {e.n_iter_no_change} consecutive "
-            f"epochs. {word}"
+            f"{what} did not improve more than tol={float(e.tol):f} for {e.n_iter_no_change} "
+            f"consecutive epochs. {word}"
         )
     if not is_over:
         e._no_improvement_count = 0

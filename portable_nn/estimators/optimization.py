@@ -40,7 +40,10 @@ class Optimization:
         """Take note of the end of an epoch; t samples have been learned from in all."""
         kind, first, power = self.rule
         if kind == "invscaling":
-            self.learning_rate = first / (t + 1) ** power
+            try:
+                self.learning_rate = first / (t + 1) ** power
+            except OverflowError:
+                self.learning_rate = 0.0
 
     def halt(self) -> tuple[bool, str]:
         """Whether training ends now that it no longer improves, and what to print about it."""

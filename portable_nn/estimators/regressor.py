@@ -7,12 +7,12 @@ from typing import Any, ClassVar, Self
 
 from sklearn.base import RegressorMixin, _fit_context
 from sklearn.metrics import r2_score
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 
 from portable_nn.backends import Backend
 from portable_nn.equations import Array, Loss
-from portable_nn.estimators.constraints import store
+from portable_nn.estimators.constraints import Range, store
 from portable_nn.estimators.conventions import REGRESSION_LOSSES
 from portable_nn.estimators.docs import with_shared_texts
 from portable_nn.estimators.fitting import BaseMLP
@@ -80,7 +80,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **BaseMLP._parameter_constraints,
         "loss": [StrOptions(set(REGRESSION_LOSSES)), Loss],
-        "quantile": [Interval(Real, 0, 1, closed="neither")],
+        "quantile": [Range(Real, 0, 1, closed="neither")],
     }
 
     def __init__(

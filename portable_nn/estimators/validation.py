@@ -48,10 +48,16 @@ def given_validation(
 def split(e: MLPAttributes, targets: Targets, problem: Problem) -> None:
     """Set a share of the rows aside, as scikit-learn does, and judge by them."""
     backend, xp, data = problem.backend, problem.backend.xp, problem.train.all
+    share = float(e.validation_fraction)
+    if share == 0:
+        raise ValueError(
+            "`validation_fraction` is 0 with `early_stopping`, which needs validation data; accepted: a "
+            "share in (0, 1), or X_val and y_val"
+        )
     learned, held_out = train_test_split(
         np.arange(problem.n),
         random_state=problem.random,
-        test_size=e.validation_fraction,
+        test_size=share,
         stratify=targets.strata,
     )
     if len(held_out) < 2:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from portable_nn.checks import check_whole
-from portable_nn.checks.numbers import scalar
+from portable_nn.checks.numbers import check_fits, scalar
 from portable_nn.equations import Activation
 
 SCHEMES = ("auto", "glorot", "he", "normal")
@@ -21,6 +21,9 @@ def draw(
     sizes: Sequence[int], g: Sequence[Activation], seed: Any, scheme: str, stack: tuple[int, ...]
 ) -> list[tuple[Any, Any]]:
     """[(W[l], b[l])] as NumPy arrays, each network of the stack from its own seed."""
+    per_network = sum(n_out * (n_in + 1) for n_in, n_out in pairwise(sizes))
+    asked = ("stack", stack) if stack else ("sizes", tuple(sizes))
+    check_fits(*asked, per_network * math.prod(stack))
     networks = [_weights(sizes, g, s, scheme) for s in seeds(seed, stack)]
     params = []
     for l, (n_in, n_out) in enumerate(pairwise(sizes)):
@@ -58,6 +61,6 @@ def seeds(seed: Any, stack: tuple[int, ...]) -> list[int]:
             raise ValueError(
                 f"`seed` holds {len(given)} seeds; accepted: an int, or {count} for `stack`"
             )
-        return [check_whole("seed", s, 0) for s in given]
-    first = check_whole("seed", seed, 0)
+        return [check_whole("seed", s, 0, high=None) for s in given]
+    first = check_whole("seed", seed, 0, high=None)
     return [first + k for k in range(count)]

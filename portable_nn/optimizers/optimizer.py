@@ -7,13 +7,12 @@ A subclass says how many arrays it keeps per parameter (`slots`), which numbers 
 from __future__ import annotations
 
 import copy
-import numbers
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any, NamedTuple, Self
 
 from portable_nn import trees
-from portable_nn.backends import Backend, with_own_settings
+from portable_nn.backends import Backend, owner, with_own_settings
 from portable_nn.checks import (
     NONNEGATIVE,
     POSITIVE,
@@ -155,7 +154,7 @@ class Optimizer:
                 "`grads` is an OptimizerState; accepted: update(params, grads, state), in this order"
             )
         backend = check_gradients(params, grads)
-        check_state(self, params, state, backend)
+        state = check_state(self, params, state, backend)
         alpha = self.learning_rate if learning_rate is None else learning_rate
         alpha = alpha(state.t) if is_schedule(alpha) else alpha
         alpha = check_value("learning_rate", alpha, NONNEGATIVE)
@@ -184,13 +183,21 @@ def init_state(xp: Namespace, optimizer: Optimizer, params: Parameters) -> Optim
     return OptimizerState(0, slots)
 
 
-def check_state(optimizer: Optimizer, params: Parameters, state: Any, backend: Backend) -> None:
-    """Raise ValueError unless `state` is one of this optimizer for parameters like these."""
+def check_state(
+    optimizer: Optimizer, params: Parameters, state: Any, backend: Backend
+) -> OptimizerState:
+    """`state`, if it is one of this optimizer for parameters like these; TypeError or ValueError else.
+
+    `t` becomes an int, unless JAX is tracing it.
+    """
     if not isinstance(state, OptimizerState):
         raise ValueError(f"`state` is {type(state)}; accepted: what `init(params)` returned")
-    if isinstance(state.t, numbers.Number):  # JAX may be tracing it
-        check_whole("state.t", state.t, 0)
+    t: Any = state.t
+    owns = None if isinstance(t, int) else owner(t)
+    if owns is None or owns.values_known(t):
+        t = check_whole("state.t", t, 0)
     check_slots(params, state.slots, optimizer.slots, backend)
+    return OptimizerState(t, state.slots)
 
 
 def check_values_of_stack(optimizer: Optimizer, stack: tuple[int, ...]) -> None:

@@ -185,7 +185,7 @@ def check_seed(seed: Any) -> np.random.Generator:
             f"`seed` is {seed!r}; accepted: a whole number >= 0, or a numpy.random.Generator"
         )
     if not isinstance(seed, np.random.Generator):
-        check_whole("seed", seed, 0)
+        check_whole("seed", seed, 0, high=None)
     return np.random.default_rng(seed)
 
 

@@ -180,7 +180,7 @@ def run(
     if optimizer_state is None:
         optimizer_state = init_state(backend.xp, training.optimizer, params)
     else:
-        check_state(training.optimizer, params, optimizer_state, backend)
+        optimizer_state = check_state(training.optimizer, params, optimizer_state, backend)
     owns_state = is_fresh and not training.keep_states
     params, optimizer_state = list(params), optimizer_state.nested_like(list(params))
     best = None if training.early_stopping is None else BestSoFar(training.early_stopping)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import pickle
+import tracemalloc
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -126,3 +128,52 @@ def test_an_array_of_no_axis_is_a_number_wherever_one_is_taken(backend):
 def test_an_array_of_another_kind_is_no_whole_number(wrong):
     with pytest.raises(TypeError, match="accepted: a whole number"):
         check_whole("x", wrong, 1)
+
+
+@pytest.mark.parametrize("huge", [10**400, 10**5000], ids=["huge", "too long for Python to write"])
+def test_an_integer_too_large_for_a_float_is_refused_by_name_wherever_a_number_is_taken(huge):
+    net = pnn.Network((2, 3, 1), ("tanh", "identity"), "squared_error")
+    params, X = net.initialize(dtype="float64"), np.ones((8, 2))
+    given = dict.fromkeys(("l2", "clip_norm", "dropout", "epochs", "batch_size"), huge)
+    for name, value in {**given, "schedule": lambda step: huge}.items():
+        with pytest.raises(ValueError, match=f"`{name}.*accepted"):
+            pnn.fit(net, params, X, X[:, :1], **{name: value})
+    for make, name in [
+        (pnn.Adam, "learning_rate"),
+        (pnn.EarlyStopping, "patience"),
+        (lambda n: pnn.EarlyStopping(min_delta=n), "min_delta"),
+        (lambda n: pnn.schedules.cosine(0.1, n), "steps"),
+        (lambda n: pnn.schedules.one_cycle(0.1, n), "steps"),
+        (lambda n: pnn.schedules.step_decay(0.1, n), "every"),
+        (lambda n: pnn.schedules.inverse_time(0.1, every=n), "every"),
+        (lambda n: net.initialize(stack=n), "stack"),
+        (lambda n: pnn.Network((n, 1), ("identity",), "squared_error"), r"sizes\[0\]"),
+    ]:
+        with pytest.raises(ValueError, match=f"`{name}`.*accepted"):
+            make(huge)
+    for make in (pnn.huber, pnn.pinball, pnn.leaky_relu, pnn.relu):
+        with pytest.raises(ValueError):  # noqa: PT011  (these write what they were given)
+            make(huge)
+
+
+def test_a_fraction_is_a_number_and_a_seed_may_have_any_size():
+    assert pnn.Adam(Fraction(1, 4)) == pnn.Adam(0.25)
+    assert pnn.schedules.cosine(Fraction(1, 4), 3) == pnn.schedules.cosine(0.25, 3)
+    net = pnn.Network((2, 1), ("identity",), "squared_error")
+    seeds = [net.initialize(seed=seed)[0][0] for seed in (2**127, 2**127 + 1)]
+    assert not np.array_equal(*seeds)
+
+
+def test_what_does_not_fit_into_memory_is_refused_before_anything_is_allocated():
+    net = pnn.Network((4, 3, 1), ("tanh", "identity"), "squared_error")
+    huge = pnn.Network((10**9, 10**9), ("identity",), "squared_error")
+    for ask, name in [
+        (lambda: net.initialize(stack=(10**12,)), r"`stack` is \(1000000000000,\)"),
+        (lambda: net.initialize(stack=(10**6, 10**6), seed=range(10**12)), "`stack`"),
+        (huge.initialize, "`sizes`"),
+    ]:
+        tracemalloc.start()
+        with pytest.raises(MemoryError, match=f"{name}.*GiB; accepted: what fits into the memory"):
+            ask()
+        assert tracemalloc.get_traced_memory()[1] < 1e6
+        tracemalloc.stop()

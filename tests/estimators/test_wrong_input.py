@@ -5,6 +5,7 @@ from __future__ import annotations
 import doctest
 import pickle
 import re
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -29,14 +30,17 @@ X, y = load_iris(return_X_y=True)
 X = (X - X.mean(axis=0)) / X.std(axis=0)
 BOTH = ("MLPClassifier", "MLPRegressor")
 WRONG: dict[str, list[Any]] = {
-    "hidden_layer_sizes": [0, -1, (5, 0), "ten"],
+    "hidden_layer_sizes": [
+        *(0, -1, (5, 0), "ten", (5.0,), (5, None), ((5,), 5), (True,), np.asarray(0.5)),
+        *(10**400, (10**400,)),
+    ],
     "activation": ["rule", 3, ["relu", "rule"], ["relu"], [["relu"], "relu"]],
     "solver": ["adams", None],
-    "alpha": [-1.0, "a"],
+    "alpha": [-1.0, "a", True, 10**400, np.nan],
     "batch_size": [0, "all"],
     "learning_rate": ["fast"],
-    "learning_rate_init": [0, -1],
-    "max_iter": [0, 1.5],
+    "learning_rate_init": [0, -1, 10**400],
+    "max_iter": [0, 1.5, True, 10**400],
     "momentum": [1.1, -0.1],
     "beta_1": [1.0],
     "tol": [-1],
@@ -47,7 +51,7 @@ WRONG: dict[str, list[Any]] = {
     "schedule": [0.1, lambda step: -1.0, lambda step: float("nan")],
     "scoring": ["accurate", 3],
     "callbacks": [3, [3], [pnn.Callback], "bar"],
-    "max_time": [0, -1],
+    "max_time": [0, -1, 10**400],
     "backend": [3, "tourch"],
     "device": ["cpu"],
 }
@@ -80,6 +84,38 @@ def test_a_wrong_parameter_is_refused_by_name_and_nothing_has_changed(kind, name
     assert name.rstrip("s") in said or "tourch" in said, said
     assert state(est) == before
     np.testing.assert_array_equal(est.predict(X[:, :3]), predictions)
+
+
+def test_every_kind_of_number_may_be_a_parameter():
+    with_fractions = {name: Fraction(1, 4) for name in ("alpha", "tol", "momentum", "power_t", "beta_1")}
+    for solver in ("sgd", "adam", "lbfgs"):
+        options = {"solver": solver, "learning_rate": "invscaling", "max_iter": 3, "random_state": 0}
+        found = pnn.MLPRegressor(hidden_layer_sizes=(4,), **options, **with_fractions).fit(X, y)
+        expected = pnn.MLPRegressor(
+            hidden_layer_sizes=np.asarray(4), **options, **dict.fromkeys(with_fractions, 0.25)
+        )
+        np.testing.assert_array_equal(found.coefs_[0], expected.fit(X, y).coefs_[0])
+    share = {"early_stopping": True, "validation_fraction": Fraction(1, 4), "verbose": True}
+    pnn.MLPRegressor(hidden_layer_sizes=(4,), max_iter=3, **share).fit(X, y)
+    options = {"solver": "sgd", "learning_rate": "invscaling", "power_t": 1e300}
+    assert (
+        pnn.MLPRegressor(hidden_layer_sizes=(4,), max_iter=3, **options)
+        .fit(X, y)
+        ._optimizer.learning_rate
+        == 0
+    )
+    with pytest.raises(ValueError, match="`validation_fraction` is 0 with `early_stopping`"):
+        pnn.MLPRegressor(early_stopping=True, validation_fraction=0).fit(X, y)
+    for wrong in ({"X": [[10**400] * 4] * 8, "y": y[:8]}, {"X": X[:8], "y": [10**400] * 8}):
+        with pytest.raises(ValueError, match="X or y has an integer that is too large"):
+            pnn.MLPRegressor().fit(**wrong)
+    with pytest.raises(ValueError, match="sample_weight has an integer that is too large"):
+        pnn.MLPRegressor().fit(X[:8], y[:8], [10**400] * 8)
+
+
+def test_layers_that_do_not_fit_into_memory_are_refused_by_name():
+    with pytest.raises(MemoryError, match=r"`hidden_layer_sizes` is .*what fits into the memory"):
+        pnn.MLPClassifier((10**9, 10**9)).fit(X, y)
 
 
 def test_a_wrong_name_is_answered_with_the_nearest():
