@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import time
-import warnings
 from typing import Any
 
 import numpy as np
 import scipy.optimize
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils.optimize import _check_optimize_result
 
 from portable_nn.equations import Parameters
 from portable_nn.errors import NonFiniteCostError
 from portable_nn.estimators.attributes import MLPAttributes
 from portable_nn.estimators.callbacks import Callbacks
-from portable_nn.estimators.problem import NOT_FINITE, Problem
+from portable_nn.estimators.problem import NOT_FINITE, NOT_YET, Problem
+from portable_nn.estimators.warning import warn
 from portable_nn.training.callbacks import TrainingState
 from portable_nn.training.history import History
 from portable_nn.training.steps import gradient_step
@@ -45,6 +43,18 @@ class Packing:
         ]
 
 
+def not_converged(found: Any, n_iter: int, max_iter: int) -> str:
+    """What SciPy says of a minimization that has not converged, in scikit-learn's words."""
+    text = f"lbfgs failed to converge after {n_iter} iteration(s) (status={found.status}):\n"
+    text += f"{found.message}\n"
+    if n_iter == max_iter:
+        text += f"\nIncrease the number of iterations to improve the convergence (max_iter={max_iter})."
+    return text + (
+        "\nYou might also want to scale the data as shown in:\n"
+        "    https://scikit-learn.org/stable/modules/preprocessing.html"
+    )
+
+
 def train(e: MLPAttributes, problem: Problem, callbacks: Callbacks) -> None:
     """Train the estimator `e`; its fitted attributes tell how it went."""
     params = e._params()
@@ -60,6 +70,8 @@ def train(e: MLPAttributes, problem: Problem, callbacks: Callbacks) -> None:
         J, grads = gradient(packing.unpack(vector), batch, l2)
         return float(problem.backend.to_numpy(J)), packing.pack(grads)
 
+    raised: list[StopIteration] = []  # by a callback of the user's; SciPy would take it for a wish
+
     def after_iteration(intermediate_result: Any) -> None:
         callbacks.begin_iteration()  # SciPy reports an iteration only when it is done
         state.epoch += 1
@@ -72,7 +84,12 @@ def train(e: MLPAttributes, problem: Problem, callbacks: Callbacks) -> None:
         is_late = e.max_time is not None and time.perf_counter() - started >= e.max_time
         if is_late:
             state.stop("max_time")
-        if callbacks.end_iteration(state):
+        try:
+            is_over = callbacks.end_iteration(state)
+        except StopIteration as error:
+            raised.append(error)
+            raise
+        if is_over:
             raise StopIteration
 
     callbacks.begin(state)
@@ -90,13 +107,16 @@ def train(e: MLPAttributes, problem: Problem, callbacks: Callbacks) -> None:
             "ftol": max(2.220446049250313e-09, eps),
         },
     )
+    if raised:
+        raise raised[0]
     if state.stopped:
         e.n_iter_ = state.epoch
         if state.stopped == "max_time":
-            text = f"lbfgs: Maximum time ({e.max_time} s) reached"
-            warnings.warn(f"{text} and the optimization hasn't converged yet.", ConvergenceWarning, 5)
+            warn(f"lbfgs: Maximum time ({e.max_time} s) reached{NOT_YET}")
     else:
-        e.n_iter_ = _check_optimize_result("lbfgs", found, e.max_iter)
+        e.n_iter_ = min(int(found.nit), e.max_iter)
+        if found.status != 0:
+            warn(not_converged(found, e.n_iter_, e.max_iter))
     e.loss_ = float(found.fun)
     if not np.isfinite(found.x).all() or not np.isfinite(found.fun):
         raise NonFiniteCostError(NOT_FINITE.format(e.n_iter_), e.n_iter_, e._params(), state.history)

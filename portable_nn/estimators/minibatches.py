@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import shuffle
 
 from portable_nn.equations import Parameters
@@ -17,13 +15,14 @@ from portable_nn.estimators.attributes import MLPAttributes
 from portable_nn.estimators.callbacks import Callbacks
 from portable_nn.estimators.conventions import optimizer
 from portable_nn.estimators.optimization import Optimization
-from portable_nn.estimators.problem import NOT_FINITE, Problem
+from portable_nn.estimators.problem import NOT_FINITE, NOT_YET, Problem
+from portable_nn.estimators.warning import warn
 from portable_nn.optimizers.optimizer import init_state
 from portable_nn.training.callbacks import TrainingState, watcher
 from portable_nn.training.description import Training
 from portable_nn.training.fitting import record as record_history
 from portable_nn.training.history import History
-from portable_nn.training.loop import Epoch, Loop
+from portable_nn.training.loop import Epoch, Loop, passing_stop_iteration
 
 Rows = np.ndarray[Any, Any]
 
@@ -41,6 +40,7 @@ class Shuffles:
         return self.index if self.rows is None else self.rows[self.index]
 
 
+@passing_stop_iteration
 def train(e: MLPAttributes, problem: Problem, incremental: bool, callbacks: Callbacks) -> None:
     """Train the estimator `e`, one epoch if `incremental`; its fitted attributes tell how it went."""
     epochs_to_come = 1 if incremental else e.max_iter
@@ -48,7 +48,8 @@ def train(e: MLPAttributes, problem: Problem, incremental: bool, callbacks: Call
     state = TrainingState(epochs_to_come, first, History(), None)
     loop = begin(e, problem, epochs_to_come, incremental, watcher(callbacks.ours, state))
     state.optimizer_state = e._optimizer.state
-    started, e.n_iter_, e.stopped_early_, finite = time.perf_counter(), 0, False, True
+    before, started, finite = e.n_iter_, time.perf_counter(), True
+    e.n_iter_, e.stopped_early_ = 0, False
     callbacks.begin(state)
     try:
         epochs = iter(loop)
@@ -65,7 +66,9 @@ def train(e: MLPAttributes, problem: Problem, incremental: bool, callbacks: Call
             if callbacks.end_iteration(state) or is_over or ends(e, finite, incremental, started):
                 break
     except KeyboardInterrupt:
-        warnings.warn("Training interrupted by user.", stacklevel=5)
+        warn("Training interrupted by user.", UserWarning)
+        if incremental and state.epoch == 0:  # nothing has been learned: all is as before this call
+            e.n_iter_ = before
     if e.early_stopping and (not incremental or e.stopped_early_):
         settle(e, first, finite, state)
         state.params = e._params()
@@ -83,10 +86,10 @@ def ends(e: MLPAttributes, finite: bool, incremental: bool, started: float) -> b
     if incremental:
         return True
     if e.max_time is not None and time.perf_counter() - started >= e.max_time:
-        warn(f"Stochastic Optimizer: Maximum time ({e.max_time} s) reached")
+        warn(f"Stochastic Optimizer: Maximum time ({e.max_time} s) reached{NOT_YET}")
         return True
     if e.n_iter_ == e.max_iter:
-        warn(f"Stochastic Optimizer: Maximum iterations ({e.max_iter}) reached")
+        warn(f"Stochastic Optimizer: Maximum iterations ({e.max_iter}) reached{NOT_YET}")
     return False
 
 
@@ -99,12 +102,6 @@ def settle(e: MLPAttributes, first: Parameters, finite: bool, state: TrainingSta
         e._set_params(first)  # the training has diverged
     elif scores and np.isnan(scores).all():
         warn("No validation score was a number: the weights of the last epoch are kept.")
-
-
-def warn(what: str) -> None:
-    """A ConvergenceWarning in scikit-learn's words."""
-    text = what if what.endswith(".") else f"{what} and the optimization hasn't converged yet."
-    warnings.warn(text, ConvergenceWarning, stacklevel=6)
 
 
 def begin(
@@ -145,9 +142,9 @@ def batch_size(e: MLPAttributes, n: int) -> int:
         return min(200, n)
     rows = int(e.batch_size)
     if rows > n:
-        warnings.warn(
+        warn(
             "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped",
-            stacklevel=8,
+            UserWarning,
         )
     return min(rows, n)
 

@@ -17,6 +17,7 @@ NOT_FINITE = (
     "Solver produced non-finite parameter weights. The input data may contain large values and need to "
     "be preprocessed. It happened in iteration {}; the weights before it are kept"
 )
+NOT_YET = " and the optimization hasn't converged yet."
 Judge = Callable[[Any, Parameters], float]  # (estimator, params): the validation score
 
 

@@ -21,7 +21,7 @@ from portable_nn.training.data import Source, source
 from portable_nn.training.description import Training, check_network
 from portable_nn.training.early_stopping import BestSoFar, EarlyStopping
 from portable_nn.training.history import History
-from portable_nn.training.loop import Epoch, Loop
+from portable_nn.training.loop import Epoch, Loop, passing_stop_iteration
 from portable_nn.training.progress import progress_bar
 
 
@@ -166,6 +166,7 @@ def fit(
     return run(training, checked, params, optimizer_state, data, held_out, progress)
 
 
+@passing_stop_iteration
 def run(
     training: Training,
     checked: Checked,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -20,10 +21,30 @@ from portable_nn.training.description import Training
 from portable_nn.training.dropout import mask_drawer
 from portable_nn.training.steps import StepKind, evaluation_step, summary_step, training_steps
 
+P = ParamSpec("P")
+R = TypeVar("R")
 MASKED_BATCHES = 8  # whose masks are drawn at a time
 EVALUATED_ROWS = 1024  # at a time: memory stays bounded
 LONG = 0.5  # seconds of an epoch that is watched in parts
 WATCHED_PARTS = 20
+
+
+def passing_stop_iteration(train: Callable[P, R]) -> Callable[P, R]:
+    """A decorator: a StopIteration that a function of the user's raises reaches them as it is.
+
+    Within a generator, as the loop and its chunks are, Python makes a RuntimeError of it.
+    """
+
+    @functools.wraps(train)
+    def run(*arguments: P.args, **named: P.kwargs) -> R:
+        try:
+            return train(*arguments, **named)
+        except RuntimeError as error:
+            if type(error.__cause__) is StopIteration and str(error) == "generator raised StopIteration":
+                raise error.__cause__ from None
+            raise
+
+    return run
 
 
 class Epoch(NamedTuple):
