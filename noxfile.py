@@ -102,6 +102,14 @@ def fuzz(session: nox.Session) -> None:
 
 
 @nox.session
+def abuse(session: nox.Session) -> None:
+    """Compiled loops: 1,000 cached files damaged, 50 processes killed."""
+    session.install(*CONSTRAINTS, "-e", package("fast"), *group("test"))
+    many = {"PORTABLE_NN_ABUSE": "1"}
+    session.run("pytest", *PARALLEL, "-q", "tests/abuse", *session.posargs, env=ONE_THREAD | many)
+
+
+@nox.session
 def sklearn_suite(session: nox.Session) -> None:
     """scikit-learn's checks of an estimator, arrays included, and its own tests of its MLPs, on ours."""
     extras = package("sklearn", "strict", "torch")

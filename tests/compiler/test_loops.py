@@ -104,28 +104,40 @@ def test_threads_may_load_loops_at_the_same_time(tmp_path, monkeypatch):
 @needs_numba
 def test_a_cached_loop_that_was_changed_is_not_used(tmp_path, monkeypatch):
     monkeypatch.setattr(loop_cache, "cache_folder", lambda: tmp_path)
-    path = tmp_path / f"{loop_cache.module_name(LOOP)}.py"
-    path.write_text("raise SystemExit('not ours')\n")
-    x = np.zeros(3, "float32")
-    loop_cache.Loop(LOOP).call(x)
-    np.testing.assert_array_equal(x, np.ones(3))
-    assert "SystemExit" not in path.read_text()
+    for planted in (None, b"raise SystemExit('not ours')\n"):
+        for path in tmp_path.iterdir() if planted else ():
+            path.write_bytes(planted)
+        x = np.zeros(3, "float32")
+        loop = loop_cache.Loop(LOOP)
+        loop.compile_for(x)
+        loop.call(x)
+        np.testing.assert_array_equal(x, np.ones(3))
+    (path,) = tmp_path.iterdir()
+    assert b"SystemExit" not in path.read_bytes()
 
 
-def test_without_a_writable_cache_loops_are_kept_in_a_temporary_folder(tmp_path, monkeypatch):
+@needs_numba
+def test_without_a_writable_cache_loops_are_compiled_for_this_process_alone(tmp_path, monkeypatch):
     blocked = tmp_path / "a file"
     blocked.write_text("")
     for variable in ("XDG_CACHE_HOME", "LOCALAPPDATA"):
         monkeypatch.setenv(variable, str(blocked))
-    found = loop_cache.cache_folder.__wrapped__()
-    assert found.is_dir()
-    assert blocked not in found.parents
+    folder = loop_cache.cache_folder.__wrapped__()
+    assert folder is None
+    monkeypatch.setattr(loop_cache, "cache_folder", lambda: folder)
+    x = np.zeros(3, "float32")
+    loop = loop_cache.Loop(LOOP)
+    loop.compile_for(x)
+    loop.call(x)
+    np.testing.assert_array_equal(x, np.ones(3))
+    assert list(tmp_path.iterdir()) == [blocked]
 
 
 def test_if_numba_fails_numpy_goes_on_and_a_warning_says_so(monkeypatch, fit_eagerly, forget, random):
     forget()
     monkeypatch.setattr(program, "PATIENCE", (0.0, 0.0))
     monkeypatch.setattr(program, "installed", lambda: True)
+    monkeypatch.setattr(program, "warned", [])
 
     def broken(source):
         raise RuntimeError("no compiler today")
@@ -135,6 +147,29 @@ def test_if_numba_fails_numpy_goes_on_and_a_warning_says_so(monkeypatch, fit_eag
     X, Y = samples(random, 64, 5, 2, "float64")
     given = (net, net.initialize(dtype="float64"), X, Y, pnn.Adam(0.5), 2, 8)
     with pytest.warns(UserWarning, match="no compiler today"):
+        found = pnn.fit(*given)
+    forget()
+    again = pnn.fit(*given)  # without another warning: it would be an error
+    forget()
+    expected = fit_eagerly(*given)
+    assert_same(found, expected)
+    assert_same(again, expected)
+
+
+def test_if_the_cache_cannot_be_looked_at_numpy_goes_on(monkeypatch, fit_eagerly, forget, random):
+    forget()
+    monkeypatch.setattr(program, "PATIENCE", (0.0, 1e9))
+    monkeypatch.setattr(program, "installed", lambda: True)
+    monkeypatch.setattr(program, "warned", [])
+
+    def broken(source):
+        raise RuntimeError("no folder today")
+
+    monkeypatch.setattr(program, "is_cached", broken)
+    net = pnn.Network((5, 4, 2), ("relu", "identity"), "squared_error")
+    X, Y = samples(random, 64, 5, 2, "float64")
+    given = (net, net.initialize(dtype="float64"), X, Y, pnn.Adam(0.5), 2, 8)
+    with pytest.warns(UserWarning, match="no folder today"):
         found = pnn.fit(*given)
     forget()
     assert_same(found, fit_eagerly(*given))

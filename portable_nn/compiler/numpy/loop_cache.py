@@ -1,4 +1,8 @@
-"""Loops compiled by numba (the extra `fast`), cached on disk between runs."""
+"""Loops compiled by numba (the extra `fast`), cached on disk between runs.
+
+numba's own cache unpickles whatever files it finds. Ours asks the same of numba, what it has compiled,
+but loads it only from a folder of the user's own and after a checksum.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +10,22 @@ import functools
 import hashlib
 import importlib.util
 import os
+import pickle
 import sys
-import tempfile
 import threading
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
-HEAD = "from math import sqrt\n\nfrom numba import bool_, float32, float64, njit\n\n\n"
-DECORATOR = '@njit(cache=True, error_model="numpy", nogil=True)\n'
+import numpy as np
 
-_lock = threading.Lock()
+from portable_nn.compiler.numpy.cache_folder import cache_folder
+from portable_nn.compiler.numpy.verified_files import read_verified, remove, write_verified
+
+HEAD = "from math import sqrt\n\nfrom numba import bool_, float32, float64, njit\n\n\n"
+DECORATOR = '@njit(error_model="numpy", nogil=True)\n'
+
+_lock = threading.RLock()  # held over whatever numba does for us
 
 
 def installed() -> bool:
@@ -31,16 +41,17 @@ class Loop:
     """A loop of this source; `call` runs it on arrays of types for which it has been compiled."""
 
     def __init__(self, source: str) -> None:
-        self.call = import_loop(source)
+        self.call = make_dispatcher(source)
         self.compiled: set[Any] = set()
 
     def compile_for(self, *arrays: Any) -> None:
         """Compile for the types of these arrays, unless that has been done."""
         key = tuple((a.dtype.char, a.ndim, a.flags.c_contiguous, a.flags.f_contiguous) for a in arrays)
         if key not in self.compiled:
-            import numba  # noqa: PLC0415
+            with _lock:
+                import numba  # noqa: PLC0415
 
-            self.call.compile(tuple(numba.typeof(a) for a in arrays))
+                self.call.compile(tuple(numba.typeof(a) for a in arrays))
             self.compiled.add(key)
 
 
@@ -62,35 +73,68 @@ def module_name(source: str) -> str:
 
 @functools.lru_cache(maxsize=1024)
 def is_cached(source: str) -> bool:
-    """Whether the loop has been compiled before, and is on disk."""
-    cache = os.environ.get("NUMBA_CACHE_DIR")
-    folders = [cache_folder() / "__pycache__", *([Path(cache)] if cache else [])]
-    return any(next(folder.rglob(f"{module_name(source)}*.nbi"), None) for folder in folders)
+    """Whether the loop has been compiled before, for whatever types, and is on disk."""
+    folder = cache_folder()
+    return folder is not None and any(folder.glob(f"{module_name(source)}.*.loop"))
 
 
-def import_loop(source: str) -> Any:
-    """The function `loop` of a module on disk, beside which numba caches what it compiles."""
+def make_dispatcher(source: str) -> Any:
+    """The function `loop` of a new module, as numba's dispatcher."""
     name, text = module_name(source), HEAD + DECORATOR + source
-    path = cache_folder() / f"{name}.py"
-    if not path.exists() or path.read_text(encoding="utf-8") != text:
-        part = path.with_suffix(f".{os.getpid()}")
-        part.write_text(text, encoding="utf-8")
-        os.replace(part, path)
-    spec = importlib.util.spec_from_file_location(name, path)
-    module = importlib.util.module_from_spec(spec)  # type: ignore[arg-type]
+    module = ModuleType(name)
     sys.modules[name] = module  # numba looks for it there when it loads a cached loop
-    spec.loader.exec_module(module)  # type: ignore[union-attr]
+    exec(compile(text, f"<{name}>", "exec"), module.__dict__)
+    module.loop._cache = CompiledCode(source)
     return module.loop
 
 
-@functools.cache
-def cache_folder() -> Path:
-    """The folder of cached loops: in the user's cache, or, if that is not writable, a temporary one."""
-    here = os.environ.get("LOCALAPPDATA" if os.name == "nt" else "XDG_CACHE_HOME")
-    cache = (Path(here) if here else Path.home() / ".cache") / "portable_nn" / "loops"
-    try:
-        cache.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=cache):
-            return cache
-    except (OSError, RuntimeError):
-        return Path(tempfile.mkdtemp(prefix="portable_nn_"))
+class CompiledCode:
+    """The cache of one loop, as numba's dispatcher wants it. Where it fails, the loop is compiled."""
+
+    cache_path = None  # the folder, for those who ask numba for statistics
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+
+    def where(self, types: Any, codegen: Any) -> tuple[Path, bytes] | None:
+        """The file for arguments of these types, and its key: all on which compiled code depends."""
+        import llvmlite  # noqa: PLC0415
+        import numba  # noqa: PLC0415
+
+        folder = cache_folder()
+        if folder is None:
+            return None
+        versions = sys.version, numba.__version__, llvmlite.__version__, np.__version__
+        processor = codegen.magic_tuple()
+        key = repr((HEAD, DECORATOR, self.source, str(types), processor, versions)).encode()
+        name = f"{module_name(self.source)}.{hashlib.sha256(key).hexdigest()[:24]}.loop"
+        return folder / name, key
+
+    def load_overload(self, types: Any, target: Any) -> Any:
+        """numba's result of compiling for these types; None if it is not cached."""
+        try:
+            target.refresh()
+            found = self.where(types, target.codegen())
+            content = None if found is None else read_verified(*found)
+        except Exception:
+            return None
+        if found is None or content is None:
+            return None
+        try:
+            from numba.core.compiler import CompileResult  # noqa: PLC0415
+
+            return CompileResult._rebuild(target, *pickle.loads(content))
+        except Exception:  # written by something that called itself the same version
+            remove(found[0])
+            return None
+
+    def save_overload(self, types: Any, result: Any) -> None:
+        """Cache numba's result of compiling for these types."""
+        try:
+            from numba.core.serialize import dumps  # noqa: PLC0415
+
+            found = self.where(types, result.codegen)
+            if found is not None and not result.library.has_dynamic_globals:
+                write_verified(*found, dumps(result._reduce()))
+        except Exception:
+            return

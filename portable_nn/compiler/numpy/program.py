@@ -5,7 +5,6 @@ Both give the same bits, so when the loops take over changes the time and nothin
 
 from __future__ import annotations
 
-import functools
 import time
 import warnings
 from collections.abc import Sequence
@@ -22,6 +21,7 @@ from portable_nn.compiler.traced_step import TracedStep
 
 PATIENCE = 0.5, 5.0  # seconds that a program runs before it loads cached loops; before it compiles some
 STRIDE = 64  # steps between two looks at the clock until then
+warned: list[bool] = []  # not empty: this process has been told that numba cannot be used
 
 
 class NumpyProgram(TracedStep):
@@ -47,38 +47,51 @@ class NumpyProgram(TracedStep):
         self.bind_blocks = self.generate(plan, {})
         self.bind_loops: Bind | None = None
         self.may_use_loops = installed()
+        self.found_loops: tuple[Plan, dict[Instruction, tuple[str, list[Argument]]]] | None = None
 
     def generate(self, plan: Plan, loops: Loops) -> Bind:
         """The function that takes the inputs and returns ``run(start, stop)`` and the outputs."""
         return generate(self.graph, plan, self.per_step, loops, self.products)
 
-    @functools.cached_property
     def loops(self) -> tuple[Plan, dict[Instruction, tuple[str, list[Argument]]]]:
         """The plan that fuses what a loop can compute, and the source of each loop."""
-        plan = make_plan(self.graph, can_be_in_a_loop, self.overwrites)
-        found = {one: loop_for(one, plan) for one in plan.instructions}
-        return plan, {one: loop for one, loop in found.items() if loop is not None}
+        if self.found_loops is None:
+            plan = make_plan(self.graph, can_be_in_a_loop, self.overwrites)
+            found = {one: loop_for(one, plan) for one in plan.instructions}
+            self.found_loops = plan, {one: loop for one, loop in found.items() if loop is not None}
+        return self.found_loops
 
     def wants_loops(self) -> bool:
         """Whether the program has run for so long that loading or compiling loops is worth the time."""
         if not self.may_use_loops or self.seconds < PATIENCE[0]:
             return False
         if self.bind_loops is None and self.seconds < PATIENCE[1]:
-            return all(is_cached(source) for source, _ in self.loops[1].values())
+            try:
+                return all(is_cached(source) for source, _ in self.loops()[1].values())
+            except Exception as error:  # a speed-up that fails must not end a training
+                self.go_on_without_loops(error)
+                return False
         return True
+
+    def go_on_without_loops(self, error: Exception) -> None:
+        """Give up loops for this program; the first time in a process a warning says so."""
+        self.may_use_loops = False
+        if not warned:
+            warned.append(True)
+            text = f"numba cannot be used, NumPy goes on alone: {type(error).__name__}: {error}"
+            warnings.warn(text, stacklevel=2)
 
     def bind(self, inputs: Sequence[HostArray]) -> tuple[Run, tuple[HostArray, ...]]:
         """The functions ``run(start, stop)`` and the outputs, for these inputs."""
         if self.wants_loops():
             try:
                 if self.bind_loops is None:
-                    plan, found = self.loops
+                    plan, found = self.loops()
                     loops = {one: (load_loop(source), of) for one, (source, of) in found.items()}
                     self.bind_loops = self.generate(plan, loops)
                 return self.bind_loops(*inputs)
             except Exception as error:  # numba's; nothing has been written to yet
-                warnings.warn(f"numba cannot be used, NumPy goes on alone: {error}", stacklevel=2)
-                self.may_use_loops = False
+                self.go_on_without_loops(error)
         return self.bind_blocks(*inputs)
 
     def run_once(self, inputs: Sequence[HostArray]) -> tuple[HostArray, ...]:
