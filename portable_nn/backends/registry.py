@@ -6,7 +6,6 @@ import contextlib
 import functools
 import importlib
 import inspect
-import threading
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
@@ -14,6 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from portable_nn.backends.base import Backend, Lookup
+from portable_nn.compiler.locks import Lock
 from portable_nn.compiler.signatures import HostArray
 from portable_nn.errors import BackendUnavailableError, UnknownBackendError, unknown_name
 
@@ -33,7 +33,7 @@ _registered: dict[str, str | type[Backend]] = {}
 _instances: dict[tuple[type[Backend], str], Backend] = {}
 _owners: dict[type, type[Backend]] = {}
 _changing: list[type[Backend]] = []  # those in use with settings of their own
-_lock = threading.RLock()
+_lock = Lock()
 
 
 @functools.cache

@@ -65,3 +65,8 @@ def test_a_damaged_cache_gives_right_numbers_and_is_repaired(outcomes, how_many)
 @needs_numba
 def test_a_process_killed_while_it_writes_loops_leaves_a_cache_that_works(outcomes, how_many):
     outcomes("kill.py", how_many(3, 50), 0)
+
+
+def test_a_child_forked_while_other_threads_trace_and_compile_trains(outcomes, how_many):
+    for holder in ("a loop of ours", "a function of theirs"):
+        outcomes("fork.py", how_many(7, 50), holder)

@@ -12,20 +12,20 @@ import importlib.util
 import os
 import pickle
 import sys
-import threading
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
+from portable_nn.compiler.locks import Lock, is_held_by_another_thread
 from portable_nn.compiler.numpy.cache_folder import cache_folder
 from portable_nn.compiler.numpy.verified_files import read_verified, remove, write_verified
 
 HEAD = "from math import sqrt\n\nfrom numba import bool_, float32, float64, njit\n\n\n"
 DECORATOR = '@njit(error_model="numpy", nogil=True)\n'
 
-_lock = threading.RLock()  # held over whatever numba does for us
+_lock = Lock()  # held over whatever numba does for us
 
 
 def installed() -> bool:
@@ -35,6 +35,11 @@ def installed() -> bool:
     if "numba" in sys.modules:
         return sys.modules["numba"] is not None
     return importlib.util.find_spec("numba") is not None
+
+
+def was_lost() -> bool:
+    """Whether this process was forked while another thread used numba, which is then unusable here."""
+    return _lock.was_abandoned
 
 
 class Loop:
@@ -138,3 +143,15 @@ class CompiledCode:
                 write_verified(*found, dumps(result._reduce()))
         except Exception:
             return
+
+
+def look_at_numba() -> None:
+    """In a child that has just been forked: whether another thread was compiling, for whomever."""
+    module: Any = sys.modules.get("numba.core.compiler_lock")
+    lock = getattr(getattr(module, "global_compiler_lock", None), "_lock", None)
+    if lock is not None and is_held_by_another_thread(lock):
+        _lock.was_abandoned = True
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=look_at_numba)

@@ -13,7 +13,7 @@ from portable_nn import trees
 from portable_nn.compiler.graph import is_elementwise
 from portable_nn.compiler.instructions import Instruction
 from portable_nn.compiler.numpy.codegen import Bind, Loops, MatrixProducts, Run, generate
-from portable_nn.compiler.numpy.loop_cache import installed, is_cached, load_loop
+from portable_nn.compiler.numpy.loop_cache import installed, is_cached, load_loop, was_lost
 from portable_nn.compiler.numpy.loops import Argument, can_be_in_a_loop, loop_for
 from portable_nn.compiler.plan import Plan, make_plan
 from portable_nn.compiler.signatures import HostArray, Step
@@ -55,7 +55,7 @@ class NumpyProgram(TracedStep):
 
     def loops(self) -> tuple[Plan, dict[Instruction, tuple[str, list[Argument]]]]:
         """The plan that fuses what a loop can compute, and the source of each loop."""
-        if self.found_loops is None:
+        if self.found_loops is None:  # Python 3.11's cached_property has a lock that a fork may lose
             plan = make_plan(self.graph, can_be_in_a_loop, self.overwrites)
             found = {one: loop_for(one, plan) for one in plan.instructions}
             self.found_loops = plan, {one: loop for one, loop in found.items() if loop is not None}
@@ -63,7 +63,7 @@ class NumpyProgram(TracedStep):
 
     def wants_loops(self) -> bool:
         """Whether the program has run for so long that loading or compiling loops is worth the time."""
-        if not self.may_use_loops or self.seconds < PATIENCE[0]:
+        if not self.may_use_loops or self.seconds < PATIENCE[0] or was_lost():
             return False
         if self.bind_loops is None and self.seconds < PATIENCE[1]:
             try:

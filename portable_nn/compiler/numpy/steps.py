@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import enum
 import functools
-import threading
 from collections import OrderedDict
 from collections.abc import Hashable, Sequence
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from portable_nn import trees
+from portable_nn.compiler.locks import Lock
 from portable_nn.compiler.numpy.codegen import MatrixProducts
 from portable_nn.compiler.numpy.program import NumpyProgram
 from portable_nn.compiler.signatures import HostArray, ScanStep, Step
@@ -41,7 +41,7 @@ class CompiledStep:
     def __init__(self, step: Step, products: MatrixProducts | None = None) -> None:
         self.step, self.products = step, products
         self.programs: OrderedDict[Hashable, NumpyProgram | WithoutProgram] = OrderedDict()
-        self.lock = threading.RLock()
+        self.lock = Lock()
         self.is_steady = is_steady(step)
 
     def __call__(self, *arguments: Tree) -> Tree:
