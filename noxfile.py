@@ -103,7 +103,7 @@ def fuzz(session: nox.Session) -> None:
 
 @nox.session
 def abuse(session: nox.Session) -> None:
-    """Compiled loops: 1,000 cached files damaged, 50 processes killed, 100 forked."""
+    """Compiled loops: 1,000 cached files damaged, 50 processes killed, 100 forked, 100 interrupted."""
     session.install(*CONSTRAINTS, "-e", package("fast"), *group("test"))
     many = {"PORTABLE_NN_ABUSE": "1"}
     session.run("pytest", *PARALLEL, "-q", "tests/abuse", *session.posargs, env=ONE_THREAD | many)

@@ -49,7 +49,9 @@ def outcomes(tmp_path, count) -> Callable[..., set[str]]:
         for kind, times in found.items():
             for _ in range(times):
                 count(f"abuse: {script.removesuffix('.py')}", kind)
-        assert {kind.rpartition(": ")[2] for kind in found} <= {"right"}, f"{found}\n{done.stderr}"
+        assert {kind.rpartition(": ")[2] for kind in found} <= {"right", "KeyboardInterrupt"}, (
+            f"{found}\n{done.stderr}"
+        )
         return set(found)
 
     return run
@@ -70,3 +72,9 @@ def test_a_process_killed_while_it_writes_loops_leaves_a_cache_that_works(outcom
 def test_a_child_forked_while_other_threads_trace_and_compile_trains(outcomes, how_many):
     for holder in ("a loop of ours", "a function of theirs"):
         outcomes("fork.py", how_many(7, 50), holder)
+
+
+@needs_numba
+def test_an_interrupt_while_numba_compiles_reaches_the_user(outcomes, how_many):
+    found = outcomes("interrupt.py", how_many(3, 100), 0)
+    assert {"in a call of LLVM: KeyboardInterrupt", "at a random time: KeyboardInterrupt"} == found

@@ -20,6 +20,7 @@ import numpy as np
 
 from portable_nn.compiler.locks import Lock, is_held_by_another_thread
 from portable_nn.compiler.numpy.cache_folder import cache_folder
+from portable_nn.compiler.numpy.deferred_signals import signals_deferred
 from portable_nn.compiler.numpy.verified_files import read_verified, remove, write_verified
 
 HEAD = "from math import sqrt\n\nfrom numba import bool_, float32, float64, njit\n\n\n"
@@ -53,7 +54,7 @@ class Loop:
         """Compile for the types of these arrays, unless that has been done."""
         key = tuple((a.dtype.char, a.ndim, a.flags.c_contiguous, a.flags.f_contiguous) for a in arrays)
         if key not in self.compiled:
-            with _lock:
+            with _lock, signals_deferred():
                 import numba  # noqa: PLC0415
 
                 self.call.compile(tuple(numba.typeof(a) for a in arrays))
@@ -62,7 +63,7 @@ class Loop:
 
 def load_loop(source: str) -> Loop:
     """The loop with this source: one object, even for threads that ask at the same time."""
-    with _lock:
+    with _lock, signals_deferred():
         return _load_loop(source)
 
 
