@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import array_api_compat.numpy
@@ -30,6 +32,12 @@ class NumpyBackend(Backend):
     @classmethod
     def device_of(cls, x: Any) -> Any:
         return "cpu"
+
+    @classmethod
+    @contextlib.contextmanager
+    def own_settings(cls) -> Iterator[None]:
+        with np.errstate(all="ignore"):  # as on every other library: results say what happened
+            yield
 
     def all_finite(self, x: Any) -> Any:
         with np.errstate(all="ignore"):  # a finite sum is the rule, and it makes no array

@@ -14,7 +14,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import unique_labels
 from sklearn.utils.validation import check_is_fitted
 
-from portable_nn.backends import Backend, of
+from portable_nn.backends import Backend, of, own_settings
 from portable_nn.equations import Array, Loss
 from portable_nn.estimators import inputs
 from portable_nn.estimators.constraints import Range, store
@@ -281,7 +281,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         check_is_fitted(self)
         inputs.fitted_backend(self, X, "predict_log_proba")
         P = self.predict_proba(X)
-        return of(P).xp.log(P)
+        with own_settings():
+            return of(P).xp.log(P)
 
     score = BaseMLP.score  # ClassifierMixin's own would not take arrays of a device
 

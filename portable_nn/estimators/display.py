@@ -61,7 +61,7 @@ class LossCurveDisplay:
         Parameters
         ----------
         estimator : MLPClassifier or MLPRegressor
-            A fitted one.
+            A fitted one, or a pipeline, a search or a transformer of targets around it.
         name : str or None, default=None
             Stands in the legend; None: the name of its class.
         ax : matplotlib Axes or None, default=None
@@ -81,6 +81,7 @@ class LossCurveDisplay:
             If it has no loss curve.
         """
         check_is_fitted(estimator)
+        estimator = innermost(estimator)
         if not hasattr(estimator, "loss_curve_"):
             raise TypeError(
                 f"a {type(estimator).__name__} has no `loss_curve_`; accepted: a fitted MLPClassifier "
@@ -134,3 +135,17 @@ class LossCurveDisplay:
         ax.legend(loc="upper right")
         self.ax_, self.figure_ = ax, ax.figure
         return self
+
+
+def innermost(estimator: Any) -> Any:
+    """The fitted estimator within pipelines, searches and the like that has a loss curve, if one has."""
+    while not hasattr(estimator, "loss_curve_"):
+        if hasattr(estimator, "steps"):
+            estimator = estimator.steps[-1][1]
+            continue
+        names = ("best_estimator_", "regressor_", "classifier_", "estimator_")
+        inner = [vars(estimator)[name] for name in names if name in vars(estimator)]
+        if not inner:
+            break
+        estimator = inner[0]
+    return estimator

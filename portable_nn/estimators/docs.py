@@ -220,7 +220,10 @@ sample_weight : array-like of shape (n_samples,), default=None
     "validation_data": """\
 X_val, y_val : array-like, default=None
     Validation data, of the kind of X and y: judged after each epoch (`validation_scores_`,
-    `validation_loss_curve_`), and what `early_stopping` goes by. Not for the solver 'lbfgs'.""",
+    `validation_loss_curve_`), and what `early_stopping` goes by. Not for the solver 'lbfgs'. A pipeline
+    transforms X alone, and X_val too where it is told to, with ``enable_metadata_routing=True`` in
+    scikit-learn's configuration: ``Pipeline(steps, transform_input=["X_val"]).fit(X, y, X_val=X_val,
+    y_val=y_val)``. A warning tells where much of X_val is outside the range of X.""",
     "validation_weight": """\
 sample_weight_val : array-like of shape (n_samples_val,), default=None
     How much each row of the validation data counts.""",

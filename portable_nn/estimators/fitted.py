@@ -47,7 +47,8 @@ class FittedMLP(
         """The outputs for X, or every layer's, on the device; and whether they go to the host."""
         if "coefs_" not in vars(self):
             check_is_fitted(self)
-        rows, to_host = inputs.fitted_rows(self, X, method)
+        with own_settings():
+            rows, to_host = inputs.fitted_rows(self, X, method)
         params, backend = self._params(), of(self.coefs_[0])
         if rows.dtype != params[0][0].dtype:  # the wider of the two, as in scikit-learn
             wide = backend.widest_float()

@@ -43,6 +43,7 @@ RECORD = (
     "_best",
     "_optimizer",
 )
+VALIDATION_REQUEST = dict.fromkeys(("X_val", "y_val", "sample_weight_val"), True)
 SEEN = ("n_features_in_", "feature_names_in_")  # what scikit-learn's checks of X write down
 
 
@@ -50,6 +51,10 @@ class BaseMLP(CallbackSupportMixin, FittedMLP):
     """The estimators' common part; use `MLPClassifier` or `MLPRegressor`."""
 
     _parameter_constraints: ClassVar[dict[str, Any]] = CONSTRAINTS
+
+    # what meta-estimators pass on without being asked, where metadata is routed
+    __metadata_request__fit: ClassVar[dict[str, Any]] = VALIDATION_REQUEST
+    __metadata_request__partial_fit: ClassVar[dict[str, Any]] = VALIDATION_REQUEST
 
     @abstractmethod
     def _targets(

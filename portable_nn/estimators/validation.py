@@ -14,10 +14,15 @@ from portable_nn.equations import Parameters
 from portable_nn.estimators import inputs
 from portable_nn.estimators.attributes import MLPAttributes
 from portable_nn.estimators.problem import Judge, Problem
+from portable_nn.estimators.sparse import SparseRows
 from portable_nn.estimators.targets import Targets
+from portable_nn.estimators.warning import warn
 from portable_nn.network.objective import Batch
 from portable_nn.network.prediction import compiled_prediction
 from portable_nn.training.data import DeviceSource, mean_of
+
+FEWEST_ROWS, FEWEST_VALIDATION_ROWS = 40, 10  # with fewer, chance may look like another scale
+ROUNDING = 1e-5  # of float32, where X_val had another dtype
 
 
 def given_validation(
@@ -36,6 +41,7 @@ def given_validation(
     inputs.refuse_sparse(X_val, backend)
     rows, y = inputs.read(e, X_val, y_val, backend, False, not is_classifier(e))
     rows = inputs.as_dtype(rows, problem.train.all.X.dtype)
+    warn_of_another_scale(problem, rows)
     judged = targets.others(y, inputs.weights(weight, rows, "sample_weight_val"))
     encoded = judged.encode(backend, rows.dtype, "y_val")
     if encoded.n_outputs != problem.net.sizes[-1]:
@@ -43,6 +49,31 @@ def given_validation(
         raise ValueError(f"`y_val` has {encoded.n_outputs} outputs; accepted: {wanted}, as y has")
     weights = inputs.moved_weights(backend, judged.weight, rows, "sample_weight_val")
     judge_by(e, problem, Batch(rows, encoded.Y, weights, None, encoded.classes), judged)
+
+
+def warn_of_another_scale(problem: Problem, X_val: Any) -> None:
+    """Warn where most values of X_val lie outside the range of their column in X, or many far outside.
+
+    Far is by more than the width of the range. A value from where those of X came from is outside with
+    a chance of 2/(n + 1), whatever their distribution is. Sparse rows are not judged: most of their
+    columns may have been empty in X.
+    """
+    backend, X = problem.backend, problem.train.all.X
+    if isinstance(X, SparseRows) or X.shape[0] < FEWEST_ROWS or X_val.shape[0] < FEWEST_VALIDATION_ROWS:
+        return
+    xp: Any = backend.xp
+    low, high = xp.min(X, axis=0), xp.max(X, axis=0)
+    slack = ROUNDING * xp.maximum(xp.abs(low), xp.abs(high))
+    outside = [(X_val < low - each) | (X_val > high + each) for each in (slack, slack + (high - low))]
+    shares = xp.stack([xp.mean(xp.astype(flags, X.dtype)) for flags in outside])
+    share, share_far = (float(each) for each in backend.to_numpy(shares))
+    if share > 0.5 or share_far > 0.2:
+        warn(
+            f"{share:.0%} of the values of X_val are outside the range of their column in X: X_val has "
+            "to be preprocessed as X is. A pipeline transforms X alone; see X_val in the docstring of "
+            "`fit` for how it transforms X_val too",
+            UserWarning,
+        )
 
 
 def split(e: MLPAttributes, targets: Targets, problem: Problem) -> None:
