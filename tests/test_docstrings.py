@@ -27,7 +27,7 @@ PROTOCOLS = ("Array", "Namespace")  # they are the array API standard's
 
 def public_functions():
     for place, names in PLACES.items():
-        for name in set(names) - set(PROTOCOLS):
+        for name in sorted(set(names) - set(PROTOCOLS)):
             thing = getattr(place, name)
             if inspect.isclass(thing) and not issubclass(thing, Exception):
                 yield f"{name}", thing, thing

@@ -260,3 +260,9 @@ def test_the_arrays_of_a_state_have_the_form_the_shapes_and_the_dtype_of_the_par
             pnn.Adam().update(params, params, wrong)
         with pytest.raises(ValueError, match=message):
             pnn.fit(net, params, X, Y, optimizer=pnn.Adam(), optimizer_state=wrong)
+
+
+@pytest.mark.parametrize("empty", [[], [[]], np.ones((0,))])
+def test_an_empty_list_is_no_number_for_each_network(host_only, empty):
+    with pytest.raises(ValueError, match=r"`learning_rate.* is an empty list"):
+        pnn.Adam(empty)

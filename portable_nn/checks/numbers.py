@@ -99,6 +99,8 @@ def check_value(name: str, value: Any, interval: Interval) -> Value:
 
 def _check_each(name: str, value: Any, interval: Interval) -> Value:
     if isinstance(value, list):
+        if not value:
+            raise ValueError(f"`{name}` is an empty list; accepted: a number, or one for each network")
         return PerNetwork(_check_each(f"{name}[{k}]", one, interval) for k, one in enumerate(value))
     return check_number(name, value, interval)
 
