@@ -22,6 +22,7 @@ from portable_nn.equations import Array
 from portable_nn.estimators.attributes import MLPAttributes
 from portable_nn.estimators.sparse import SparseRows
 
+FOREIGN = ("bfloat16", "float8_e4m3fn", "float8_e5m2")  # NumPy has few functions for JAX's own dtypes
 HOST_CHECKS: dict[str, Any] = {"accept_sparse": ("csr", "csc"), "dtype": (np.float64, np.float32)}
 
 
@@ -43,7 +44,9 @@ def where(x: Any) -> str:
 
 def host(x: Any) -> Any:
     """`x`, as a NumPy array if it is an array of another library; a masked array is refused."""
-    return to_host(x) if not on_host(x) or isinstance(x, np.ma.MaskedArray) else x
+    found = to_host(x) if not on_host(x) or isinstance(x, np.ma.MaskedArray) else x
+    is_foreign = isinstance(found, np.ndarray) and found.dtype.name in FOREIGN
+    return found.astype(np.float32) if is_foreign else found
 
 
 def training_backend(estimator: MLPAttributes, X: Any) -> Backend:

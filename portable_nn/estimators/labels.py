@@ -13,6 +13,13 @@ from portable_nn.checks import NONNEGATIVE, check_number
 from portable_nn.equations import Array
 
 Host = np.ndarray[Any, Any]
+# dtypes that hold the values of one that a device may lack, or have few functions for
+WIDER = {
+    "float16": ("float32",),
+    "uint16": ("int32", "int64"),
+    "uint32": ("int64",),
+    "uint64": ("int64",),
+}
 
 
 def has_many(labels: LabelBinarizer) -> bool:
@@ -116,6 +123,11 @@ def decide(labels: LabelBinarizer, A: Array) -> Array:
 
 
 def place_labels(classes: np.ndarray[Any, Any], backend: Backend) -> Array:
-    """The labels on the device of X, if it has a dtype for them; else on the host."""
-    is_there = not backend.host and classes.dtype.name in backend.dtypes()
-    return backend.asarray(classes) if is_there else classes
+    """The labels on the device of X, if it has a dtype that holds them; else on the host."""
+    if backend.host:
+        return classes
+    here = backend.dtypes()
+    for name in (classes.dtype.name, *WIDER.get(classes.dtype.name, ())):
+        if name in here and np.array_equal(cast := classes.astype(name), classes):
+            return backend.asarray(cast)
+    return classes

@@ -167,6 +167,8 @@ class ValueTargets(Targets):
         if issparse(y) or (isinstance(y, np.ndarray) and y.dtype.kind not in "biuf"):
             given = "sparse" if issparse(y) else f"of dtype {y.dtype}"
             raise TypeError(f"y is {given}; accepted: a dense array of numbers")
+        if isinstance(y, np.ndarray) and y.dtype == np.longdouble:  # which other libraries lack
+            y = y.astype(np.float64)
         self.estimator, self.y, self.weight = estimator, y, weight
         self.attributes = {}
 

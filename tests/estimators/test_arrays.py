@@ -127,6 +127,26 @@ def test_labels_may_have_a_dtype_that_numpy_lacks(torch):
     assert pnn.MLPClassifier(**OPTIONS).fit(x, y).score(x, y) > 0.3
 
 
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "uint16", "uint32", "uint64", "int8"])
+def test_labels_of_unusual_dtypes_are_predicted_on_the_device_of_x(dtype, torch):
+    rows, labels = torch.tensor(iris.X), torch.tensor(iris.y).to(getattr(torch, dtype))
+    found = iris.classifier().fit(rows, labels).predict(rows)
+    assert isinstance(found, torch.Tensor)
+    expected = iris.classifier().fit(rows, torch.tensor(iris.y)).predict(rows)
+    assert bool((found.to(torch.int64) == expected).all())
+
+
+def test_labels_and_targets_may_be_of_a_dtype_that_the_library_or_numpy_lacks(torch, jax):
+    long, options = np.longdouble, {"backend": "torch"}
+    found = iris.regressor(**options).fit(iris.X, iris.t.astype(long)).predict(iris.X)
+    assert relative(found, iris.regressor(**options).fit(iris.X, iris.t).predict(iris.X)) == 0
+    found = iris.classifier(**options).fit(iris.X, iris.y.astype(long)).predict(iris.X)
+    assert (found == iris.classifier(**options).fit(iris.X, iris.y).predict(iris.X)).all()
+    rows, labels = jax.numpy.asarray(iris.X), jax.numpy.asarray(iris.y)
+    found = iris.classifier().fit(rows, labels.astype("bfloat16")).predict(rows)
+    assert bool((found == iris.classifier().fit(rows, labels).predict(rows)).all())
+
+
 def test_sample_weights_may_be_on_the_host_or_the_device(backend):
     w = np.random.default_rng(0).uniform(0, 2, size=150)
     expected = pnn.MLPClassifier(**OPTIONS).fit(X_iris, y_iris, sample_weight=w)
