@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from portable_nn.estimators import LossCurveDisplay as LossCurveDisplay
     from portable_nn.estimators import MLPClassifier as MLPClassifier
     from portable_nn.estimators import MLPRegressor as MLPRegressor
+    from portable_nn.estimators import MLPTransformer as MLPTransformer
 
 __version__ = "0.2.0"
 
@@ -50,7 +51,8 @@ __all__ = [
     "show_backends",
 ]
 
-ESTIMATORS = ("LossCurveDisplay", "MLPClassifier", "MLPRegressor")  # they need scikit-learn, an extra
+# they need scikit-learn, an extra
+ESTIMATORS = ("LossCurveDisplay", "MLPClassifier", "MLPRegressor", "MLPTransformer")
 ELSEWHERE = {  # what other libraries call it
     "RMSProp": "RMSprop",
     "Sequential": "Network",
@@ -60,7 +62,7 @@ ELSEWHERE = {  # what other libraries call it
 }
 
 if importlib.util.find_spec("sklearn") is not None:
-    __all__ += ["LossCurveDisplay", "MLPClassifier", "MLPRegressor"]
+    __all__ += ["LossCurveDisplay", "MLPClassifier", "MLPRegressor", "MLPTransformer"]
 
 
 def __getattr__(name: str) -> Any:

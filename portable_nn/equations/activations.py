@@ -34,6 +34,11 @@ class Activation:
         Only where g is not elementwise: ``delta(xp, Z, dA)`` is dL/dZ given dL/dA, through the
         Jacobian of g. `g_prime` is then None.
 
+    Notes
+    -----
+    To be pickled the functions have to be defined in a module; cloudpickle, and so joblib's processes,
+    take lambdas too.
+
     Raises
     ------
     TypeError

@@ -43,6 +43,11 @@ class Loss:
         Which targets have a meaning: "real", "nonnegative", "unit interval", or "distribution"
         (nonnegative, adding up to 1 over the outputs).
 
+    Notes
+    -----
+    To be pickled the functions have to be defined in a module; cloudpickle, and so joblib's processes,
+    take lambdas too.
+
     Raises
     ------
     TypeError

@@ -10,5 +10,6 @@ except ImportError as error:
 from portable_nn.estimators.classifier import MLPClassifier
 from portable_nn.estimators.display import LossCurveDisplay
 from portable_nn.estimators.regressor import MLPRegressor
+from portable_nn.estimators.transformer import MLPTransformer
 
-__all__ = ["LossCurveDisplay", "MLPClassifier", "MLPRegressor"]
+__all__ = ["LossCurveDisplay", "MLPClassifier", "MLPRegressor", "MLPTransformer"]

@@ -7,7 +7,7 @@ from abc import ABCMeta, abstractmethod
 from collections.abc import Callable
 from typing import Any, Self
 
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from portable_nn import trees
@@ -20,9 +20,7 @@ from portable_nn.estimators.labels import place_labels
 from portable_nn.network.prediction import compiled, compiled_prediction
 
 
-class FittedMLP(
-    MLPAttributes, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, metaclass=ABCMeta
-):
+class FittedMLP(MLPAttributes, BaseEstimator, metaclass=ABCMeta):
     """An estimator whose `coefs_` and `intercepts_` are on the device of X, or of `backend`."""
 
     @abstractmethod
@@ -76,28 +74,6 @@ class FittedMLP(
         """
         A, to_host = self._compute(X, "activations", every=True)
         return [self._hand_back(layer, to_host) for layer in A]
-
-    def transform(self, X: Any) -> Array:
-        """The activations of the last hidden layer: the features that the network has learned.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-
-        Returns
-        -------
-        X_new : array of shape (n_samples, n_units)
-            On the device of X. Without a hidden layer: X itself.
-        """
-        A, to_host = self._compute(X, "transform", every=True)
-        if len(A) > 1:
-            return self._hand_back(A[-2], to_host)
-        rows, _ = inputs.fitted_rows(self, X, "transform")
-        return inputs.rows_on_host(rows) if to_host else rows
-
-    @property
-    def _n_features_out(self) -> int:
-        return int(self.coefs_[-1].shape[0])
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Accuracy of a classifier, R^2 of a regressor.
@@ -182,7 +158,6 @@ class FittedMLP(
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = self.backend is None  # sparse rows stay on the host
         tags.array_api_support = True
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
 

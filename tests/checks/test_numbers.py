@@ -80,7 +80,9 @@ def test_numbers_have_the_shape_of_the_stack():
         ):
             check_stack("x", check_value("x", np.ones(shape), POSITIVE), (2, 3))
     with pytest.raises(ValueError, match=r"accepted: one number$"):
-        check_stack("x", check_value("x", [], POSITIVE), ())
+        check_stack("x", check_value("x", [0.5], POSITIVE), ())
+    with pytest.raises(ValueError, match="`x` is an empty list"):
+        check_value("x", [], POSITIVE)
 
 
 def test_whole_numbers():

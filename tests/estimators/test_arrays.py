@@ -43,8 +43,13 @@ def test_a_classifier_trains_on_the_device_of_x_as_on_numpy(options, backend, dt
     expected = pnn.MLPClassifier(**options).fit(X, NAMES[y_iris])
     x = backend.asarray(X)
     ours = pnn.MLPClassifier(**options).fit(x, NAMES[y_iris])
-    found = [*ours.coefs_, *ours.intercepts_, ours.predict_proba(x), ours.transform(x)]
-    wanted = [*expected.coefs_, *expected.intercepts_, expected.predict_proba(X), expected.transform(X)]
+    found = [*ours.coefs_, *ours.intercepts_, ours.predict_proba(x), *ours.activations(x)]
+    wanted = [
+        *expected.coefs_,
+        *expected.intercepts_,
+        expected.predict_proba(X),
+        *expected.activations(X),
+    ]
     for array, numpy_array in zip(found, wanted, strict=True):
         assert_beside(array, backend, x)
         assert tuple(array.shape) == numpy_array.shape
@@ -157,7 +162,7 @@ def test_sample_weights_may_be_on_the_host_or_the_device(backend):
         assert ours.score(x, y, weight) == pytest.approx(expected.score(X_iris, y_iris, w), rel=1e-12)
 
 
-METHODS = ["predict", "predict_proba", "predict_log_proba", "transform"]
+METHODS = ["predict", "predict_proba", "predict_log_proba", "activations"]
 
 
 def assert_refused(ours: Any, method: str, X: Any) -> None:

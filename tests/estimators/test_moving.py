@@ -36,7 +36,7 @@ def test_a_backend_by_name_takes_host_data_and_gives_back_host_arrays(backend, m
         clone(ours).fit(X_iris.tolist(), y_iris)
         ours.fit(X_iris, y_iris)
         assert pnn.backends.of(ours.coefs_[0]) is backend
-        for method in ("predict", "predict_proba", "transform"):
+        for method in ("predict", "predict_proba"):
             found = getattr(ours, method)(X_iris)
             assert type(found) is np.ndarray
             difference = relative(found, getattr(expected, method)(X_iris))
@@ -53,7 +53,7 @@ def test_a_backend_by_name_takes_frames_and_their_names():
     frame = pandas.DataFrame(X_iris, columns=list("abcd"))
     ours = pnn.MLPClassifier(backend="numpy", **OPTIONS).fit(frame, y_iris)
     assert list(ours.feature_names_in_) == list("abcd")
-    for method in ("predict", "predict_proba", "transform"):
+    for method in ("predict", "predict_proba"):
         found = getattr(ours, method)(frame)
         assert type(found) is np.ndarray
         assert relative(found, getattr(expected, method)(X_iris)) < 1e-8

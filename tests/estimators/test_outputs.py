@@ -13,6 +13,10 @@ pytest.importorskip("sklearn", reason="scikit-learn is not installed")
 from helpers import relative
 from iris import X, classifier, regressor, same, t, y
 from sklearn.datasets import make_multilabel_classification
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.utils import get_tags
 
 import portable_nn as pnn
 
@@ -22,29 +26,50 @@ pytestmark = [
 ]
 
 
-def test_transform_gives_the_last_hidden_layer_and_activations_all_of_them():
+def test_activations_are_those_of_every_layer():
     ours = classifier().fit(X, y)
     first = np.maximum(X @ ours.coefs_[0] + ours.intercepts_[0], 0)
     second = np.maximum(first @ ours.coefs_[1] + ours.intercepts_[1], 0)
-    assert relative(ours.transform(X), second) < 1e-12
     found = ours.activations(X)
+    assert relative(found[1], second) < 1e-12
     assert [a.shape for a in found] == [(150, 6), (150, 5), (150, 3)]
     assert relative(found[0], first) < 1e-12
     np.testing.assert_array_equal(found[2], ours.predict_proba(X))
-    assert list(ours.get_feature_names_out()) == [f"mlpclassifier{i}" for i in range(5)]
-    np.testing.assert_array_equal(classifier().fit_transform(X, y), ours.transform(X))
     assert "MLPClassifier" in ours._repr_html_()
-    none = classifier(hidden_layer_sizes=()).fit(X, y)
-    np.testing.assert_array_equal(none.transform(X), X)
-    assert len(none.get_feature_names_out()) == 4
 
 
-def test_transform_may_give_a_frame():
+def test_a_predictor_is_no_transformer():
+    for ours in (classifier(), pnn.MLPRegressor()):
+        assert not any(hasattr(ours, name) for name in ("transform", "fit_transform", "set_output"))
+        assert get_tags(ours).transformer_tags is None
+
+
+def test_a_transformer_gives_the_activations_of_a_layer():
+    ours = classifier().fit(X, y)
+    features = pnn.MLPTransformer(classifier())
+    np.testing.assert_array_equal(features.fit_transform(X, y), ours.activations(X)[1])
+    assert list(features.get_feature_names_out()) == [f"mlptransformer{i}" for i in range(5)]
+    assert features.n_features_in_ == 4
+    for layer, units in ((0, 6), (1, 5), (-1, 3), (-3, 6)):
+        found = pnn.MLPTransformer(classifier(), layer=layer).fit(X, y).transform(X)
+        np.testing.assert_array_equal(found, ours.activations(X)[layer])
+        assert found.shape == (150, units)
+    pipe = make_pipeline(pnn.MLPTransformer(classifier()), LogisticRegression(max_iter=1000))
+    assert cross_val_score(pipe, X, y).mean() > 0.8
+    for layer in (3, -4):
+        with pytest.raises(ValueError, match=rf"`layer` is {layer}.*accepted: -3 to 2"):
+            pnn.MLPTransformer(classifier(), layer=layer).fit(X, y)
+    with pytest.raises(ValueError, match="accepted: -1 to 0"):
+        pnn.MLPTransformer(classifier(hidden_layer_sizes=())).fit(X, y)
+
+
+def test_a_transformer_may_give_a_frame():
     pandas = pytest.importorskip("pandas", reason="pandas is not installed")
     frame = pandas.DataFrame(X, columns=list("abcd"), index=np.arange(150) + 7)
-    ours = classifier().set_output(transform="pandas").fit(frame, y)
+    ours = pnn.MLPTransformer(classifier()).set_output(transform="pandas").fit(frame, y)
     found = ours.transform(frame)
-    assert list(found.columns) == [f"mlpclassifier{i}" for i in range(5)]
+    assert list(found.columns) == [f"mlptransformer{i}" for i in range(5)]
+    assert list(ours.feature_names_in_) == list("abcd")
     assert list(found.index) == list(frame.index)
 
 

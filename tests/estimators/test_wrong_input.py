@@ -302,8 +302,6 @@ def test_sparse_rows_are_for_numpy_alone(strict):
     with pytest.raises(TypeError, match=r"X is sparse.*X\.toarray\(\)"):
         est.predict(sparse)
     assert not get_tags(est).input_tags.sparse
-    none = pnn.MLPClassifier(hidden_layer_sizes=(), max_iter=3).fit(sparse, y)
-    assert scipy.sparse.issparse(none.transform(sparse))
     with pytest.raises(ValueError, match="`backend` is 'numpy' and X is on"):
         pnn.MLPClassifier(backend="numpy").fit(strict.asarray(X), y)
     with pytest.raises(TypeError, match=r"X is sparse.*X\.toarray\(\)"):
@@ -349,7 +347,7 @@ def test_every_parameter_and_fitted_attribute_is_documented(kind):
     assert names("Parameters") == set(cls().get_params())
     est = cls(max_iter=3, early_stopping=True).fit(X, y)
     assert {name for name in vars(est) if name.endswith("_")} <= names("Attributes")
-    for method in ("fit", "partial_fit", "predict", "score", "transform", "activations", "to"):
+    for method in ("fit", "partial_fit", "predict", "score", "activations", "to"):
         assert "Parameters\n" in getattr(cls, method).__doc__
 
 
