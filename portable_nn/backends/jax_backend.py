@@ -28,7 +28,7 @@ class JaxBackend(Backend):
     remedy = "install it with: pip install jax"
     dtype_remedy = (
         "64-bit types need jax.config.update('jax_enable_x64', True) before any array is made; "
-        "else cast the array to float32"
+        "else cast the array to float32, or class indices to int32"
     )
 
     @classmethod

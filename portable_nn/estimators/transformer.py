@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any, Self
 
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
@@ -9,6 +10,7 @@ from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
 from portable_nn.equations import Array
+from portable_nn.estimators.fitting import BaseMLP
 
 
 class MLPTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -59,17 +61,26 @@ class MLPTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
 
         Raises
         ------
+        TypeError
+            If the estimator is none of the two, or the layer no whole number.
         ValueError
             If there is no such layer, and whatever the estimator's `fit` raises.
         """
+        if not isinstance(self.estimator, BaseMLP):
+            raise TypeError(
+                f"`estimator` is a {type(self.estimator).__module__}.{type(self.estimator).__name__}; "
+                "accepted: a portable_nn.MLPClassifier or MLPRegressor"
+            )
+        if not isinstance(self.layer, Integral) or isinstance(self.layer, bool):
+            raise TypeError(f"`layer` is {self.layer!r}; accepted: a whole number, such as -2")
         fitted = clone(self.estimator).fit(X, y, **fit_params)
         layers = len(fitted.coefs_)
         if not -layers <= self.layer < layers:
             raise ValueError(
-                f"`layer` is {self.layer}, and the network has {layers} layers, the output's included; "
-                f"accepted: {-layers} to {layers - 1}"
+                f"`layer` is {self.layer}, and the network has {layers} layer(s), the output's included;"
+                f" accepted: {-layers} to {layers - 1}"
             )
-        self.estimator_ = fitted
+        self.estimator_: Any = fitted
         for name in ("n_features_in_", "feature_names_in_"):
             self.__dict__.pop(name, None)
             if hasattr(fitted, name):

@@ -70,9 +70,9 @@ class Network:
     Warns
     -----
     UserWarning
-        If the output activation cannot give what the loss needs: a cross-entropy needs probabilities
-        (from sigmoid or softmax, not logits), poisson positive numbers. If a derivative of a
-        user-defined activation or loss is not what differences of the function give; kinks aside.
+        If the output activation cannot give what the loss needs: binary_cross_entropy probabilities
+        (of sigmoid or softmax), categorical_cross_entropy those of softmax, poisson positive numbers.
+        If a derivative of a user-defined function is not what differences of the function give.
 
     Notes
     -----
@@ -87,7 +87,7 @@ class Network:
     binary_cross_entropy with one output, booleans or integers 0 and 1, (n_samples,). Results have the
     library and device of X, and the dtype of the parameters. Every method raises TypeError or
     ValueError, before it computes anything, for arrays of other shapes or dtypes, of several libraries
-    or devices, and for NaN or infinite values.
+    or devices, and for NaN or infinite values (those of arrays being traced cannot be looked at).
     """
 
     sizes: tuple[int, ...]

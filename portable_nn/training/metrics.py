@@ -130,7 +130,10 @@ def check_metrics(metrics: Any, net: Network) -> tuple[tuple[str, Metric], ...]:
     found = []
     for name, given in metrics.items():
         if not isinstance(name, str):
-            raise TypeError(f"`metrics` has the name {name!r}; accepted: strings")
+            raise TypeError(
+                f"`metrics` has {name!r} in the place of a name; accepted: names of known metrics, or a "
+                "dict that names functions: metrics={'mine': function}"
+            )
         if isinstance(given, str):
             if given not in known:
                 raise ValueError(unknown_name("metric", given, known))

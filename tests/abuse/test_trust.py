@@ -30,7 +30,7 @@ def find_folder(monkeypatch, tmp_path):
     def find(cache):
         for variable in ("XDG_CACHE_HOME", "LOCALAPPDATA"):
             monkeypatch.setenv(variable, str(cache))
-        return cache_folder.cache_folder.__wrapped__()
+        return cache_folder.folder_of.__wrapped__(0)
 
     return find
 
@@ -304,7 +304,7 @@ def test_a_training_goes_on_without_a_cache(hindrance, tmp_path, monkeypatch, fi
     monkeypatch.setattr(program, "warned", [])
     monkeypatch.setattr(loop_cache, "_load_loop", functools.cache(loop_cache.Loop))
     monkeypatch.setattr(program, "is_cached", loop_cache.is_cached.__wrapped__)
-    wrapped = functools.cache(cache_folder.cache_folder.__wrapped__)
+    wrapped = functools.cache(lambda: cache_folder.folder_of.__wrapped__(0))
     monkeypatch.setattr(loop_cache, "cache_folder", wrapped)
     if hindrance == "no home":
         for variable in ("XDG_CACHE_HOME", "LOCALAPPDATA", "HOME", "USERPROFILE"):
@@ -327,3 +327,23 @@ def test_a_training_goes_on_without_a_cache(hindrance, tmp_path, monkeypatch, fi
     training_steps.cache_clear()
     assert history.cost[-1] < history.cost[0]
     assert not program.warned
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="no users here")
+def test_a_folder_that_holds_other_things_stays_as_it_is(tmp_path):
+    shared = tmp_path / "portable_nn"
+    shared.mkdir()
+    (shared / "notes").write_text("of a team")
+    shared.chmod(0o2775)
+    with pytest.raises(PermissionError, match="can be written to by other users"):
+        cache_folder.private_folder(shared / "loops")
+    assert shared.stat().st_mode & 0o7777 == 0o2775
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="no users here")
+def test_each_user_that_a_process_acts_for_has_a_folder_of_its_own(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert cache_folder.cache_folder() is not None
+    someone = os.geteuid() + 12345
+    monkeypatch.setattr(os, "geteuid", lambda: someone)
+    assert cache_folder.cache_folder() is None  # the folder belongs to another user

@@ -12,7 +12,7 @@ from helpers import samples
 from training_helpers import assert_same
 
 import portable_nn as pnn
-from portable_nn.compiler.numpy import CompiledScan, loop_cache, program
+from portable_nn.compiler.numpy import CompiledScan, cache_folder, loop_cache, program
 
 needs_numba = pytest.mark.skipif(not loop_cache.installed(), reason="no numba here")
 
@@ -122,7 +122,7 @@ def test_without_a_writable_cache_loops_are_compiled_for_this_process_alone(tmp_
     blocked.write_text("")
     for variable in ("XDG_CACHE_HOME", "LOCALAPPDATA"):
         monkeypatch.setenv(variable, str(blocked))
-    folder = loop_cache.cache_folder.__wrapped__()
+    folder = cache_folder.folder_of.__wrapped__(0)
     assert folder is None
     monkeypatch.setattr(loop_cache, "cache_folder", lambda: folder)
     x = np.zeros(3, "float32")

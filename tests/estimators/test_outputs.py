@@ -182,3 +182,12 @@ def test_the_loss_curves_can_be_drawn():
     with pytest.raises(TypeError, match=r"no `loss_curve_`; accepted"):
         pnn.LossCurveDisplay.from_estimator(LogisticRegression().fit(X, y))
     plt.close("all")
+
+
+def test_a_transformer_refuses_what_it_cannot_use_before_it_trains():
+    for wrong in (LogisticRegression(), "mlp", None):
+        with pytest.raises(TypeError, match=r"`estimator` is a .*accepted: a portable_nn.MLPClassifier"):
+            pnn.MLPTransformer(wrong).fit(X, y)
+    for wrong in ("x", 0.0, True):
+        with pytest.raises(TypeError, match=r"`layer` is .*accepted: a whole number"):
+            pnn.MLPTransformer(classifier(), layer=wrong).fit(X, y)

@@ -14,9 +14,14 @@ UNFINISHED = ".part"  # the suffix of a file that is being written
 ABANDONED = 3600.0  # seconds after which nobody is still writing it
 
 
-@functools.cache
 def cache_folder() -> Path | None:
     """The folder of cached loops; None if there is none to which the user alone can write."""
+    return folder_of(os.geteuid() if hasattr(os, "geteuid") else 0)
+
+
+@functools.cache
+def folder_of(user: int) -> Path | None:
+    """The folder of cached loops of the user that this process acts for now."""
     given = os.environ.get("LOCALAPPDATA" if os.name == "nt" else "XDG_CACHE_HOME", "")
     if not os.path.isabs(given):  # a relative one is to be ignored, says the XDG specification
         given = os.path.join(os.path.expanduser("~"), ".cache")
@@ -41,7 +46,7 @@ def private_folder(folder: Path) -> Path:
             with suppress(FileExistsError):  # made by another process
                 part.mkdir(PRIVATE)
         if part in (folder, folder.parent):  # the two that are ours
-            take_back(part)
+            take_back(part, {folder.name} if part == folder.parent else None)
         check_owner_and_mode(part)
     resolved = folder.resolve(strict=True)
     take_back(resolved)
@@ -52,11 +57,14 @@ def private_folder(folder: Path) -> Path:
     return resolved
 
 
-def take_back(folder: Path) -> None:
+def take_back(folder: Path, content: set[str] | None = None) -> None:
     """Make a folder of the user writable by the user alone: it may be older than a change of the umask.
 
-    What others have put there meanwhile belongs to them, and is not read.
+    What others have put there meanwhile belongs to them, and is not read. A folder that holds more than
+    the `content` that is named is somebody's for another purpose, and stays as it is.
     """
+    if content is not None and not content.issuperset(os.listdir(folder)):
+        return
     found = folder.lstat()
     is_own = hasattr(os, "geteuid") and stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()
     if is_own and is_writable_by_others(found):
