@@ -1,10 +1,10 @@
 """scikit-learn's multi-layer perceptrons on any array: the only room that imports scikit-learn."""
 
 try:
-    import sklearn.callback  # noqa: F401  (scikit-learn has it since 1.9)
+    from sklearn.utils.validation import validate_data  # noqa: F401  (scikit-learn has it since 1.6)
 except ImportError as error:
     raise ImportError(
-        "the estimators need scikit-learn 1.9 or newer; install it with: pip install scikit-learn"
+        "the estimators need scikit-learn 1.6 or newer; install it with: pip install -U scikit-learn"
     ) from error
 
 from portable_nn.estimators.classifier import MLPClassifier

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sklearn.callback import AutoPropagatedCallback, FitCallback
-
+from portable_nn.estimators.scikit_callbacks import AutoPropagatedCallback, FitCallback
 from portable_nn.training.callbacks import TrainingState, call
 from portable_nn.training.progress import ProgressBar
 
@@ -21,7 +20,8 @@ def sort_callbacks(given: Any) -> tuple[list[Any], list[Any]]:
         else:
             raise TypeError(
                 f"`callbacks` holds {callback!r}; accepted: objects with `on_epoch_end(state)`, such as "
-                "portable_nn.Callback, and scikit-learn's, such as sklearn.callback.ProgressBar()"
+                "portable_nn.Callback, and scikit-learn's (of 1.9 or newer), such as "
+                "sklearn.callback.ProgressBar()"
             )
     return ours, theirs
 

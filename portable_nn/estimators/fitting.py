@@ -9,7 +9,6 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import _fit_context, is_classifier
-from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import check_random_state
 
 from portable_nn import trees
@@ -28,6 +27,7 @@ from portable_nn.estimators.conventions import (
 from portable_nn.estimators.docs import with_shared_texts
 from portable_nn.estimators.fitted import FittedMLP
 from portable_nn.estimators.problem import Problem
+from portable_nn.estimators.scikit_callbacks import CallbackSupportMixin
 from portable_nn.estimators.targets import Targets
 from portable_nn.estimators.validation import given_validation, split
 from portable_nn.network import Network

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import warnings
 from typing import Any
 
@@ -20,6 +22,7 @@ pytestmark = [
     pytest.mark.usefixtures("host_only"),
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
 ]
+SINCE_1_9 = "scikit-learn has callbacks since its version 1.9"
 
 
 class Watch(pnn.Callback):
@@ -85,9 +88,8 @@ def test_parameters_kept_by_a_callback_of_an_estimator_do_not_change():
 @pytest.mark.parametrize("solver", ["sgd", "lbfgs"])
 @pytest.mark.parametrize("how", ["set_callbacks", "parameter"])
 def test_scikit_learns_own_callbacks_are_called(solver, how):
-    from sklearn.callback import ScoringMonitor
-
-    monitor = ScoringMonitor(scoring="accuracy")
+    callback = pytest.importorskip("sklearn.callback", reason=SINCE_1_9)
+    monitor = callback.ScoringMonitor(scoring="accuracy")
     ours = classifier(solver=solver, max_iter=6, callbacks=[monitor] if how == "parameter" else None)
     ours.set_params(learning_rate_init=0.2)
     if how == "set_callbacks":
@@ -105,6 +107,8 @@ def test_scikit_learns_own_callbacks_are_called(solver, how):
 
 
 def test_a_callback_of_scikit_learn_can_stop_the_training():
+    pytest.importorskip("sklearn.callback", reason=SINCE_1_9)
+
     class Stop:
         def setup(self, estimator, context):
             self.log = ["setup"]
@@ -127,7 +131,7 @@ def test_a_callback_of_scikit_learn_can_stop_the_training():
 
 def test_the_progress_bar_of_scikit_learn_works(capsys):
     pytest.importorskip("rich", reason="rich is not installed")
-    from sklearn.callback import ProgressBar
+    ProgressBar = pytest.importorskip("sklearn.callback", reason=SINCE_1_9).ProgressBar
     from sklearn.model_selection import GridSearchCV
 
     classifier(callbacks=[ProgressBar()]).fit(X, y)
@@ -140,6 +144,49 @@ def test_the_progress_bar_of_scikit_learn_works(capsys):
     )
     with pytest.raises(TypeError, match="set it on the outermost"):
         search.fit(X, y)
+
+
+def test_the_estimators_work_where_scikit_learn_has_no_callbacks():
+    program = (
+        "import sys, numpy as np, sklearn.model_selection as ms, sklearn.neural_network\n"
+        "sys.modules['sklearn.callback'] = None  # as in versions before 1.9\n"
+        "import portable_nn as pnn\n"
+        "seen, X = [], np.random.default_rng(0).normal(size=(40, 3))\n"
+        "class Watch(pnn.Callback):\n"
+        "    def on_epoch_end(self, state): seen.append(state.epoch)\n"
+        "for solver in ('adam', 'lbfgs'):\n"
+        "    est = pnn.MLPRegressor(solver=solver, max_iter=2, callbacks=[Watch()], tol=0)\n"
+        "    est.fit(X, X[:, 0])\n"
+        "assert seen == [1, 2, 1, 2], seen\n"
+        "assert not hasattr(est, 'set_callbacks')\n"
+        "class Theirs:\n"
+        "    def setup(self, estimator, context): pass\n"
+        "    teardown = on_fit_task_begin = on_fit_task_end = setup\n"
+        "try:\n"
+        "    est.set_params(callbacks=[Theirs()]).fit(X, X[:, 0])\n"
+        "except TypeError as error:\n"
+        "    assert 'of 1.9 or newer' in str(error), error\n"
+        "else:\n"
+        "    raise AssertionError('taken, though nothing calls it')\n"
+        "ms.GridSearchCV(est.set_params(callbacks=None), {'alpha': [0, 1]}, cv=2).fit(X, X[:, 0])\n"
+    )
+    quiet = ("-W", "ignore::sklearn.exceptions.ConvergenceWarning")
+    done = subprocess.run(
+        [sys.executable, *quiet, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_scikit_learn_that_is_too_old_is_named_with_the_version_that_is_needed():
+    program = (
+        "import sklearn.utils.validation\n"
+        "del sklearn.utils.validation.validate_data  # as in versions before 1.6\n"
+        "import portable_nn\n"
+        "portable_nn.MLPClassifier\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "ImportError: the estimators need scikit-learn 1.6 or newer" in done.stderr
 
 
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])

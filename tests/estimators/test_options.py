@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+
 import numpy as np
 import pytest
 
@@ -31,15 +33,25 @@ def test_class_weights_are_the_same_sample_weights(solver, early):
     assert differs(ours, classifier(**options).fit(X, y))
 
 
-def test_class_weights_multiply_the_sample_weights_and_may_be_balanced():
+def test_class_weights_multiply_the_sample_weights():
+    v = np.random.default_rng(0).uniform(0.5, 2, size=150)
+    ours = classifier(class_weight={2: 5.0}).fit(X, y, v)
+    assert same(ours, classifier().fit(X, y, v * np.array([1, 1, 5.0])[y]))
+    names = np.array(["a", "b", "c"])[y]
+    ours = classifier(class_weight={"a": 5.0}).fit(X, names)
+    assert same(ours, classifier().fit(X, y, np.array([5.0, 1, 1])[y]))
+
+
+@pytest.mark.skipif(
+    "sample_weight" not in inspect.signature(compute_class_weight).parameters,
+    reason="scikit-learn's compute_class_weight has no sample_weight before its version 1.7",
+)
+def test_class_weights_may_be_balanced_by_the_sample_weights():
     rows = np.r_[0:50, 50:60, 100:105]
     v = np.random.default_rng(0).uniform(0.5, 2, size=len(rows))
     balanced = compute_class_weight("balanced", classes=np.arange(3), y=y[rows], sample_weight=v)
     ours = classifier(class_weight="balanced").fit(X[rows], y[rows], v)
     assert same(ours, classifier().fit(X[rows], y[rows], v * balanced[y[rows]]))
-    names = np.array(["a", "b", "c"])[y]
-    ours = classifier(class_weight={"a": 5.0}).fit(X, names)
-    assert same(ours, classifier().fit(X, y, np.array([5.0, 1, 1])[y]))
 
 
 def test_class_weights_of_many_labels_a_row():

@@ -93,6 +93,9 @@ def test_feature_names_come_from_frames():
 
 def test_sample_weights_are_routed_as_metadata():
     import sklearn
+    from sklearn.exceptions import UnsetMetadataPassedError
+    from sklearn.linear_model import Perceptron
+    from sklearn.metrics import accuracy_score, make_scorer
     from sklearn.model_selection import cross_validate
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
@@ -103,7 +106,15 @@ def test_sample_weights_are_routed_as_metadata():
         scaler = StandardScaler().set_fit_request(sample_weight=False)
         pipe = make_pipeline(scaler, ours).fit(X, y, sample_weight=w)
         assert same(pipe[-1], classifier().fit(pipe[0].transform(X), y, w))
-        cross_validate(pipe, X, y, params={"sample_weight": w}, cv=2)
+        options = {"params": {"sample_weight": w}, "cv": 2, "error_score": "raise"}
+        scorer = make_scorer(accuracy_score).set_score_request(sample_weight=True)
+        with_scorer = cross_validate(pipe, X, y, scoring=scorer, **options)["test_score"]
+        linear = Perceptron().set_fit_request(sample_weight=True).set_score_request(sample_weight=True)
+        try:
+            cross_validate(make_pipeline(scaler, linear), X, y, **options)
+        except UnsetMetadataPassedError:  # before 1.9 it did not ask the steps for the score
+            return
+        np.testing.assert_array_equal(cross_validate(pipe, X, y, **options)["test_score"], with_scorer)
 
 
 def test_scores_are_those_of_scikit_learn_with_weights_too():

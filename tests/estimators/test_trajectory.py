@@ -17,6 +17,7 @@ import pytest
 sklearn = pytest.importorskip("sklearn", reason="scikit-learn is not installed")
 
 from helpers import relative
+from scikit_features import COUNTS_ITERATIONS, filter_warnings, needs_loss, needs_weights
 from sklearn import datasets, neural_network
 from sklearn.preprocessing import StandardScaler
 
@@ -89,9 +90,10 @@ def pair(X: Any, y: Any, kind: str, fit: dict[str, Any] | None = None, **options
     found, said = [], []
     for module in (neural_network, pnn):
         with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
+            filter_warnings("always")
             found.append(getattr(module, kind)(**options).fit(X, y, **(fit or {})))
-        said.append([(w.category, str(w.message)) for w in caught])
+        has_our_words = COUNTS_ITERATIONS or options.get("solver") != "lbfgs"
+        said.append([(w.category, str(w.message) if has_our_words else "") for w in caught])
     assert said[0] == said[1]
     return found
 
@@ -191,8 +193,13 @@ OTHERS: dict[str, tuple[str, str, dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize("weighted", [False, True], ids=["", "weighted"])
-@pytest.mark.parametrize("case", OTHERS)
+@pytest.mark.parametrize(
+    "weighted", [pytest.param(False, id=""), pytest.param(True, id="weighted", marks=needs_weights)]
+)
+@pytest.mark.parametrize(
+    "case",
+    [pytest.param(c, marks=[needs_loss] * ("loss" in options)) for c, (_, _, options) in OTHERS.items()],
+)
 def test_every_other_parameter_counts_as_in_scikit_learn(case, weighted, margin):
     dataset, kind, options = OTHERS[case]
     X, y = data(dataset)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import warnings
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 pytest.importorskip("sklearn", reason="scikit-learn is not installed")
 
 from iris import X, classifier, regressor, t, y
+from scikit_features import COUNTS_ITERATIONS, filter_warnings
 from sklearn import neural_network
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.pipeline import make_pipeline
@@ -35,7 +37,7 @@ class Raises(pnn.Callback):
 def the_warning(action):
     """The one warning of an action."""
     with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
+        filter_warnings("always")
         action()
     (found,) = caught
     return found
@@ -84,7 +86,7 @@ def test_other_warnings_show_the_line_of_the_user_too():
 def test_the_filters_of_scikit_learns_examples_silence_it_as_its_own(chosen, solver):
     for library in (pnn, neural_network):
         with warnings.catch_warnings():
-            warnings.simplefilter("error")
+            filter_warnings("error")
             warnings.filterwarnings("ignore", **chosen)
             library.MLPClassifier((3,), max_iter=2, solver=solver, random_state=0).fit(X, y)
 
@@ -96,7 +98,11 @@ def test_lbfgs_warns_in_the_words_of_scikit_learn():
             the_warning(lambda make=library.MLPClassifier, o=options | limit: make(**o).fit(X, y))
             for library in (pnn, neural_network)
         )
-        assert str(found.message) == str(theirs.message)
+        assert found.category is theirs.category
+        if COUNTS_ITERATIONS:
+            assert str(found.message) == str(theirs.message)
+        else:  # scikit-learn's of 1.6; ours are those of the newest
+            assert re.match(r"lbfgs failed to converge after \d iteration\(s\)", str(found.message))
 
 
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
