@@ -134,8 +134,9 @@ scoring : str, callable or None, default=None
 
 callbacks : list or None, default=None
     Objects with ``on_epoch_end(state)`` (see `portable_nn.Callback`; ``state.stop()`` ends the
-    training), and callbacks of scikit-learn's own protocol, such as `sklearn.callback.ProgressBar`;
-    those of `set_callbacks` are called too. `clone`, and so a grid search, copies them.
+    training), and, with scikit-learn 1.9 or newer, callbacks of its own protocol, such as
+    `sklearn.callback.ProgressBar`; those of `set_callbacks` are called too. `clone`, and so a grid
+    search, copies them.
 
 max_time : float or None, default=None
     Seconds after which `fit` begins no further epoch; a ConvergenceWarning says so.

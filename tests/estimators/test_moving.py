@@ -14,9 +14,11 @@ import pytest
 pytest.importorskip("sklearn", reason="scikit-learn is not installed")
 
 import iris
+import scipy
 from helpers import relative
 from iris import NAMES, assert_beside
 from sklearn.base import clone
+from sklearn.utils.fixes import parse_version
 
 import portable_nn as pnn
 
@@ -158,6 +160,10 @@ def test_copies_stay_on_their_device(backend):
     assert clone(pnn.MLPClassifier(backend=backend)).backend is backend
 
 
+@pytest.mark.skipif(
+    parse_version(scipy.__version__) < parse_version("1.14"),
+    reason="scikit-learn's switch for arrays needs SciPy 1.14",
+)
 def test_scikit_learns_own_switch_for_arrays_may_be_set(backend):
     program = (
         "import sys, warnings, numpy as np, sklearn\n"
