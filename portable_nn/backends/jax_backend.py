@@ -102,7 +102,7 @@ class JaxBackend(Backend):
 
         @functools.wraps(step)
         def run(*arguments: Tree) -> Tree:
-            return compiled()(*arguments)
+            return compiled(step, arguments)(*arguments)
 
         # a new object each time: JAX compiles one and the same function once
         compiled = made_anew(step, lambda: jax.jit(functools.partial(step)))
@@ -131,7 +131,9 @@ class JaxBackend(Backend):
         known: set[int] = set()  # numbers of steps for which there is a compiled scan
 
         def run(carry: Tree, fixed: Tree, each: Tree, owned: Sequence[bool]) -> Tree:
-            start, total, for_owned = 0, trees.length(each), compiled()
+            start, total = 0, trees.length(each)
+            one_step = functools.partial(step, self.xp)
+            for_owned = compiled(one_step, (carry, fixed, trees.at(each, 0)))
             for steps in lengths(total, known):
                 at = slice(start, start + steps)
                 part = each if steps == total else trees.map(operator.itemgetter(at), each)
@@ -150,19 +152,23 @@ class JaxBackend(Backend):
 Made = TypeVar("Made")
 
 
-def made_anew(step: Step, make: Callable[[], Made]) -> Callable[[], Made]:
-    """A function that gives ``make()``, anew where user-defined functions of the step read other things.
+def made_anew(step: Step, make: Callable[[], Made]) -> Callable[[Step, tuple[Tree, ...]], Made]:
+    """``made(call, arguments)`` gives ``make()``, anew where user-defined functions read other things.
 
-    What JAX has compiled does not notice that. Where it is unknown what they read, it is made once.
+    What JAX has compiled does not notice that. Where it is unknown what the functions of the step read,
+    ``call(*arguments)`` is traced, and what that gives is compared. Functions that change something, or
+    draw random numbers, do so when they are compiled, and not again.
     """
     from portable_nn.compiler.reads import StateChangeError  # noqa: PLC0415
-    from portable_nn.compiler.traced_step import what_step_reads  # noqa: PLC0415
+    from portable_nn.compiler.traced_step import innermost, what_step_reads  # noqa: PLC0415
 
     last: list[Any] = []  # what was read, and what was made then
 
-    def made() -> Made:
+    def made(call: Step, arguments: tuple[Tree, ...]) -> Made:
         try:
             reads = what_step_reads(step)
+            if reads is None and hasattr(innermost(step), "functions"):
+                reads = traced(call, arguments)
         except StateChangeError:
             reads = None
         if not last or last[0] != reads:
@@ -170,6 +176,14 @@ def made_anew(step: Step, make: Callable[[], Made]) -> Callable[[], Made]:
         return last[1]  # type: ignore[no-any-return]
 
     return made
+
+
+def traced(call: Step, arguments: tuple[Tree, ...]) -> Any:
+    """What JAX makes of ``call(*arguments)``: the operations in words, and the arrays in them."""
+    import jax  # noqa: PLC0415
+
+    found = jax.make_jaxpr(functools.partial(call))(*arguments)  # a new object is traced anew
+    return str(found.jaxpr), [np.asarray(constant).tobytes() for constant in found.consts]
 
 
 @functools.cache

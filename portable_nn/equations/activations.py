@@ -28,9 +28,7 @@ class Activation:
     g, g_prime : callable
         ``g(xp, Z)`` and ``g_prime(xp, Z)``: an array (..., n_l, B) in, one of that shape and dtype out,
         written with the functions of the namespace `xp` alone. Whatever else they read is read again in
-        each epoch; on JAX only numbers, strings, arrays of NumPy, and functions, containers and objects
-        of Python that hold such are: an iterator, a class attribute or a module's, say, is read when JAX
-        compiles them.
+        each epoch; on JAX not what they change, or draw at random, themselves.
     delta : callable, optional
         Only where g is not elementwise: ``delta(xp, Z, dA)`` is dL/dZ given dL/dA, through the
         Jacobian of g. `g_prime` is then None.

@@ -54,7 +54,7 @@ def test_a_transformer_gives_the_activations_of_a_layer():
         found = pnn.MLPTransformer(classifier(), layer=layer).fit(X, y).transform(X)
         np.testing.assert_array_equal(found, ours.activations(X)[layer])
         assert found.shape == (150, units)
-    pipe = make_pipeline(pnn.MLPTransformer(classifier()), LogisticRegression(max_iter=1000))
+    pipe = make_pipeline(pnn.MLPTransformer(classifier()), LogisticRegression(solver="newton-cholesky"))
     assert cross_val_score(pipe, X, y).mean() > 0.8
     for layer in (3, -4):
         with pytest.raises(ValueError, match=rf"`layer` is {layer}.*accepted: -3 to 2"):
