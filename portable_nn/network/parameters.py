@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -9,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from portable_nn.backends import Backend
+from portable_nn.backends import Backend, dtype_name
 from portable_nn.checks import Given, check_one_dtype, check_one_place, check_values
 from portable_nn.checks.arrays import is_whole
 from portable_nn.checks.host_arrays import check_host_values, check_on_host
@@ -51,7 +52,10 @@ class Checked(NamedTuple):
         given, n_classes = self._in_form(given, self.backend)
         arrays = given.arrays if more else self.arrays | given.arrays
         check_values(self.backend, arrays, self.loss, *given.names[1:], n_classes)
-        return self._batch(given, n_classes)
+        batch = self._batch(given, n_classes)
+        if given.has_targets and is_whole(batch.Y) and not self.backend.values_known(batch.Y):
+            return self._without_meaning_as_nan(batch)
+        return batch
 
     def check_host_data(self, given: Given) -> Batch:
         """The data, which stays on the host, as a batch, checked against the parameters."""
@@ -72,6 +76,24 @@ class Checked(NamedTuple):
         if weight is not None and is_whole(weight):
             given = replace(given, sample_weight=backend.asarray(weight, self.dtype))
         return given, given.n_classes(self.loss, self.sizes[-1])
+
+    def _without_meaning_as_nan(self, batch: Batch) -> Batch:
+        """The batch with targets as floats, of which those without a meaning are NaN.
+
+        Where a function is being traced no error can be raised for them, and an index of no class would
+        count for nothing.
+        """
+        xp, loss = self.backend.xp, self.loss
+        if batch.classes is not None:
+            hits = xp.astype(batch.Y, batch.classes.dtype) == batch.classes
+            has_meaning = xp.any(hits, axis=-1, keepdims=True)
+            batch = batch._replace(Y=hits, classes=None)
+        elif loss.targets == "unit interval" and dtype_name(batch.Y.dtype) != "bool":
+            has_meaning = (batch.Y == 0) | (batch.Y == 1)
+        else:
+            return batch
+        Y = xp.astype(batch.Y, self.dtype)
+        return batch._replace(Y=xp.where(has_meaning, Y, xp.full_like(Y, math.nan)))
 
     def _batch(self, given: Given, n_classes: int) -> Batch:
         classes = class_indices(self.backend, n_classes) if n_classes else None

@@ -145,6 +145,11 @@ def fit(
     check_network(net)
     check_flag("stream", stream)
     checked = check_parameters(net.sizes, net.loss, params)
+    if not all(checked.backend.values_known(array) for array in checked.arrays.values()):
+        raise TypeError(
+            "`params` are being traced, by jax.jit or jax.grad; accepted: arrays with values; `fit` "
+            "compiles its steps itself: call it outside, or trace `net.cost`"
+        )
     training = Training(
         net,
         Adam() if optimizer is None else optimizer,  # type: ignore[arg-type]

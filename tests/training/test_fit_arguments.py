@@ -82,3 +82,10 @@ def test_an_optimizer_that_is_not_a_dataclass_is_refused(training_problem):
 
     with pytest.raises(TypeError, match=r"`optimizer` is a Mine.*dataclass"):
         pnn.fit(net, params, X, Y, Mine())
+
+
+def test_fit_cannot_be_traced(jax):
+    net = pnn.Network((4, 3), ("softmax",), "categorical_cross_entropy")
+    params, X = net.initialize(backend="jax"), jax.numpy.zeros((5, 4))
+    with pytest.raises(TypeError, match=r"`params` are being traced.*trace `net.cost`"):
+        jax.jit(lambda p: pnn.fit(net, p, X, jax.numpy.zeros(5, int))[0])(params)

@@ -217,3 +217,16 @@ def test_a_classifier_never_holds_one_hot_rows_of_all_examples(host_only, random
     finally:
         tracemalloc.stop()
     assert peak < n * classes * 4 / 10
+
+
+def test_targets_without_a_meaning_make_a_traced_cost_nan(jax, random, images):
+    backend = pnn.backends.get("jax")
+    for kind, wrong in (("classes", 4), ("classes", -1), ("two classes", 7)):
+        net, (given, wanted) = NETS[kind], targets(kind, random, n=48)
+        params = net.initialize(backend=backend)
+        X = backend.asarray(images)
+        cost = jax.jit(lambda Y, net=net, params=params, X=X: net.cost(params, X, Y))
+        right = float(net.cost(params, X, backend.asarray(wanted.astype("float32"))))
+        assert float(cost(backend.asarray(given.astype("int32")))) == pytest.approx(right, rel=1e-6)
+        given[5] = wrong
+        assert np.isnan(float(cost(backend.asarray(given.astype("int32")))))
