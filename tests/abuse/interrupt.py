@@ -7,11 +7,13 @@ import json
 import random
 import signal
 import sys
+import time
 
 import numpy as np
 from numba.core.codegen import CPUCodeLibrary
 from small_loops import source
 
+from portable_nn.compiler.numpy.deferred_signals import signals_deferred
 from portable_nn.compiler.numpy.loop_cache import load_loop
 
 SECONDS = 0.2  # within which an interrupt arrives
@@ -69,11 +71,29 @@ def at_a_random_time(chance: random.Random, k: int) -> str:
     return found
 
 
+def at_either_end(chance: random.Random) -> str:
+    """What becomes of an interrupt that arrives where signals begin, or end, to wait."""
+    signal.signal(signal.SIGALRM, signal.default_int_handler)
+    started = time.perf_counter()
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 1e-5 + 3e-4 * chance.random())
+        while time.perf_counter() < started + SECONDS:
+            with signals_deferred():
+                pass
+    except KeyboardInterrupt as error:
+        return type(error).__name__
+    return "nothing"
+
+
 def main() -> None:
     counts = collections.Counter({f"in a call of LLVM: {in_a_call_of_llvm()}": 1})
     times, chance = int(sys.argv[1]), random.Random(int(sys.argv[2]))
     for k in range(1, times + 1):
         counts[f"at a random time: {at_a_random_time(chance, k)}"] += 1
+    for _ in range(100 * times):
+        counts[f"at either end: {at_either_end(chance)}"] += 1
+        if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+            raise AssertionError("the handler was not put back")
     if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
         raise AssertionError("the handler was not put back")
     print(json.dumps(counts))

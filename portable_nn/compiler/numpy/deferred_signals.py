@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -21,21 +21,31 @@ def signals_deferred() -> Iterator[None]:
     found = {int(number): signal.getsignal(number) for number in signal.valid_signals()}
     handlers = {n: handler for n, handler in found.items() if callable(handler) and in_main_thread}
     arrived: list[int] = []
-    is_over = False
 
     def note(number: int, _: Any) -> None:
         arrived.append(number)
-        if is_over:  # a handler has raised an exception before this one was back in its place
-            signal.signal(number, handlers[number])
-            signal.raise_signal(number)
 
     try:
         for number in handlers:
             signal.signal(number, note)
         yield
     finally:
-        is_over = True
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
+        raised = put_back(handlers)
         for number in dict.fromkeys(arrived):
             signal.raise_signal(number)
+        if raised is not None:
+            raise raised
+
+
+def put_back(handlers: Mapping[int, Any]) -> BaseException | None:
+    """Give each signal its handler again; what a handler that is back raises meanwhile."""
+    raised: BaseException | None = None
+    waiting = list(handlers.items())
+    while waiting:
+        try:
+            while waiting:
+                signal.signal(*waiting[-1])
+                waiting.pop()
+        except BaseException as error:
+            raised = error
+    return raised
