@@ -86,6 +86,7 @@ def at_either_end(chance: random.Random) -> str:
 
 
 def main() -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a process in the background may ignore it
     counts = collections.Counter({f"in a call of LLVM: {in_a_call_of_llvm()}": 1})
     times, chance = int(sys.argv[1]), random.Random(int(sys.argv[2]))
     for k in range(1, times + 1):
