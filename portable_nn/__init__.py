@@ -62,7 +62,7 @@ ELSEWHERE = {  # what other libraries call it
 }
 
 if importlib.util.find_spec("sklearn") is not None:
-    __all__ += ["LossCurveDisplay", "MLPClassifier", "MLPRegressor", "MLPTransformer"]
+    __all__.extend(ESTIMATORS)
 
 
 def __getattr__(name: str) -> Any:

@@ -24,6 +24,7 @@ from portable_nn.equations import (
 from portable_nn.errors import unknown_name
 from portable_nn.estimators.attributes import MLPAttributes
 from portable_nn.network import Network
+from portable_nn.network.initialization import count_parameters
 from portable_nn.optimizers import SGD, Adam, AdamW, Optimizer, RMSprop
 
 SYNONYMS = {"logistic": "sigmoid"}
@@ -59,8 +60,7 @@ def initial_parameters(net: Network, random: np.random.RandomState, lone: Any) -
     The output layer has the bound of the last hidden layer's activation, or, where there is none, that
     of `lone`.
     """
-    count = sum(n_out * (n_in + 1) for n_in, n_out in pairwise(net.sizes))
-    check_fits("hidden_layer_sizes", net.sizes[1:-1], count)
+    check_fits("hidden_layer_sizes", net.sizes[1:-1], count_parameters(net.sizes))
     names = [g.name for g in net.g[:-1]] or [lone]
     params: Parameters = []
     for l, (n_in, n_out) in enumerate(pairwise(net.sizes)):

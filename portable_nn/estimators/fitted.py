@@ -47,12 +47,11 @@ class FittedMLP(MLPAttributes, BaseEstimator, metaclass=ABCMeta):
             check_is_fitted(self)
         with own_settings():
             rows, to_host = inputs.fitted_rows(self, X, method)
-        params, backend = self._params(), of(self.coefs_[0])
-        if rows.dtype != params[0][0].dtype:  # the wider of the two, as in scikit-learn
-            wide = backend.widest_float()
-            rows = inputs.as_dtype(rows, wide)
-            params = trees.map(lambda theta: inputs.as_dtype(theta, wide), params)
-        with own_settings():
+            params, backend = self._params(), of(self.coefs_[0])
+            if rows.dtype != params[0][0].dtype:  # the wider of the two, as in scikit-learn
+                wide = backend.widest_float()
+                rows = inputs.as_dtype(rows, wide)
+                params = trees.map(lambda theta: inputs.as_dtype(theta, wide), params)
             if every:
                 return compiled(backend, self._g(), True)(params, rows), to_host
             return compiled_prediction(backend, self._g(), params, rows), to_host

@@ -11,6 +11,7 @@ from portable_nn.checks import check_whole
 from portable_nn.checks.functions import check_activation, check_loss
 from portable_nn.equations import ACTIVATIONS, LOSSES, Activation, Loss
 from portable_nn.errors import unknown_name
+from portable_nn.network.initialization import count_parameters
 from portable_nn.network.objective import are_built_in, functions_of
 
 ELSEWHERE = {  # what other libraries call it
@@ -94,8 +95,8 @@ def look_up(kind: str, given: Any, known: dict[str, Any], accepted: type) -> Any
 
 def summary(sizes: Sequence[int], g: Sequence[Activation], loss: Loss) -> str:
     """A line for each layer: its size, activation and number of parameters."""
-    counts = [n_out * (n_in + 1) for n_in, n_out in pairwise(sizes)]
-    lines = [f"Network with the loss {loss.name}, {sum(counts):,} parameters"]
-    for l, (n_in, n_out) in enumerate(pairwise(sizes)):
-        lines.append(f"  layer {l + 1}: {n_in} -> {n_out}, {g[l].name}, {counts[l]:,} parameters")
+    lines = [f"Network with the loss {loss.name}, {count_parameters(sizes):,} parameters"]
+    for l, layer in enumerate(pairwise(sizes)):
+        count, (n_in, n_out) = count_parameters(layer), layer
+        lines.append(f"  layer {l + 1}: {n_in} -> {n_out}, {g[l].name}, {count:,} parameters")
     return "\n".join(lines)

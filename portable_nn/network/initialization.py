@@ -17,13 +17,17 @@ SCHEMES = ("auto", "glorot", "he", "normal")
 RELU_FAMILY = ("relu", "leaky_relu", "elu", "selu", "softplus", "silu", "gelu")
 
 
+def count_parameters(sizes: Sequence[int]) -> int:
+    """How many numbers W and b of all layers have."""
+    return sum(n_out * (n_in + 1) for n_in, n_out in pairwise(sizes))
+
+
 def draw(
     sizes: Sequence[int], g: Sequence[Activation], seed: Any, scheme: str, stack: tuple[int, ...]
 ) -> list[tuple[Any, Any]]:
     """[(W[l], b[l])] as NumPy arrays, each network of the stack from its own seed."""
-    per_network = sum(n_out * (n_in + 1) for n_in, n_out in pairwise(sizes))
     asked = ("stack", stack) if stack else ("sizes", tuple(sizes))
-    check_fits(*asked, per_network * math.prod(stack))
+    check_fits(*asked, count_parameters(sizes) * math.prod(stack))
     networks = [_weights(sizes, g, s, scheme) for s in seeds(seed, stack)]
     params = []
     for l, (n_in, n_out) in enumerate(pairwise(sizes)):

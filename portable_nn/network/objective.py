@@ -43,11 +43,15 @@ class Batch(NamedTuple):
     mean_weight: Array | None = None
     classes: Array | None = None
 
+    def one_hot(self, xp: Namespace) -> Array:
+        """Rows (..., B, n_L) of booleans, from class indices: True for the class of the row."""
+        hits: Array = xp.astype(self.Y, self.classes.dtype) == self.classes  # type: ignore[union-attr]
+        return hits
+
     def in_floats(self, xp: Namespace, params: Parameters) -> Batch:
         """The batch in the dtype of the parameters, class indices as one-hot rows."""
-        dtype, Y = params[0][0].dtype, self.Y
-        if self.classes is not None:
-            Y = xp.astype(Y, self.classes.dtype) == self.classes
+        dtype = params[0][0].dtype
+        Y = self.Y if self.classes is None else self.one_hot(xp)
         return self._replace(X=as_dtype(xp, self.X, dtype), Y=as_dtype(xp, Y, dtype))
 
 
@@ -71,10 +75,10 @@ class Objective:
     @property
     def user_functions(self) -> tuple[Callable[..., Array], ...] | None:
         """Those of its functions that are user-defined; None where they may change, in a subclass."""
-        loss = self.loss
-        if not (type(loss) is Loss and all(type(each) is Activation for each in self.g)):
+        loss, theirs = self.loss, user_functions_of(self.g)
+        if type(loss) is not Loss or theirs is None:
             return None
-        return user_defined(loss.value, loss.derivative, loss.value_from_Z, *functions_of(self.g))
+        return (*user_defined(loss.value, loss.derivative, loss.value_from_Z), *theirs)
 
     def cost(self, xp: Namespace, params: Parameters, batch: Batch, l2: Any = None) -> Array:
         """J, shape () or the stack's."""
@@ -153,6 +157,12 @@ def relative_weights(xp: Namespace, batch: Batch, l2: Any) -> tuple[Array | None
 def functions_of(g: Sequence[Activation]) -> list[Callable[..., Array] | None]:
     """The functions of activations."""
     return [f for each in g for f in (each.g, each.g_prime, each.delta)]
+
+
+def user_functions_of(g: Sequence[Activation]) -> tuple[Callable[..., Array], ...] | None:
+    """The functions of activations that are user-defined; None where they may change, in a subclass."""
+    is_plain = all(type(each) is Activation for each in g)
+    return user_defined(*functions_of(g)) if is_plain else None
 
 
 def depending_on(

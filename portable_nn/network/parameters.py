@@ -85,7 +85,7 @@ class Checked(NamedTuple):
         """
         xp, loss = self.backend.xp, self.loss
         if batch.classes is not None:
-            hits = xp.astype(batch.Y, batch.classes.dtype) == batch.classes
+            hits = batch.one_hot(xp)
             has_meaning = xp.any(hits, axis=-1, keepdims=True)
             batch = batch._replace(Y=hits, classes=None)
         elif loss.targets == "unit interval" and dtype_name(batch.Y.dtype) != "bool":

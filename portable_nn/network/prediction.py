@@ -12,7 +12,7 @@ from portable_nn.backends import Backend, dtype_name, streaming
 from portable_nn.backends.streaming import Piece
 from portable_nn.compiler.signatures import HostArray
 from portable_nn.equations import Activation, Array, Namespace, Parameters, forward
-from portable_nn.network.objective import as_dtype, depending_on, functions_of, user_defined
+from portable_nn.network.objective import as_dtype, depending_on, user_functions_of
 
 AT_ONCE = 4096  # rows
 
@@ -46,8 +46,7 @@ def compiled(backend: Backend, g: Activations, every: bool) -> Callable[[Paramet
         A = layers(xp, g, params, X)
         return A if every else A[-1]
 
-    is_plain = all(type(each) is Activation for each in g)
-    return backend.compile(depending_on(user_defined(*functions_of(g)) if is_plain else None, compute))
+    return backend.compile(depending_on(user_functions_of(g), compute))
 
 
 def streamed(backend: Backend, g: Activations, params: Parameters, X: HostArray) -> HostArray:
