@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,26 +17,37 @@ from portable_nn.estimators.optimization import Optimization
 from portable_nn.estimators.problem import NOT_FINITE, NOT_YET, Problem
 from portable_nn.estimators.warning import warn
 from portable_nn.optimizers.optimizer import init_state
-from portable_nn.training.callbacks import TrainingState, watcher
+from portable_nn.training.callbacks import TrainingState, Watch, watcher
 from portable_nn.training.description import Training
 from portable_nn.training.fitting import record as record_history
 from portable_nn.training.history import History
 from portable_nn.training.loop import Epoch, Loop, passing_stop_iteration
+from portable_nn.training.snapshots import Start
 
 Rows = np.ndarray[Any, Any]
 
 
 class Shuffles:
-    """The rows of each epoch as scikit-learn draws them: each time it shuffles the last order."""
+    """Draws as scikit-learn makes them: each epoch it shuffles the order of the last one."""
 
     def __init__(self, e: MLPAttributes, problem: Problem) -> None:
         self.shuffles, self.random, self.rows = e.shuffle, problem.random, problem.rows
         self.index = np.arange(problem.n, dtype=int)
 
-    def __call__(self, epoch: int, n: int) -> np.ndarray[Any, Any]:
+    def order(self, epoch: int, n: int) -> Rows:
         if self.shuffles:
             self.index = shuffle(self.index, random_state=self.random)
         return self.index if self.rows is None else self.rows[self.index]
+
+    def uniform(self, shape: tuple[int, ...]) -> Rows:
+        return self.random.random_sample(shape)
+
+    def state(self) -> dict[str, Any]:
+        return {"index": self.index, "random": self.random.get_state(legacy=False)}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.index = state["index"]
+        self.random.set_state(state["random"])
 
 
 @passing_stop_iteration
@@ -109,7 +119,7 @@ def begin(
     problem: Problem,
     epochs: int,
     incremental: bool,
-    watch: Callable[[int, int], None] | None,
+    watch: Watch | None,
 ) -> Loop:
     """The epochs to come, from the estimator's parameters and, if `incremental`, where it left off."""
     rule, params, backend = optimizer(e), e._params(), problem.backend
@@ -127,13 +137,12 @@ def begin(
         clip_norm=e.clip_norm,
         dropout=e.dropout,
         schedule=e._optimizer.rate if e.schedule is None else e.schedule,
-        order=Shuffles(e, problem),
+        draws=Shuffles(e, problem),
         smoothing=problem.smoothing,
-        uniform=problem.random.random_sample,
         keep_states=True,
     )
-    data = problem.train, problem.validation
-    return Loop(training, backend, params, e._optimizer.state, *data, watch=watch)
+    start = Start(params, e._optimizer.state)
+    return Loop(training, backend, start, problem.train, problem.validation, watch)
 
 
 def batch_size(e: MLPAttributes, n: int) -> int:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from portable_nn.equations import Parameters
 from portable_nn.optimizers import OptimizerState
 from portable_nn.training.history import History
+from portable_nn.training.snapshots import Snapshot
 
 
 @dataclass(eq=False)
@@ -27,6 +29,8 @@ class TrainingState:
         What has been recorded, this epoch included.
     optimizer_state : OptimizerState or None
         What the optimizer remembers; None where there is no optimizer of ours (L-BFGS).
+    snapshot : function or None
+        What a `Checkpoint` writes; None where a training cannot be resumed (L-BFGS).
     """
 
     epochs: int
@@ -35,6 +39,7 @@ class TrainingState:
     optimizer_state: OptimizerState | None
     epoch: int = 0
     stopped: str = ""
+    snapshot: Callable[[], Snapshot] | None = field(default=None, repr=False)
 
     @property
     def step(self) -> int:
@@ -53,7 +58,10 @@ class Callback:
     """Methods that `fit` calls; override those you need.
 
     A callback may also have ``on_batches_end(state, done, total)``, which is called within long epochs,
-    about 20 times in each, when `done` of the epoch's `total` batches have been sent to the device.
+    about 20 times in each, when `done` of the epoch's `total` batches have been sent to the device. One
+    that remembers something from epoch to epoch may have ``state_dict()``, which gives it in numbers,
+    strings, arrays, and lists and dicts of these, and ``load_state_dict(state)``: a `Checkpoint` saves
+    it, and a training that is resumed puts it back before it goes on, after `on_train_begin`.
     """
 
     def on_train_begin(self, state: TrainingState) -> None:
@@ -80,16 +88,35 @@ def check_callbacks(callbacks: Any) -> list[Any]:
     return found
 
 
-def watcher(callbacks: Iterable[Any], state: TrainingState) -> Callable[[int, int], None] | None:
-    """``watch(done, total)``, to be called within an epoch; None if no callback wants to be told."""
-    methods = [getattr(callback, "on_batches_end", None) for callback in callbacks]
-    told = [method for method in methods if method is not None]
+class Watch:
+    """Tells callbacks, within an epoch, that batches have been sent to the device.
 
-    def watch(done: int, total: int) -> None:
-        for method in told:
-            method(state, done, total)
+    Those with `on_batches_end` are told in parts of a long epoch; one with the attribute `pauses_every`
+    also after updates number `pauses_every`, 2 `pauses_every`, ...
+    """
 
-    return watch if told else None
+    def __init__(self, callbacks: Iterable[Any], state: TrainingState) -> None:
+        self.state = state
+        told = [callback for callback in callbacks if hasattr(callback, "on_batches_end")]
+        self.told = [
+            (callback.on_batches_end, getattr(callback, "pauses_every", None)) for callback in told
+        ]
+
+    def steps_to_pause(self, t: int) -> int:
+        """How many updates after the first t a callback wants to be told."""
+        return min((every - t % every for _, every in self.told if every), default=sys.maxsize)
+
+    def __call__(self, done: int, total: int, t: int, in_parts: bool) -> None:
+        """`done` of the epoch's `total` batches have been sent, and t updates in all."""
+        for on_batches_end, every in self.told:
+            if in_parts or (every and t % every == 0):
+                on_batches_end(self.state, done, total)
+
+
+def watcher(callbacks: Iterable[Any], state: TrainingState) -> Watch | None:
+    """What tells the callbacks within an epoch; None if none of them wants to be told."""
+    watch = Watch(callbacks, state)
+    return watch if watch.told else None
 
 
 def call(callbacks: Iterable[Any], name: str, state: TrainingState) -> None:

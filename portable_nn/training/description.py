@@ -26,13 +26,12 @@ from portable_nn.optimizers import SGD, Adam, AdamW, Optimizer, RMSprop
 from portable_nn.optimizers.optimizer import check_values_of_stack, is_schedule
 from portable_nn.schedules import Schedule, check_learning_rate, constant
 from portable_nn.training.callbacks import check_callbacks
-from portable_nn.training.dropout import Uniform, check_dropout
+from portable_nn.training.draws import Draws, GeneratorDraws
+from portable_nn.training.dropout import check_dropout
 from portable_nn.training.early_stopping import EarlyStopping
 from portable_nn.training.metrics import check_metrics
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {"sgd": SGD, "rmsprop": RMSprop, "adam": Adam, "adamw": AdamW}
-
-Order = Callable[[int, int], Any]  # (epoch, n): the rows of this epoch in their order
 
 
 @dataclass(frozen=True)
@@ -40,11 +39,10 @@ class Training:
     """How a network is trained, whatever the data and the backend are.
 
     The arguments are those of `fit`, and: `stack`, the shape of the stack of networks that is to be
-    trained; `order`, which gives the rows of an epoch as `epoch_order` does but needs no check, and
-    `uniform`, which draws numbers in [0, 1) of a given shape, both by default from `seed`; `smoothing`,
-    the share of the targets that is spread over all classes;
-    `keep_states`, whether the optimizer's arrays of an epoch have to survive the next one. Raises
-    TypeError or ValueError for an argument that is not of its form.
+    trained; `draws`, which the orders and the dropout masks are drawn from, by default the generator of
+    `seed`; `smoothing`, the share of the targets that is spread over all classes; `keep_states`, whether
+    the optimizer's arrays of an epoch have to survive the next one. Raises TypeError or ValueError for
+    an argument that is not of its form.
 
     `can_look_ahead` says whether an epoch can be prepared before the one before it is over. It cannot
     where a result may decide on it, or where the user would notice: their functions would be called, or
@@ -61,11 +59,10 @@ class Training:
     schedule: Schedule = None  # type: ignore[assignment]
     early_stopping: EarlyStopping | None = None
     callbacks: Iterable[Any] = ()
-    epoch_order: Order | None = None
+    epoch_order: Callable[[int, int], Any] | None = None
     seed: int | np.random.Generator = 0
     stack: tuple[int, ...] = ()
-    order: Order = None  # type: ignore[assignment]
-    uniform: Uniform = None  # type: ignore[assignment]
+    draws: Draws = None  # type: ignore[assignment]
     smoothing: float = 0.0
     metrics: Any = ()
     keep_states: bool = False
@@ -95,13 +92,11 @@ class Training:
         self._set("metrics", check_metrics(self.metrics, self.net))
         self._set("callbacks", check_callbacks(self.callbacks))
         self._set("keep_states", self.keep_states or bool(self.callbacks))
-        watched = self.callbacks or self.early_stopping or self.epoch_order or self.order
+        watched = self.callbacks or self.early_stopping or self.epoch_order or self.draws
         random = check_seed(self.seed)  # a private one, unless the user passed one
         self._set("can_look_ahead", not watched and random is not self.seed)
-        if self.order is None:
-            self._set("order", lambda epoch, n: random.permutation(n))
-        if self.uniform is None:
-            self._set("uniform", random.random)
+        if self.draws is None:
+            self._set("draws", GeneratorDraws(random))
 
     def _set(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)
@@ -123,8 +118,7 @@ class Training:
         """The rows of epoch 0, 1, ... in their order, out of n."""
         if self.epoch_order is not None:
             return check_order(self.epoch_order(epoch, n), n)
-        rows: np.ndarray[Any, Any] = self.order(epoch, n)
-        return rows
+        return self.draws.order(epoch, n)
 
     def learning_rate(self, step: int) -> Value:
         """The learning rate of update 0, 1, ..."""

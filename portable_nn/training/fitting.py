@@ -23,6 +23,7 @@ from portable_nn.training.early_stopping import BestSoFar, EarlyStopping
 from portable_nn.training.history import History
 from portable_nn.training.loop import Epoch, Loop, passing_stop_iteration
 from portable_nn.training.progress import progress_bar
+from portable_nn.training.snapshots import Start
 
 
 @naming_ours(
@@ -195,7 +196,8 @@ def run(
     with progress_bar(progress) as bars:
         callbacks = [*bars, *training.callbacks]
         watch = watcher(callbacks, state)
-        loop = Loop(training, backend, params, optimizer_state, data, validation, owns_state, watch)
+        start = Start(params, optimizer_state, owns_state)
+        loop = Loop(training, backend, start, data, validation, watch)
         call(callbacks, "on_train_begin", state)
         for epoch in () if state.stopped else loop:
             state.epoch += 1

@@ -16,9 +16,11 @@ from portable_nn.equations import Array, Parameters
 from portable_nn.network.objective import Batch
 from portable_nn.optimizers import OptimizerState
 from portable_nn.optimizers.optimizer import rule_of, with_arrays
+from portable_nn.training.callbacks import Watch
 from portable_nn.training.data import Source
 from portable_nn.training.description import Training
 from portable_nn.training.dropout import mask_drawer
+from portable_nn.training.snapshots import Position, Start
 from portable_nn.training.steps import StepKind, evaluation_step, summary_step, training_steps
 
 P = ParamSpec("P")
@@ -89,27 +91,28 @@ class Loop:
     """The epochs of a training, one after the other.
 
     The host reads from the device once an epoch. No array that is passed in is changed, except for those
-    of the optimizer's state where `owns_state`. ``watch(done, total)``, if it is given, is called after
-    parts of a long epoch, when so many of its batches have been sent to the device. The first epoch is
-    planned in the constructor, so that an error in its order, or in the first learning rate, is raised
-    before anything is trained.
+    of the optimizer's state where `start` owns it. `watch`, if it is given, is called after parts of a
+    long epoch, and where it wants a pause, when so many of the batches have been sent to the device. The
+    first epoch is planned in the constructor, so that an error in its order, or in the first learning
+    rate, is raised before anything is trained.
+
+    Between two chunks `params` and `state` are what has been learned so far, and `position` says where
+    the training is: a loop that starts from there goes on as this one does.
     """
 
     def __init__(
         self,
         training: Training,
         backend: Backend,
-        params: Parameters,
-        state: OptimizerState,
+        start: Start,
         data: Source,
         validation: Source | None = None,
-        owns_state: bool = False,
-        watch: Callable[[int, int], Any] | None = None,
+        watch: Watch | None = None,
     ) -> None:
-        self.training, self.backend, self.params, self.state = training, backend, params, state
-        self.data, self.validation, self.owns_state = data, validation, owns_state
+        self.training, self.backend, self.data, self.validation = training, backend, data, validation
+        self.params, self.state, self.owns_state, position = start
         self.watch, self.in_parts = watch, watch is not None
-        self.dtype = trees.leaves(params)[0].dtype
+        self.dtype = trees.leaves(self.params)[0].dtype
         self.coefficients = with_arrays(training.optimizer).coefficients
         objective = training.net.objective
         has_penalty, has_limit = training.has_penalty, training.clip_norm is not None
@@ -126,18 +129,34 @@ class Loop:
         self.evaluate = evaluation_step(backend, objective, self.metrics)
         self.summarize = summary_step(backend, self.metrics)
         shapes = [(*training.stack, n) for n in training.net.sizes[1:-1]]
-        self.draw_masks = mask_drawer(backend, training.dropout, shapes, self.dtype, training.uniform)
+        self.draw_masks = mask_drawer(
+            backend, training.dropout, shapes, self.dtype, training.draws.uniform
+        )
         self.zero = self.zeros(training.stack)
         self.judged = data if validation is None and self.metrics else validation
         self.origin = self.first_target(self.judged) if self.metrics and self.judged else None
-        training.learning_rate(state.t)
-        self.next_plan: Plan | Exception | None = self.plan(0, state.t)
+        training.learning_rate(self.state.t)
+        self.epoch, self.done, self.total = 0, 0, self.zero  # what is complete, and the part of an epoch
+        self.before: dict[str, Any] = {}
+        if position is not None:
+            self.epoch, self.done, self.total, self.before, now = position
+            training.draws.restore(self.before)
+        has_more = self.epoch < training.epochs
+        self.next_plan: Plan | Exception | None = self.plan(self.epoch) if has_more else None
+        if position is not None:
+            training.draws.restore(now)
+
+    @property
+    def position(self) -> Position:
+        """Where the training is, between two chunks or two epochs."""
+        now = self.training.draws.state()
+        return Position(self.epoch, self.done, self.total, self.before if self.done else now, now)
 
     def __iter__(self) -> Iterator[Epoch]:
         looks_ahead = self.training.can_look_ahead and self.data.is_resident
-        for epoch in range(self.training.epochs):
+        for epoch in range(self.epoch, self.training.epochs):
             started = time.perf_counter()
-            plan = self.plan(epoch, self.state.t) if self.next_plan is None else self.next_plan
+            plan = self.plan(epoch) if self.next_plan is None else self.next_plan
             if isinstance(plan, Exception):
                 raise plan
             self.next_plan = None
@@ -149,6 +168,7 @@ class Loop:
                 if self.judged is self.validation:
                     sums.append((judged, self.judged.n))
             summed = self.summarize((self.params, self.state.slots), measured, weight, *sums)
+            self.epoch, self.done, self.total = epoch + 1, 0, self.zero
             if looks_ahead and epoch + 1 < self.training.epochs:
                 self.next_plan = self.prepared(epoch + 1)
             report = self.backend.to_numpy(summed)  # the one read of the epoch
@@ -157,32 +177,41 @@ class Loop:
             self.in_parts = self.watch is not None and seconds > LONG
             yield Epoch(self.params, self.state, costs, named, finite, rate, seconds)
 
-    def plan(self, epoch: int, t: int) -> Plan:
-        """The epoch, its first update being number t + 1."""
+    def plan(self, epoch: int) -> Plan:
+        """The epoch, from the batch on that the training is at."""
+        if self.watch is not None:
+            self.before = self.training.draws.state()
         rows = self.training.rows(epoch, self.data.n)
-        return Plan(rows, self.chunks(rows, t))
+        return Plan(rows, self.chunks(rows, self.state.t))
 
     def prepared(self, epoch: int) -> Plan | Exception:
         """The epoch with its chunks on the device already, or the error that its turn has to raise."""
         try:
-            plan = self.plan(epoch, self.state.t)
+            plan = self.plan(epoch)
             return plan._replace(chunks=list(plan.chunks))
         except Exception as error:
             return error
 
     def chunks(self, order: np.ndarray[Any, Any], t: int) -> Iterator[Chunk]:
-        """The chunks of an epoch; t updates have been made before."""
+        """The chunks of an epoch that are to come; t updates have been made before."""
         backend, training = self.backend, self.training
+        size = training.batch_size or len(order)
         most = -(-self.count_batches(len(order)) // (WATCHED_PARTS if self.in_parts else 1))
         if self.draw_masks:
             most = min(most, MASKED_BATCHES)
-        for data, batches in self.data.chunks(order, training.batch_size or len(order), most):
-            steps = range(t, t + len(batches))
-            rates = [training.learning_rate(step) for step in steps]
-            rows = backend.asarray(batches, dtype=backend.index_dtype())
-            host = self.numbers(steps, rates)
-            yield Chunk(data, rows, backend.asarray(host, dtype=self.dtype), rates[-1])
-            t += len(batches)
+        start = self.done * size
+        while start < len(order):
+            stop = len(order)
+            if self.watch is not None:
+                stop = min(stop, start + size * self.watch.steps_to_pause(t))
+            for data, batches in self.data.chunks(order[start:stop], size, most):
+                steps = range(t, t + len(batches))
+                rates = [training.learning_rate(step) for step in steps]
+                rows = backend.asarray(batches, dtype=backend.index_dtype())
+                host = self.numbers(steps, rates)
+                yield Chunk(data, rows, backend.asarray(host, dtype=self.dtype), rates[-1])
+                t += len(batches)
+            start = stop
 
     def numbers(self, steps: Sequence[int], rates: Sequence[Value]) -> np.ndarray[Any, Any]:
         """What each step takes: l2 and the limit of the norm, if there are any, and the coefficients."""
@@ -195,20 +224,21 @@ class Loop:
     def train(self, plan: Plan) -> tuple[Array, Value]:
         """Make the updates of an epoch; the sum of its batches' J B, and the last learning rate."""
         (t, slots), rate = self.state, 0.0
-        carry, owned = (self.params, slots, self.zero), (False, self.owns_state, False)
-        batches, done = self.count_batches(len(plan.rows)), 0
+        carry, owned = (self.params, slots, self.total), (False, self.owns_state, False)
+        batches = self.count_batches(len(plan.rows))
         for chunk in plan.chunks:
             masks = None if self.draw_masks is None else self.draw_masks(*chunk.rows.shape)
             carry = self.run(carry, chunk.data, (chunk.rows, masks, chunk.numbers), owned)
             owned = (True, True, True)
             self.data.used(carry)
-            t, rate, done = t + chunk.rows.shape[0], chunk.learning_rate, done + chunk.rows.shape[0]
-            if self.in_parts and self.watch is not None:
-                self.watch(done, batches)
-        self.params, slots, total = carry
-        self.state = OptimizerState(t, slots)
+            k, rate = chunk.rows.shape[0], chunk.learning_rate
+            t, self.done = t + k, self.done + k
+            self.params, slots, self.total = carry
+            self.state = OptimizerState(t, slots)
+            if self.watch is not None:
+                self.watch(self.done, batches, t, self.in_parts)
         self.owns_state = not self.training.keep_states
-        return total, rate
+        return self.total, rate
 
     def judge(self, data: Source) -> tuple[tuple[Any, ...], Any]:
         """The sum of J B over the rows of `data`, the sums of the metrics, and the total weight."""
