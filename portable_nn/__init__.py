@@ -14,14 +14,13 @@ from portable_nn.errors import BackendUnavailableError, NonFiniteCostError, Unkn
 from portable_nn.network import Network
 from portable_nn.optimizers import SGD, Adam, AdamW, Optimizer, OptimizerState, RMSprop
 from portable_nn.training import Callback, EarlyStopping, History, ProgressBar, TrainingState, fit
+from portable_nn.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from portable_nn.estimators import LossCurveDisplay as LossCurveDisplay
     from portable_nn.estimators import MLPClassifier as MLPClassifier
     from portable_nn.estimators import MLPRegressor as MLPRegressor
     from portable_nn.estimators import MLPTransformer as MLPTransformer
-
-__version__ = "0.2.0"
 
 __all__ = [
     "SGD",

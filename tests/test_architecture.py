@@ -18,6 +18,7 @@ LIBRARIES = {"numpy", "cupy", "torch", "jax", "array_api_strict", "array_api_com
 
 # each room may import those before it, never those after it
 ORDER = [
+    "version",
     "errors",
     "equations",
     "trees",

@@ -10,17 +10,8 @@ from typing import Any
 import numpy as np
 
 from portable_nn.checks.numbers import check_fits
-from portable_nn.equations import (
-    ACTIVATIONS,
-    LOSSES,
-    Activation,
-    Array,
-    Loss,
-    Namespace,
-    Parameters,
-    pinball,
-    relu,
-)
+from portable_nn.equations import ACTIVATIONS, LOSSES, Activation, Loss, Parameters, pinball, relu
+from portable_nn.equations.scikit_losses import SQUARED_ERROR
 from portable_nn.errors import unknown_name
 from portable_nn.estimators.attributes import MLPAttributes
 from portable_nn.network import Network
@@ -72,35 +63,8 @@ def initial_parameters(net: Network, random: np.random.RandomState, lone: Any) -
     return params
 
 
-# ---- losses as scikit-learn counts them ---------------------------------------------------------------
+# ---- losses ---------------------------------------------------------------------------------------
 
-
-def within_eps(xp: Namespace, A: Array) -> Array:
-    """Probabilities clipped to [eps, 1 - eps] of their dtype, as scikit-learn's log loss does."""
-    eps = float(xp.finfo(A.dtype).eps)
-    return xp.minimum(xp.maximum(A, eps), 1 - eps)
-
-
-def binary_log_loss(xp: Namespace, A: Array, Y: Array) -> Array:
-    return LOSSES["binary_cross_entropy"].value(xp, within_eps(xp, A), Y)
-
-
-def multinomial_log_loss(xp: Namespace, A: Array, Y: Array) -> Array:
-    return LOSSES["categorical_cross_entropy"].value(xp, within_eps(xp, A), Y)
-
-
-def mean_squared_error(xp: Namespace, A: Array, Y: Array) -> Array:
-    """The squared error per output; as in scikit-learn, Delta[L] is A - Y all the same."""
-    return LOSSES["squared_error"].value(xp, A, Y) * (1 / A.shape[-2])
-
-
-def _matched(name: str, value: Any, of: Loss) -> Loss:
-    return Loss(name, value, of.derivative, of.matched, targets=of.targets)
-
-
-BINARY_LOG_LOSS = _matched("log_loss", binary_log_loss, LOSSES["binary_cross_entropy"])
-LOG_LOSS = _matched("log_loss", multinomial_log_loss, LOSSES["categorical_cross_entropy"])
-SQUARED_ERROR = _matched("squared_error", mean_squared_error, LOSSES["squared_error"])
 REGRESSION_LOSSES = ("absolute_error", "huber", "pinball", "poisson", "squared_error")
 
 

@@ -13,9 +13,10 @@ from sklearn.preprocessing import LabelBinarizer
 from portable_nn.backends import Backend
 from portable_nn.checks import check_values
 from portable_nn.equations import ACTIVATIONS, Activation, Array, Loss
+from portable_nn.equations.scikit_losses import BINARY_LOG_LOSS, LOG_LOSS
 from portable_nn.estimators import inputs
 from portable_nn.estimators.attributes import MLPAttributes
-from portable_nn.estimators.conventions import BINARY_LOG_LOSS, LOG_LOSS, regression_loss
+from portable_nn.estimators.conventions import regression_loss
 from portable_nn.estimators.labels import check_labels, class_weights, decide, has_many
 from portable_nn.network.parameters import class_indices
 
