@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING, Any
 from portable_nn import backends, schedules
 from portable_nn.backends import show_backends
 from portable_nn.equations import Activation, Loss, huber, leaky_relu, pinball, relu
-from portable_nn.errors import BackendUnavailableError, NonFiniteCostError, UnknownBackendError
+from portable_nn.errors import (
+    BackendUnavailableError,
+    ModelFormatError,
+    NonFiniteCostError,
+    UnknownBackendError,
+)
 from portable_nn.network import Network
 from portable_nn.optimizers import SGD, Adam, AdamW, Optimizer, OptimizerState, RMSprop
 from portable_nn.training import Callback, EarlyStopping, History, ProgressBar, TrainingState, fit
@@ -32,6 +37,7 @@ __all__ = [
     "EarlyStopping",
     "History",
     "Loss",
+    "ModelFormatError",
     "Network",
     "NonFiniteCostError",
     "Optimizer",

@@ -9,6 +9,7 @@ from typing import Any, ParamSpec, TypeVar
 
 __all__ = [
     "BackendUnavailableError",
+    "ModelFormatError",
     "NonFiniteCostError",
     "UnknownBackendError",
     "missing_attribute",
@@ -59,6 +60,13 @@ class UnknownBackendError(ValueError):
 
 class BackendUnavailableError(ImportError):
     """A known backend does not work here: its library or the requested device is missing."""
+
+
+class ModelFormatError(ValueError):
+    """A file holds no model that can be read: it is damaged, or something else, or from the future.
+
+    The message has the path, the cause, and what to do.
+    """
 
 
 class NonFiniteCostError(ValueError):

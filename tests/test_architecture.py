@@ -28,6 +28,7 @@ ORDER = [
     "optimizers",
     "schedules",
     "network",
+    "storage",
     "training",
     "estimators",
 ]
