@@ -18,7 +18,15 @@ from portable_nn.errors import (
 )
 from portable_nn.network import Network
 from portable_nn.optimizers import SGD, Adam, AdamW, Optimizer, OptimizerState, RMSprop
-from portable_nn.training import Callback, EarlyStopping, History, ProgressBar, TrainingState, fit
+from portable_nn.training import (
+    Callback,
+    Checkpoint,
+    EarlyStopping,
+    History,
+    ProgressBar,
+    TrainingState,
+    fit,
+)
 from portable_nn.version import __version__ as __version__
 
 if TYPE_CHECKING:
@@ -34,6 +42,7 @@ __all__ = [
     "AdamW",
     "BackendUnavailableError",
     "Callback",
+    "Checkpoint",
     "EarlyStopping",
     "History",
     "Loss",

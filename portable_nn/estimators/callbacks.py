@@ -6,6 +6,7 @@ from typing import Any
 
 from portable_nn.estimators.scikit_callbacks import AutoPropagatedCallback, FitCallback
 from portable_nn.training.callbacks import TrainingState, call
+from portable_nn.training.checkpoints import checkpoints_last
 from portable_nn.training.progress import ProgressBar
 
 
@@ -47,7 +48,7 @@ class Callbacks:
         self.subcontext: Any = None
         self.ours, theirs = sort_callbacks(estimator.callbacks)
         self.bars = [ProgressBar()] if estimator.verbose == "bar" else []
-        self.ours += self.bars
+        self.ours = checkpoints_last([*self.ours, *self.bars])
         metadata = None if sample_weight is None else {"sample_weight": sample_weight}
         self.arguments = {"estimator": estimator, "X": X, "y": y, "metadata": metadata}
         if task is not None:

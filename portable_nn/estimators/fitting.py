@@ -27,12 +27,15 @@ from portable_nn.estimators.conventions import (
 from portable_nn.estimators.docs import with_shared_texts
 from portable_nn.estimators.fitted import FittedMLP
 from portable_nn.estimators.problem import Problem
+from portable_nn.estimators.resuming import check_resumable, resumption_of
 from portable_nn.estimators.scikit_callbacks import CallbackSupportMixin
 from portable_nn.estimators.targets import Targets
 from portable_nn.estimators.validation import given_validation, split
 from portable_nn.network import Network
 from portable_nn.network.objective import Batch
 from portable_nn.training.data import DeviceSource
+from portable_nn.training.resuming import believing, read_snapshot
+from portable_nn.training.snapshots import Snapshot
 
 RECORD = (
     "best_loss_",
@@ -75,6 +78,7 @@ class BaseMLP(CallbackSupportMixin, FittedMLP):
         X_val: Any = None,
         y_val: Any = None,
         sample_weight_val: Any = None,
+        resume: Any = None,
     ) -> Self:
         """Learn from X and y.
 
@@ -83,6 +87,10 @@ class BaseMLP(CallbackSupportMixin, FittedMLP):
         {{training_data}}
         {{validation_data}}
         {{validation_weight}}
+        resume : path of a checkpoint, or a Checkpoint, default=None
+            Go on from the newest complete checkpoint, which a fit with the same parameters and data
+            saved by a `portable_nn.Checkpoint` among its `callbacks`; the result is that of a fit that
+            was never interrupted. A `Checkpoint` that has saved nothing yet: begin.
 
         Returns
         -------
@@ -90,7 +98,8 @@ class BaseMLP(CallbackSupportMixin, FittedMLP):
 
         {{raises_of_fit}}
         """
-        return self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val))
+        validation = (X_val, y_val, sample_weight_val)
+        return self._fit(X, y, sample_weight, validation, resume=resume)
 
     def _fit(
         self,
@@ -100,13 +109,17 @@ class BaseMLP(CallbackSupportMixin, FittedMLP):
         validation: tuple[Any, Any, Any],
         incremental: bool = False,
         classes: Any = None,
+        resume: Any = None,
     ) -> Self:
         seen = {name: self.__dict__[name] for name in SEEN if name in self.__dict__}
         try:
+            snapshot = None if resume is None else read_snapshot(resume, type(self).__name__)
+            check_resumable(self, incremental, resume)
             with own_settings():
                 problem, targets, params = self._prepare(
-                    X, y, sample_weight, validation, incremental, classes
+                    X, y, sample_weight, validation, incremental, classes, snapshot
                 )
+                resumption = resumption_of(self, problem, targets, params, snapshot)
             callbacks = Callbacks(self, X, y, sample_weight, self.max_iter, self._task(incremental))
         except BaseException:  # nothing has changed then, what `validate_data` stores included
             for name in SEEN:
@@ -119,7 +132,7 @@ class BaseMLP(CallbackSupportMixin, FittedMLP):
                 self._start(problem.net, params)
             if self.solver in STOCHASTIC:
                 self._start_record(problem.judge is not None, incremental)
-                minibatches.train(self, problem, incremental, callbacks)
+                minibatches.train(self, problem, incremental, callbacks, resumption)
             else:
                 lbfgs.train(self, problem, callbacks)
         return self
@@ -132,6 +145,7 @@ class BaseMLP(CallbackSupportMixin, FittedMLP):
         validation: tuple[Any, Any, Any],
         incremental: bool,
         classes: Any,
+        snapshot: Snapshot | None,
     ) -> tuple[Problem, Targets, Parameters | None]:
         """All that is checked, placed and drawn before training, in scikit-learn's order.
 
@@ -160,7 +174,12 @@ class BaseMLP(CallbackSupportMixin, FittedMLP):
         weights = inputs.moved_weights(backend, targets.weight, rows)
         train = DeviceSource(Batch(rows, Y, weights, None, classes))
         random = check_random_state(self.random_state)
-        problem = Problem(backend, net, train, random, smoothing=targets.smoothing)
+        if snapshot is not None:  # all is drawn again as it was
+            random = random if self.random_state is not None else np.random.RandomState()
+            with believing(snapshot.path):
+                random.set_state(snapshot.record["random"])
+        drawn = random, random.get_state(legacy=False)
+        problem = Problem(backend, net, train, *drawn, smoothing=targets.smoothing)
         if has_validation:
             given_validation(self, validation, X, targets, problem)
         params = self._initial_parameters(problem, dtype) if is_first else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,14 +15,16 @@ from portable_nn.estimators.callbacks import Callbacks
 from portable_nn.estimators.conventions import optimizer
 from portable_nn.estimators.optimization import Optimization
 from portable_nn.estimators.problem import NOT_FINITE, NOT_YET, Problem
+from portable_nn.estimators.resuming import Course, go_on, record_of
 from portable_nn.estimators.warning import warn
 from portable_nn.optimizers.optimizer import init_state
-from portable_nn.training.callbacks import TrainingState, Watch, watcher
+from portable_nn.training.callbacks import TrainingState, watcher
 from portable_nn.training.description import Training
 from portable_nn.training.fitting import record as record_history
 from portable_nn.training.history import History
 from portable_nn.training.loop import Epoch, Loop, passing_stop_iteration
-from portable_nn.training.snapshots import Start
+from portable_nn.training.resuming import Resumption, load_states
+from portable_nn.training.snapshots import Snapshot, Start
 
 Rows = np.ndarray[Any, Any]
 
@@ -51,36 +53,38 @@ class Shuffles:
 
 
 @passing_stop_iteration
-def train(e: MLPAttributes, problem: Problem, incremental: bool, callbacks: Callbacks) -> None:
+def train(
+    e: MLPAttributes, problem: Problem, incremental: bool, callbacks: Callbacks, resumption: Resumption
+) -> None:
     """Train the estimator `e`, one epoch if `incremental`; its fitted attributes tell how it went."""
-    epochs_to_come = 1 if incremental else e.max_iter
-    first = e._params()
-    state = TrainingState(epochs_to_come, first, History(), None)
-    loop = begin(e, problem, epochs_to_come, incremental, watcher(callbacks.ours, state))
-    state.optimizer_state = e._optimizer.state
-    before, started, finite = e.n_iter_, time.perf_counter(), True
+    first, before = e._params(), e.n_iter_
+    state = TrainingState(1 if incremental else e.max_iter, first, History(), None)
+    course = Course(state)
     e.n_iter_, e.stopped_early_ = 0, False
+    loop = begin(e, problem, incremental, course, callbacks.ours, resumption)
     callbacks.begin(state)
+    load_states(callbacks.ours, resumption.states)
     try:
         epochs = iter(loop)
-        while e.n_iter_ < loop.training.epochs:
+        while not course.is_over and e.n_iter_ < state.epochs:
             callbacks.begin_iteration()
             epoch = next(epochs)
             check_finite(e, epoch, incremental, state.history)
-            finite = bool(epoch.finite.all())
+            course.is_finite = bool(epoch.finite.all())
             record(e, epoch, problem)
             state.params, state.optimizer_state = epoch.params, epoch.optimizer_state
             state.epoch = e.n_iter_
             record_history(state.history, epoch)
-            is_over = halts(e)
-            if callbacks.end_iteration(state) or is_over or ends(e, finite, incremental, started):
+            course.is_over = halts(e) or not course.is_finite
+            if callbacks.end_iteration(state) or ends(e, course, incremental):
                 break
     except KeyboardInterrupt:
         warn("Training interrupted by user.", UserWarning)
+        state.snapshot = None  # an epoch is half done
         if incremental and state.epoch == 0:  # nothing has been learned: all is as before this call
             e.n_iter_ = before
     if e.early_stopping and (not incremental or e.stopped_early_):
-        settle(e, first, finite, state)
+        settle(e, first, course.is_finite, state)
         state.params = e._params()
         if incremental:
             e._no_improvement_count = 0
@@ -88,14 +92,13 @@ def train(e: MLPAttributes, problem: Problem, incremental: bool, callbacks: Call
     callbacks.end(state)
 
 
-def ends(e: MLPAttributes, finite: bool, incremental: bool, started: float) -> bool:
-    """Whether the training ends here although it might still improve; a warning says why."""
-    if not finite:
+def ends(e: MLPAttributes, course: Course, incremental: bool) -> bool:
+    """Whether the training ends here; a warning says why, where it might still improve."""
+    if not course.is_finite:
         warn(f"Stochastic Optimizer: the training diverged in iteration {e.n_iter_}.")
+    if course.is_over or incremental:
         return True
-    if incremental:
-        return True
-    if e.max_time is not None and time.perf_counter() - started >= e.max_time:
+    if e.max_time is not None and course.seconds >= e.max_time:
         warn(f"Stochastic Optimizer: Maximum time ({e.max_time} s) reached{NOT_YET}")
         return True
     if e.n_iter_ == e.max_iter:
@@ -117,11 +120,14 @@ def settle(e: MLPAttributes, first: Parameters, finite: bool, state: TrainingSta
 def begin(
     e: MLPAttributes,
     problem: Problem,
-    epochs: int,
     incremental: bool,
-    watch: Watch | None,
+    course: Course,
+    callbacks: Sequence[Any],
+    resumption: Resumption,
 ) -> Loop:
-    """The epochs to come, from the estimator's parameters and, if `incremental`, where it left off."""
+    """The epochs to come, from the estimator's parameters, from where it left off if `incremental`, or
+    from a checkpoint.
+    """
     rule, params, backend = optimizer(e), e._params(), problem.backend
     last: Optimization | None = e._optimizer if incremental else None
     if last is not None:
@@ -131,7 +137,7 @@ def begin(
     training = Training(
         problem.net,
         rule,
-        epochs,
+        course.state.epochs,
         batch_size(e, problem.n),
         l2=e.alpha,
         clip_norm=e.clip_norm,
@@ -141,8 +147,20 @@ def begin(
         smoothing=problem.smoothing,
         keep_states=True,
     )
-    start = Start(params, e._optimizer.state)
-    return Loop(training, backend, start, problem.train, problem.validation, watch)
+    start, state = Start(params, e._optimizer.state), course.state
+    if resumption.snapshot is not None:
+        start = go_on(e, course, resumption.snapshot, backend)
+    state.optimizer_state = e._optimizer.state
+    watch = watcher(callbacks, state)
+    loop = Loop(training, backend, start, problem.train, problem.validation, watch)
+
+    def snapshot() -> Snapshot:
+        kept = {"arguments": resumption.arguments, "random": problem.random_start}
+        kept |= record_of(e, course, callbacks)
+        return Snapshot(loop.params, loop.state, loop.position, kept, type(e).__name__)
+
+    state.snapshot = None if incremental else snapshot
+    return loop
 
 
 def batch_size(e: MLPAttributes, n: int) -> int:

@@ -31,6 +31,8 @@ class Problem:
         All the rows; those that are learned from are not copied.
     random : numpy.random.RandomState
         What the shuffles and the dropout masks are drawn with.
+    random_start : dict
+        Its state before anything was drawn.
     rows : array of int, or None
         Which of the rows are learned from; None: all.
     validation : DeviceSource or None
@@ -45,6 +47,7 @@ class Problem:
     net: Network
     train: DeviceSource
     random: np.random.RandomState
+    random_start: dict[str, Any]
     rows: np.ndarray[Any, Any] | None = None
     validation: DeviceSource | None = None
     judge: Judge | None = None

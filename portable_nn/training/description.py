@@ -85,8 +85,7 @@ class Training:
             check_stack("clip_norm", self.clip_norm, self.stack)
         self._set("dropout", check_dropout(self.dropout, len(self.net.g) - 1, self.stack))
         if self.schedule is None:
-            rate = self.optimizer.learning_rate
-            self._set("schedule", rate if is_schedule(rate) else constant(rate))
+            self._set("schedule", schedule_of(self.optimizer))
         if isinstance(self.schedule, constant):
             check_stack("schedule(0)", self.schedule.learning_rate, self.stack)
         self._set("metrics", check_metrics(self.metrics, self.net))
@@ -155,6 +154,12 @@ def check_optimizer(optimizer: Any) -> Optimizer:
             "subclass of portable_nn.Optimizer decorated with @dataclasses.dataclass(frozen=True)"
         )
     return optimizer
+
+
+def schedule_of(optimizer: Optimizer) -> Schedule:
+    """The learning rate of an optimizer as a function of the step."""
+    rate = optimizer.learning_rate
+    return rate if is_schedule(rate) else constant(rate)
 
 
 def check_early_stopping(rule: Any, stack: tuple[int, ...]) -> None:

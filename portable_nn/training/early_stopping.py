@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from portable_nn.checks import NONNEGATIVE, check_flag, check_number, check_whole
 from portable_nn.equations import Parameters
@@ -57,6 +58,15 @@ class BestSoFar:
         if cost < self.bar - self.rule.min_delta:
             self.bar, self.fallen = cost, epoch
         return epoch - self.fallen >= self.rule.patience
+
+    def state(self) -> dict[str, Any]:
+        """What it knows, in plain values and arrays."""
+        return {name: getattr(self, name) for name in ("cost", "bar", "epoch", "fallen")}
+
+    def restore(self, state: dict[str, Any], params: Parameters | None) -> None:
+        """Go on from what it knew; `params` are the best ones."""
+        self.cost, self.bar, self.epoch, self.fallen = state.values()
+        self.params = params
 
     def choose(self, last: Parameters) -> Parameters:
         """The parameters that `fit` returns: the best, or the last if the rule says so."""

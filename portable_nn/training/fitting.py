@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -16,14 +17,17 @@ from portable_nn.network.parameters import Checked, check_parameters
 from portable_nn.optimizers import Adam, Optimizer, OptimizerState
 from portable_nn.optimizers.optimizer import check_state, init_state
 from portable_nn.schedules import Schedule
+from portable_nn.training.arguments import arguments_of, fingerprint
 from portable_nn.training.callbacks import TrainingState, call, watcher
+from portable_nn.training.checkpoints import Checkpoint, checkpoints_last
 from portable_nn.training.data import Source, source
 from portable_nn.training.description import Training, check_network
 from portable_nn.training.early_stopping import BestSoFar, EarlyStopping
-from portable_nn.training.history import History
+from portable_nn.training.history import History, entries
 from portable_nn.training.loop import Epoch, Loop, passing_stop_iteration
 from portable_nn.training.progress import progress_bar
-from portable_nn.training.snapshots import Start
+from portable_nn.training.resuming import Resumption, go_on, load_states, record_of, resumed
+from portable_nn.training.snapshots import Snapshot, Start
 
 
 @naming_ours(
@@ -63,6 +67,7 @@ def fit(
     clip_norm: Value | None = None,
     stream: bool = False,
     metrics: Any = (),
+    resume: Any = None,
 ) -> tuple[Parameters, History]:
     """Train by mini-batches; changes none of the arrays that it is given.
 
@@ -127,6 +132,10 @@ def fit(
         "accuracy", "r2", "mean_squared_error" and "mean_absolute_error"; a dict may also have functions,
         ``{"sure": lambda xp, A, Y: xp.max(A, axis=-1) > 0.9}``, which take predictions and targets in
         rows, (..., B, n_L), and give a number for each example, (..., B): its weighted mean is reported.
+    resume : path of a checkpoint, or a Checkpoint, optional
+        Go on from the newest complete checkpoint, which a training with the same arguments saved; the
+        result is that of a training that was never interrupted: see `Checkpoint`. `params` are those
+        that it began with. A `Checkpoint` that has saved nothing yet: begin.
 
     Returns
     -------
@@ -139,9 +148,18 @@ def fit(
     TypeError, ValueError
         For arguments that are not of this form, before anything is trained; for what a schedule or an
         `epoch_order` returns later, in that epoch.
+    FileNotFoundError, ModelFormatError
+        If `resume` is a path without a checkpoint, or with none that can be read.
     NonFiniteCostError
         When an epoch ends with a cost, parameters or arrays of the optimizer (squares of gradients) that
         are not finite; it holds the last finite parameters.
+
+    Warns
+    -----
+    UserWarning
+        If training is interrupted (Ctrl-C) after the first epoch: the parameters of the last complete
+        epoch are returned, ``history.stopped_by`` is "interrupt", and ``history.optimizer_state`` None
+        unless there are callbacks. Before the first epoch is complete KeyboardInterrupt is raised.
     """
     check_network(net)
     check_flag("stream", stream)
@@ -169,7 +187,13 @@ def fit(
     )
     data = training_data(checked, Given(X, Y, sample_weight), stream)
     held_out = validation_data(checked, validation, stream)
-    return run(training, checked, params, optimizer_state, data, held_out, progress)
+    resumption = Resumption()
+    if resume is not None or any(isinstance(each, Checkpoint) for each in training.callbacks):
+        given = {"params": params, "X": [X], "Y": [Y], "sample_weight": [sample_weight]}
+        given |= {"validation": list(validation or ()), "optimizer_state": list(optimizer_state or ())}
+        arguments = arguments_of(training) | {name: fingerprint(trees) for name, trees in given.items()}
+        resumption = resumed(resume, training, arguments)
+    return run(training, checked, params, optimizer_state, data, held_out, progress, resumption)
 
 
 @passing_stop_iteration
@@ -181,6 +205,7 @@ def run(
     data: Source,
     validation: Source | None,
     progress: bool,
+    resumption: Resumption,
 ) -> tuple[Parameters, History]:
     """Carry a training out, with its early stopping, callbacks and progress bar."""
     backend, is_fresh = checked.backend, optimizer_state is None
@@ -193,24 +218,36 @@ def run(
     best = None if training.early_stopping is None else BestSoFar(training.early_stopping)
     history = History()
     state = TrainingState(training.epochs, params, history, optimizer_state)
+    start = Start(params, optimizer_state, owns_state)
+    if resumption.snapshot is not None:
+        start = go_on(resumption.snapshot, state, best, backend)
     with progress_bar(progress) as bars:
-        callbacks = [*bars, *training.callbacks]
-        watch = watcher(callbacks, state)
-        start = Start(params, optimizer_state, owns_state)
-        loop = Loop(training, backend, start, data, validation, watch)
+        callbacks = checkpoints_last([*bars, *training.callbacks])
+        loop = Loop(training, backend, start, data, validation, watcher(callbacks, state))
+
+        def snapshot() -> Snapshot:
+            record = record_of(state, best, callbacks) | {"arguments": resumption.arguments}
+            return Snapshot(loop.params, loop.state, loop.position, record)
+
+        state.snapshot = snapshot
         call(callbacks, "on_train_begin", state)
-        for epoch in () if state.stopped else loop:
-            state.epoch += 1
-            if not epoch.is_sound:
-                message = NOT_FINITE.format(state.epoch)
-                raise NonFiniteCostError(message, state.epoch, state.params, history)
-            state.params, state.optimizer_state = epoch.params, epoch.optimizer_state
-            watched = record(history, epoch)
-            if best is not None and best.see(watched, state.epoch, state.params):
-                state.stop("early stopping")
-            call(callbacks, "on_epoch_end", state)
-            if state.stopped:
-                break
+        load_states(callbacks, resumption.states)
+        try:
+            for epoch in () if state.stopped else loop:
+                number = state.epoch + 1
+                if not epoch.is_sound:
+                    raise NonFiniteCostError(NOT_FINITE.format(number), number, state.params, history)
+                watched = record(history, epoch)
+                state.epoch, state.params, state.optimizer_state = number, *epoch[:2]
+                if best is not None and best.see(watched, number, state.params):
+                    state.stop("early stopping")
+                call(callbacks, "on_epoch_end", state)
+                if state.stopped:
+                    break
+        except KeyboardInterrupt:
+            if not state.epoch:
+                raise
+            interrupted(state, training.keep_states)
     if best is not None:
         history.best_epoch, state.params = best.epoch, best.choose(state.params)
     history.stopped_by, history.optimizer_state = state.stopped or "epochs", state.optimizer_state
@@ -218,13 +255,28 @@ def run(
     return state.params, history
 
 
+def interrupted(state: TrainingState, keeps_states: bool) -> None:
+    """Training ends with the last complete epoch; a warning says so.
+
+    The optimizer's arrays of that epoch have been overwritten, unless they are kept for callbacks.
+    """
+    warnings.warn(
+        f"training was interrupted in epoch {state.epoch + 1}; the parameters are those after epoch "
+        f"{state.epoch}",
+        stacklevel=6,
+    )
+    state.stopped, state.snapshot = "interrupt", None
+    if not keeps_states:
+        state.optimizer_state = None
+
+
 def record(history: History, epoch: Epoch) -> Any:
     """Record an epoch; the cost that early stopping watches: the validation cost if there is one."""
-    found = [row.copy() if row.ndim else float(row) for row in epoch.costs]
+    found = entries(epoch.costs)
     history.cost.append(found[0])
     history.validation_cost.extend(found[1:])
     for name, value in epoch.metrics.items():
-        history.metrics.setdefault(name, []).append(value.copy() if value.ndim else float(value))
+        history.metrics.setdefault(name, []).extend(entries(value[None]))
     history.learning_rate.append(as_array(epoch.learning_rate))
     history.seconds.append(epoch.seconds)
     return found[-1]

@@ -21,6 +21,8 @@ ELSEWHERE = {  # what other libraries call it
     "loss_curve_": "`cost`",
 }
 
+RECORDED = ("cost", "validation_cost", "seconds", "learning_rate")
+
 
 @dataclass(eq=False, repr=False)
 class History:
@@ -80,6 +82,18 @@ class History:
             lines.append(f"  learning rate: {number(self.learning_rate[-1])} at the end")
         return "\n".join(lines)
 
+    def state(self) -> dict[str, Any]:
+        """What was recorded of each epoch, as arrays by name: what a checkpoint holds of it."""
+        plain = {name: getattr(self, name) for name in RECORDED}
+        metrics = {name: np.asarray(values) for name, values in self.metrics.items()}
+        return {name: np.asarray(values) for name, values in plain.items()} | {"metrics": metrics}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from what `state` gave."""
+        for name in RECORDED:
+            getattr(self, name)[:] = entries(state[name])
+        self.metrics.update({name: entries(values) for name, values in state["metrics"].items()})
+
     def plot(self, ax: Any = None) -> Any:
         """Draw the costs and the metrics of all epochs by matplotlib; a stack has a line per network.
 
@@ -117,6 +131,11 @@ class History:
         named = [line for line in lines if not line.get_label().startswith("_")]
         ax.legend(handles=named, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, frameon=False)
         return ax
+
+
+def entries(recorded: np.ndarray[Any, Any]) -> list[Any]:
+    """One for each epoch: a number or, of a stack, an array."""
+    return [row.copy() if row.ndim else float(row) for row in recorded]
 
 
 def number(value: Any) -> str:

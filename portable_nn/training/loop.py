@@ -143,7 +143,7 @@ class Loop:
             training.draws.restore(self.before)
         has_more = self.epoch < training.epochs
         self.next_plan: Plan | Exception | None = self.plan(self.epoch) if has_more else None
-        if position is not None:
+        if self.done:
             training.draws.restore(now)
 
     @property

@@ -41,9 +41,15 @@ class Start(NamedTuple):
 
 
 class Snapshot(NamedTuple):
-    """All that a training is made of; `record` is what its caller keeps, in plain values and arrays."""
+    """All that a training is made of.
+
+    `record` is what its caller keeps, in plain values and arrays; `of` says who that is, "fit" or an
+    estimator, and `path` where the snapshot was read.
+    """
 
     params: Parameters
     optimizer_state: OptimizerState
     position: Position
     record: dict[str, Any]
+    of: str = "fit"
+    path: str = ""

@@ -1,0 +1,211 @@
+"""What a checkpoint holds, and how a training goes on from it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from portable_nn import trees
+from portable_nn.backends import Backend, to_host
+from portable_nn.equations import Parameters
+from portable_nn.errors import ModelFormatError
+from portable_nn.optimizers import OptimizerState
+from portable_nn.storage import read_document, write_document
+from portable_nn.training.arguments import differences
+from portable_nn.training.callbacks import TrainingState
+from portable_nn.training.description import Training
+from portable_nn.training.early_stopping import BestSoFar
+from portable_nn.training.snapshots import Position, Snapshot, Start
+
+KIND = "checkpoint of "
+
+
+def check_path(name: str, path: Any) -> str:
+    """The path as a string; TypeError for what is none."""
+    try:
+        return os.fsdecode(os.fspath(path))
+    except TypeError:
+        raise TypeError(f"`{name}` is {path!r}; accepted: the path of a file") from None
+
+
+def older(path: str, k: int) -> str:
+    """The path of the k-th checkpoint before the newest."""
+    return f"{path}.{k}" if k else path
+
+
+def by_name(params: Parameters) -> dict[str, Any]:
+    """Parameters, or what has their form, on the host: by the number of the layer, and W or b."""
+    return {str(l): {"W": to_host(W), "b": to_host(b)} for l, (W, b) in enumerate(params, 1)}
+
+
+def by_place(named: Mapping[str, Any]) -> Parameters:
+    """What `by_name` has named."""
+    return [(layer["W"], layer["b"]) for layer in named.values()]
+
+
+def write_snapshot(path: str, snapshot: Snapshot) -> None:
+    """Write a checkpoint; OSError if that fails, and the file is as it was."""
+    params, (t, slots), position, record, of, _ = snapshot
+    values = {
+        "params": by_name(params),
+        "optimizer": {"t": int(t), "slots": [by_name(slot) for slot in slots]},
+        "position": position._asdict() | {"total": to_host(position.total)},
+        "record": record,
+    }
+    write_document(path, KIND + of, values)
+
+
+def read_snapshot(resume: Any, of: str) -> Snapshot | None:
+    """The newest complete checkpoint at a path, on the host; None if a `Checkpoint` has saved none yet.
+
+    `of` says whose it has to be, as in `Snapshot`.
+
+    Raises TypeError for what is neither, FileNotFoundError where no file is at the path,
+    ModelFormatError where none of the files there is a checkpoint that can be read.
+    """
+    is_path = isinstance(resume, (str, bytes, os.PathLike))
+    path = check_path("resume", resume if is_path else getattr(resume, "path", resume))
+    paths = [path]
+    while os.path.exists(older(path, len(paths))):
+        paths.append(older(path, len(paths)))
+    there = [each for each in paths if os.path.exists(each)]
+    if not there and not is_path:
+        return None
+    errors = []
+    for each in there or paths:
+        try:
+            found = read(each, of)
+        except ModelFormatError as error:
+            errors.append(error)
+            continue
+        if errors:
+            warnings.warn(f"{errors[0]}; the older checkpoint {each!r} is resumed", stacklevel=4)
+        return found
+    raise errors[0]
+
+
+def read(path: str, of: str) -> Snapshot:
+    """The snapshot in a file."""
+    kind, values, _ = read_document(path)
+    if kind != KIND + of:
+        raise ModelFormatError(
+            f"{path} holds a {kind}; accepted for `resume`: a {KIND}{of}; portable_nn.load reads models"
+        )
+    with believing(path):
+        optimizer = values["optimizer"]
+        slots = tuple(by_place(slot) for slot in optimizer["slots"])
+        state, position = OptimizerState(optimizer["t"], slots), Position(**values["position"])
+        return Snapshot(by_place(values["params"]), state, position, values["record"], of, path)
+
+
+@contextlib.contextmanager
+def believing(path: str) -> Iterator[None]:
+    """ModelFormatError where what is taken from a checkpoint is not there, or is something else."""
+    try:
+        yield
+    except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
+        raise ModelFormatError(
+            f"{path} is a checkpoint that lacks something, or was changed ({type(error).__name__}: "
+            f"{error}); resume an older one, or train anew"
+        ) from error
+
+
+def check_same_training(snapshot: Snapshot, arguments: Mapping[str, Any], epochs: int) -> None:
+    """Raise ValueError unless the checkpoint is one of this training, with these arguments and data."""
+    different = differences(snapshot.record["arguments"], arguments)
+    if different:
+        raise ValueError(
+            f"`resume` is the checkpoint of another training: {different}; accepted: the arguments and "
+            "data that it was saved with (`epochs` and `callbacks` may be others)"
+        )
+    if snapshot.position.epoch > epochs:
+        raise ValueError(
+            f"`resume` is a checkpoint after {snapshot.position.epoch} epochs, and {epochs} are asked "
+            "for; accepted: as many or more"
+        )
+
+
+def placed(backend: Backend, snapshot: Snapshot, form: trees.Form) -> Start:
+    """What the loop starts from, on the device; parameters have the given form, of lists and tuples."""
+    params, (t, slots), position, *_ = snapshot
+    state = OptimizerState(t, tuple(moved(backend, slot, form) for slot in slots))
+    total = backend.asarray(position.total)
+    return Start(moved(backend, params, form), state, True, position._replace(total=total))
+
+
+def moved(backend: Backend, tree: trees.Tree, form: trees.Form) -> trees.Tree:
+    """The arrays of the tree on the device, nested in this form."""
+    return trees.unflatten(form, [backend.asarray(array) for array in trees.leaves(tree)])
+
+
+def states_of(callbacks: Sequence[Any]) -> list[list[Any]]:
+    """What the callbacks remember, those that do: the names of their classes, and their states."""
+    found = [each for each in callbacks if hasattr(each, "state_dict")]
+    return [[type(each).__qualname__, each.state_dict()] for each in found]
+
+
+class Resumption(NamedTuple):
+    """What a training goes on from, if it does, and the arguments that its checkpoints hold."""
+
+    arguments: dict[str, Any] | None = None
+    snapshot: Snapshot | None = None
+
+    @property
+    def states(self) -> Sequence[Any]:
+        """What callbacks remembered."""
+        return () if self.snapshot is None else self.snapshot.record["callbacks"]
+
+
+def resumed(resume: Any, training: Training, arguments: dict[str, Any]) -> Resumption:
+    """What `resume` asks for; raises unless that is a checkpoint of this training."""
+    snapshot = None if resume is None else read_snapshot(resume, "fit")
+    if snapshot is not None:
+        check_same_training(snapshot, arguments, training.epochs)
+        check_callbacks_remember(training.callbacks, snapshot.record["callbacks"])  # type: ignore[arg-type]
+    return Resumption(arguments, snapshot)
+
+
+def record_of(state: TrainingState, best: BestSoFar | None, callbacks: Sequence[Any]) -> dict[str, Any]:
+    """What `fit` keeps of a training, on the host."""
+    return {
+        "epoch": state.epoch,
+        "stopped": state.stopped,
+        "history": state.history.state(),
+        "best": None if best is None or best.params is None else best.state(),
+        "best_params": None if best is None or best.params is None else by_name(best.params),
+        "callbacks": states_of(callbacks),
+    }
+
+
+def go_on(snapshot: Snapshot, state: TrainingState, best: BestSoFar | None, backend: Backend) -> Start:
+    """Put back what `record_of` kept; what the loop starts from, on the device."""
+    form, record = trees.flatten(state.params)[1], snapshot.record
+    with believing(snapshot.path):
+        start = placed(backend, snapshot, form)
+        state.epoch, state.stopped = record["epoch"], record["stopped"]
+        state.params, state.optimizer_state = start.params, start.optimizer_state
+        state.history.restore(record["history"])
+        if best is not None and record["best"] is not None:
+            best.restore(record["best"], moved(backend, by_place(record["best_params"]), form))
+        return start
+
+
+def check_callbacks_remember(callbacks: Sequence[Any], states: Sequence[Any]) -> None:
+    """Raise ValueError unless these are the callbacks whose states were saved."""
+    names = [type(each).__qualname__ for each in callbacks if hasattr(each, "state_dict")]
+    saved = [name for name, _ in states]
+    if names != saved:
+        raise ValueError(
+            f"`callbacks` with `state_dict` are {names}, and at the checkpoint they were {saved}; "
+            "accepted: the same, in the same order"
+        )
+
+
+def load_states(callbacks: Sequence[Any], states: Sequence[Any]) -> None:
+    """Give the callbacks what they remembered."""
+    found = [each for each in callbacks if hasattr(each, "state_dict")]
+    for callback, (_, state) in zip(found, states, strict=False):  # none, where nothing is resumed
+        callback.load_state_dict(state)
