@@ -28,6 +28,17 @@ class Death(pnn.Callback):
             raise DeathError
 
 
+class DeathAfter(pnn.Callback):
+    """Ends it after so many epochs, and looks at nothing within them."""
+
+    def __init__(self, epochs: int) -> None:
+        self.epochs = epochs
+
+    def on_epoch_end(self, state: Any) -> None:
+        if state.epoch == self.epochs:
+            raise DeathError
+
+
 def checkpoints(folder: Any, **when: Any) -> pnn.Checkpoint:
     """In a file of the folder."""
     return pnn.Checkpoint(folder / "run.ckpt", **when)

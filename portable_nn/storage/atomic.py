@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 from portable_nn.storage.refusal import Unreadable
 
+PART = ".portable_nn-part"  # the end of the name of an unfinished file
 BINARY = getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOINHERIT", 0)
 WITHOUT_WAITING = getattr(os, "O_NONBLOCK", 0)  # for the other end of a pipe
 # some systems and file systems cannot synchronize a folder, or let nobody open it
@@ -28,7 +29,7 @@ def replacing(path: str) -> Iterator[io.FileIO]:
     """
     target = os.path.realpath(path)
     check_replaceable(path, target)
-    part = os.path.join(os.path.dirname(target), f".{secrets.token_hex(8)}.portable_nn-part")
+    part = os.path.join(os.path.dirname(target), f"{_first_part(target)}{secrets.token_hex(8)}{PART}")
     try:
         with io.FileIO(part, "xb") as file:
             _keep_permissions(target, part)
@@ -44,6 +45,24 @@ def replacing(path: str) -> Iterator[io.FileIO]:
             raise OSError(error.errno or errno.EIO, text, path) from error
         raise
     _sync_folder(os.path.dirname(target))
+
+
+def remove_leftovers(path: str) -> None:
+    """Remove the unfinished files of processes that were killed while they wrote to this path.
+
+    One that is still being written is removed too: its writer gets an OSError.
+    """
+    target = os.path.realpath(path)
+    folder, begins = os.path.dirname(target), _first_part(target)
+    with contextlib.suppress(OSError):
+        for name in os.listdir(folder):
+            if name.startswith(begins) and name.endswith(PART):
+                os.unlink(os.path.join(folder, name))
+
+
+def _first_part(target: str) -> str:
+    """How the name of an unfinished file begins: with the file's own, shortened for any system."""
+    return f".{os.path.basename(target)[:60]}."
 
 
 def check_replaceable(path: str, target: str) -> None:

@@ -91,16 +91,16 @@ def check_callbacks(callbacks: Any) -> list[Any]:
 class Watch:
     """Tells callbacks, within an epoch, that batches have been sent to the device.
 
-    Those with `on_batches_end` are told in parts of a long epoch; one with the attribute `pauses_every`
-    also after updates number `pauses_every`, 2 `pauses_every`, ...
+    Those with `on_batches_end` are told in parts of a long epoch, unless their attribute `within_epochs`
+    is False; one with the attribute `pauses_every` also after updates number `pauses_every`,
+    2 `pauses_every`, ...
     """
 
     def __init__(self, callbacks: Iterable[Any], state: TrainingState) -> None:
         self.state = state
-        told = [callback for callback in callbacks if hasattr(callback, "on_batches_end")]
-        self.told = [
-            (callback.on_batches_end, getattr(callback, "pauses_every", None)) for callback in told
-        ]
+        listening = [each for each in callbacks if getattr(each, "within_epochs", True)]
+        told = [each for each in listening if hasattr(each, "on_batches_end")]
+        self.told = [(each.on_batches_end, getattr(each, "pauses_every", None)) for each in told]
 
     def steps_to_pause(self, t: int) -> int:
         """How many updates after the first t a callback wants to be told."""

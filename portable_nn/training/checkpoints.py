@@ -14,6 +14,7 @@ import numpy as np
 from portable_nn import trees
 from portable_nn.backends import to_host
 from portable_nn.checks import POSITIVE, check_number, check_whole
+from portable_nn.storage import remove_leftovers
 from portable_nn.training.callbacks import Callback, TrainingState
 from portable_nn.training.resuming import check_path, older, write_snapshot
 from portable_nn.training.snapshots import Snapshot
@@ -24,8 +25,8 @@ class Checkpoint(Callback):
 
     A training that is killed at any moment and resumed, by ``fit(..., resume=path)`` with the same
     arguments and data, gives the parameters, the history and the best epoch of one that was never
-    interrupted: to the bit on NumPy and on torch's CPU; on libraries that compile epochs of different
-    lengths separately (JAX), to rounding where it was interrupted within an epoch.
+    interrupted: to the bit on NumPy and on torch's CPU; on JAX, which compiles each number of steps
+    separately, with `every_epochs`, and to rounding with the other two.
 
     Parameters
     ----------
@@ -92,6 +93,7 @@ class Checkpoint(Callback):
             self.pauses_every = check_whole("every_steps", every_steps, 1)
         if every_seconds is not None:
             self.every_seconds = check_number("every_seconds", every_seconds, POSITIVE)
+        self.within_epochs = self.every_epochs is None
         self.keep = check_whole("keep", keep, 1)
         self.saved_at = (-1, -1)  # epoch and update
         self.last_time = time.monotonic()
@@ -103,6 +105,7 @@ class Checkpoint(Callback):
                 "mini-batches, such as that of portable_nn.fit"
             )
         check_writable(self.path)
+        remove_leftovers(self.path)
         self.saved_at, self.last_time = (state.epoch, state.step), time.monotonic()
 
     def on_batches_end(self, state: TrainingState, done: int, total: int) -> None:

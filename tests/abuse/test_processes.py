@@ -82,3 +82,7 @@ def test_an_interrupt_while_numba_compiles_reaches_the_user(outcomes, how_many):
         "at a random time: KeyboardInterrupt",
         "at either end: KeyboardInterrupt",
     } == found
+
+
+def test_a_training_killed_at_any_moment_resumes_to_the_bit(outcomes, how_many):
+    outcomes("kill_training.py", how_many(6, 200), 0)

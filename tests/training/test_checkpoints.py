@@ -8,7 +8,7 @@ import warnings
 import numpy as np
 import pytest
 from helpers import flat, to
-from interrupted import Death, DeathError, checkpoints
+from interrupted import Death, DeathAfter, DeathError, checkpoints
 
 import portable_nn as pnn
 from portable_nn.storage import read_document
@@ -101,7 +101,8 @@ def test_the_same_on_every_backend(backend, training_problem, tmp_path):
         early_stopping=pnn.EarlyStopping(),
     )
     (expected, record), checkpoint = fit(), checkpoints(tmp_path)
-    killed(fit, 12, checkpoint)
+    with pytest.raises(DeathError):
+        fit(callbacks=[checkpoint, DeathAfter(2)])
     found, history = fit(resume=checkpoint)
     for a, b in zip(flat(found), flat(expected), strict=True):
         assert pnn.backends.of(a) is backend
