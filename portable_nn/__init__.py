@@ -16,6 +16,7 @@ from portable_nn.errors import (
     NonFiniteCostError,
     UnknownBackendError,
 )
+from portable_nn.files import load, save
 from portable_nn.network import Network
 from portable_nn.optimizers import SGD, Adam, AdamW, Optimizer, OptimizerState, RMSprop
 from portable_nn.training import (
@@ -59,8 +60,10 @@ __all__ = [
     "fit",
     "huber",
     "leaky_relu",
+    "load",
     "pinball",
     "relu",
+    "save",
     "schedules",
     "show_backends",
 ]

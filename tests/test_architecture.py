@@ -31,6 +31,7 @@ ORDER = [
     "storage",
     "training",
     "estimators",
+    "files",
 ]
 
 

@@ -137,7 +137,7 @@ class FittedMLP(MLPAttributes, BaseEstimator, metaclass=ABCMeta):
         # devices and backends by their names: their library may be missing where this is loaded
         if isinstance(self.backend, Backend):
             state |= {"backend": self.backend.name, "device": self.backend.device_name()}
-        if self.device is not None:
+        if self.device is not None and not isinstance(self.device, str):
             state["device"] = get(self.backend or "numpy", self.device).device_name()
         if "classes_" in state:
             state["classes_"] = to_host(state["classes_"])

@@ -7,14 +7,13 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from portable_nn.errors import ModelFormatError
 from portable_nn.storage.atomic import open_regular
 from portable_nn.storage.bounded_json import count_values, read_json, shortened, write_json
 from portable_nn.storage.checksums import checksum_of_texts
 from portable_nn.storage.container import map_arrays, read_arrays, read_metadata, write_file
 from portable_nn.storage.header import GIVE_OURS
 from portable_nn.storage.plain_values import Decoder, Encoder, custom_names
-from portable_nn.storage.refusal import Unreadable, most_values
+from portable_nn.storage.refusal import Unreadable, most_values, reading
 from portable_nn.version import __version__
 
 FORMAT = 1
@@ -89,30 +88,27 @@ def read_document(
     """
     custom = check_custom(custom)
     path = os.fsdecode(path)
-    try:
-        with open_regular(path) as file:
-            size = os.fstat(file.fileno()).st_size
-            metadata, entries, start = read_metadata(file, size)
-            checksums = _checked(metadata, size)
-            if checksums.keys() != entries.keys():
-                raise Unreadable("its arrays and their checksums have different names")
-            kind, version = metadata["kind"], metadata["portable_nn_version"]
-            node = read_json("its list of values", metadata.pop("values"), most_values(size))
-            _check_names(path, node, custom)
-            if mmap:
-                arrays = map_arrays(file, entries, start)
-            else:
-                arrays, found = read_arrays(file, entries)
-                for name in entries:
-                    if found[name] != checksums[name]:
-                        raise Unreadable(f"the checksum of the array {shortened(name)!r} is wrong")
+    with reading(path), open_regular(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        metadata, entries, start = read_metadata(file, size)
+        checksums = _checked(metadata, size)
+        if checksums.keys() != entries.keys():
+            raise Unreadable("its arrays and their checksums have different names")
+        kind, version = metadata["kind"], metadata["portable_nn_version"]
+        node = read_json("its list of values", metadata.pop("values"), most_values(size))
+        _check_names(path, node, custom)
+        if mmap:
+            arrays = map_arrays(file, entries, start)
+        else:
+            arrays, found = read_arrays(file, entries)
+            for name in entries:
+                if found[name] != checksums[name]:
+                    raise Unreadable(f"the checksum of the array {shortened(name)!r} is wrong")
         decoder = Decoder(custom, arrays, keep_layout=not mmap)
         values = decoder.decode(node)
         decoder.check_all_taken()
         if not isinstance(values, dict):
             raise Unreadable("its values are no dict")
-    except Unreadable as error:
-        raise ModelFormatError(f"{path}: {error.cause}; {error.remedy}") from None
     return Document(kind, values, version)
 
 

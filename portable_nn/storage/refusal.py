@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+
+from portable_nn.errors import ModelFormatError
+
 DAMAGED = "the file is damaged, or was changed after it was written: use a copy, or save it again"
 LONGEST_HEADER = 1 << 24  # bytes; a header says what the arrays are, and holds all values that are none
 DEEPEST = 64  # values within values
@@ -16,6 +21,15 @@ class Unreadable(Exception):  # noqa: N818  (becomes a ModelFormatError with the
     def __init__(self, cause: str, remedy: str = DAMAGED) -> None:
         super().__init__(cause)
         self.cause, self.remedy = cause, remedy
+
+
+@contextlib.contextmanager
+def reading(path: str) -> Iterator[None]:
+    """What is Unreadable in the block is a ModelFormatError, which names the path."""
+    try:
+        yield
+    except Unreadable as error:
+        raise ModelFormatError(f"{path}: {error.cause}; {error.remedy}") from None
 
 
 def most_values(size: int) -> int:

@@ -1,0 +1,97 @@
+"""Saving a network with its parameters, or a fitted estimator."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+from portable_nn.checks import check_flag
+from portable_nn.network import Network
+from portable_nn.network.parameters import check_parameters
+from portable_nn.storage import write_document
+from portable_nn.storage.networks import layers_as_values
+
+NETWORK = "network"
+ACCEPTED = "(net, params), or a fitted MLPClassifier, MLPRegressor or MLPTransformer"
+
+
+def save(
+    path: str | os.PathLike[str],
+    thing: Any,
+    *,
+    for_prediction: bool = False,
+    custom: Mapping[str, Any] | None = None,
+) -> None:
+    """Save a network with its parameters, or a fitted estimator, for `load` on any machine.
+
+    The file is replaced as a whole, and is on the disk when this returns; if anything goes wrong, the
+    old one is as it was. It is a safetensors file, of data alone.
+
+    Parameters
+    ----------
+    path : str or path
+        The file. Its name is used as it is.
+    thing : (Network, params), MLPClassifier, MLPRegressor or MLPTransformer
+        Parameters of any backend, device and stack. An estimator is written with all that predictions,
+        warm starts and further calls of `partial_fit` need.
+    for_prediction : bool
+        Leave out what only further training of an estimator needs: the arrays of its optimizer, and its
+        best weights so far. That makes the file three to four times smaller.
+    custom : dict, optional
+        User-defined activations, losses, schedules and scorers by names of your choice, such as
+        ``{"swish": my_activation}``. The file has the names; `load` is given the functions again.
+
+    Raises
+    ------
+    TypeError
+        For another thing, or one that holds what is neither plain data nor in `custom`; the message says
+        where.
+    ValueError
+        If parameters do not suit the network, or the estimator is not fitted (scikit-learn's
+        NotFittedError).
+    OSError
+        If the file cannot be written.
+
+    Warns
+    -----
+    UserWarning
+        If callbacks of an estimator, or attributes that are not its own, are left out.
+    """
+    check_flag("for_prediction", for_prediction)
+    left_out: list[str] = []
+    kind, values = as_document(thing, for_prediction, left_out)
+    write_document(path, kind, values, custom)
+    if left_out:
+        text = f"the file of the {kind} is without {'; '.join(left_out)}"
+        warnings.warn(text, UserWarning, stacklevel=2)
+
+
+def as_document(thing: Any, for_prediction: bool, left_out: list[str]) -> tuple[str, dict[str, Any]]:
+    """The kind of the thing, and its plain values; what is none of these is added to `left_out`."""
+    if isinstance(thing, (tuple, list)) and len(thing) == 2 and isinstance(thing[0], Network):
+        net, params = thing
+        check_parameters(net.sizes, net.loss, params)
+        return NETWORK, {"network": net, "params": layers_as_values(params)}
+    if "portable_nn.estimators" in sys.modules:  # else it is none of them, and needs no scikit-learn
+        from portable_nn.estimators.documents import estimator_as_values  # noqa: PLC0415
+
+        found = estimator_as_values(thing, for_prediction, left_out)
+        if found is not None:
+            return found
+    raise TypeError(f"{type(thing).__name__} was given; accepted: {ACCEPTED}{remedy(thing)}")
+
+
+def remedy(thing: Any) -> str:
+    """What to do about a thing that is not accepted."""
+    if isinstance(thing, Network):
+        return ". A network has no parameters of its own: save (net, params)"
+    if hasattr(thing, "steps") and hasattr(thing, "named_steps"):
+        return ". Of a pipeline save the last step, pipeline[-1], or all of it by skops.io.dump"
+    if hasattr(thing, "best_estimator_"):
+        return ". Of a search save its `best_estimator_`"
+    if hasattr(thing, "get_params"):
+        return ". Other estimators can be saved by skops.io.dump"
+    return ""

@@ -1,0 +1,47 @@
+"""Parameters as values of a document, named as in the equations: params.1.W, params.1.b, ..."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from portable_nn.backends import dtype_name, to_host
+from portable_nn.checks.arrays import FLOATS
+from portable_nn.equations import Parameters
+from portable_nn.network import Network
+from portable_nn.network.parameters import check_parameters
+from portable_nn.storage.refusal import Unreadable
+
+
+def layers_as_values(params: Any) -> dict[str, Any]:
+    """Host copies of [(W[1], b[1]), ...], or of gradients or slots of that form, by layer and name."""
+    return {
+        str(l): {"W": np.asarray(to_host(W)), "b": np.asarray(to_host(b))}
+        for l, (W, b) in enumerate(params, start=1)
+    }
+
+
+def layers_from_values(values: Any, net: Network, what: str = "params") -> Parameters:
+    """[(W[1], b[1]), ...] on the host; Unreadable unless they have the shapes of the network's.
+
+    All of them are float32, or all float64.
+    """
+    L = len(net.g)
+    if not isinstance(values, dict) or list(values) != [str(l) for l in range(1, L + 1)]:
+        raise Unreadable(f"`{what}` has not the {L} layers of its network")
+    layers = list(values.values())
+    if not all(isinstance(layer, dict) and list(layer) == ["W", "b"] for layer in layers):
+        raise Unreadable(f"`{what}` has a layer that is not W and b")
+    params = [(layer["W"], layer["b"]) for layer in layers]
+    arrays = [array for layer in params for array in layer]
+    if not all(isinstance(array, np.ndarray) for array in arrays):
+        raise Unreadable(f"`{what}` has something else than arrays")
+    dtypes = {dtype_name(array.dtype) for array in arrays}
+    if len(dtypes) != 1 or not dtypes <= set(FLOATS):
+        raise Unreadable(f"`{what}` has arrays of dtype {', '.join(sorted(dtypes))}")
+    try:
+        check_parameters(net.sizes, net.loss, params)
+    except (TypeError, ValueError) as error:
+        raise Unreadable(f"`{what}` does not suit its network: {error}") from None
+    return params
