@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 from collections.abc import Mapping
@@ -10,9 +11,9 @@ from typing import Any, NamedTuple
 from portable_nn.storage.atomic import open_regular
 from portable_nn.storage.bounded_json import count_values, read_json, shortened, write_json
 from portable_nn.storage.checksums import checksum_of_texts
-from portable_nn.storage.container import map_arrays, read_arrays, read_metadata, write_file
+from portable_nn.storage.container import Arrays, map_arrays, read_arrays, read_metadata, write_file
 from portable_nn.storage.header import GIVE_OURS
-from portable_nn.storage.plain_values import Decoder, Encoder, custom_names
+from portable_nn.storage.plain_values import Decoder, Encoder, OutlineDecoder, custom_names
 from portable_nn.storage.refusal import Unreadable, most_values, reading
 from portable_nn.version import __version__
 
@@ -89,27 +90,67 @@ def read_document(
     custom = check_custom(custom)
     path = os.fsdecode(path)
     with reading(path), open_regular(path) as file:
-        size = os.fstat(file.fileno()).st_size
-        metadata, entries, start = read_metadata(file, size)
-        checksums = _checked(metadata, size)
-        if checksums.keys() != entries.keys():
-            raise Unreadable("its arrays and their checksums have different names")
-        kind, version = metadata["kind"], metadata["portable_nn_version"]
-        node = read_json("its list of values", metadata.pop("values"), most_values(size))
+        content = _read(file, path, mmap, custom)
+        decoder = Decoder(custom, content.arrays, keep_layout=not mmap)
+        return Document(content.kind, _decoded(decoder, content), content.version)
+
+
+class Outline(NamedTuple):
+    """What a file holds, with `Described` in the place of our objects and of user-defined ones."""
+
+    kind: str
+    values: dict[str, Any]
+    version: str
+    format: int
+    size: int
+
+
+def read_outline(path: str | os.PathLike[str]) -> Outline:
+    """All that a file says, without making anything of it; raises as `read_document` does."""
+    path = os.fsdecode(path)
+    with reading(path), open_regular(path) as file:
+        content = _read(file, path)
+        values = _decoded(OutlineDecoder(content.arrays), content)
+        return Outline(content.kind, values, content.version, FORMAT, content.size)
+
+
+class _Content(NamedTuple):
+    """What has been read, and checked: the values as JSON has them, and the arrays by name."""
+
+    kind: str
+    version: str
+    node: Any
+    arrays: Arrays
+    size: int
+
+
+def _read(
+    file: io.FileIO, path: str, mmap: bool = False, custom: Mapping[str, Any] | None = None
+) -> _Content:
+    size = os.fstat(file.fileno()).st_size
+    metadata, entries, start = read_metadata(file, size)
+    checksums = _checked(metadata, size)
+    if checksums.keys() != entries.keys():
+        raise Unreadable("its arrays and their checksums have different names")
+    node = read_json("its list of values", metadata.pop("values"), most_values(size))
+    if custom is not None:
         _check_names(path, node, custom)
-        if mmap:
-            arrays = map_arrays(file, entries, start)
-        else:
-            arrays, found = read_arrays(file, entries)
-            for name in entries:
-                if found[name] != checksums[name]:
-                    raise Unreadable(f"the checksum of the array {shortened(name)!r} is wrong")
-        decoder = Decoder(custom, arrays, keep_layout=not mmap)
-        values = decoder.decode(node)
-        decoder.check_all_taken()
-        if not isinstance(values, dict):
-            raise Unreadable("its values are no dict")
-    return Document(kind, values, version)
+    if mmap:
+        arrays = map_arrays(file, entries, start)
+    else:
+        arrays, found = read_arrays(file, entries)
+        for name in entries:
+            if found[name] != checksums[name]:
+                raise Unreadable(f"the checksum of the array {shortened(name)!r} is wrong")
+    return _Content(metadata["kind"], metadata["portable_nn_version"], node, arrays, size)
+
+
+def _decoded(decoder: Decoder, content: _Content) -> dict[str, Any]:
+    values = decoder.decode(content.node)
+    decoder.check_all_taken()
+    if not isinstance(values, dict):
+        raise Unreadable("its values are no dict")
+    return values
 
 
 def check_custom(custom: Any) -> Mapping[str, Any]:

@@ -10,7 +10,7 @@ import dataclasses
 import math
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -146,6 +146,13 @@ def is_by_columns(array: np.ndarray[Any, Any]) -> bool:
     return array.ndim > 1 and not array.flags.c_contiguous and array.mT.flags.c_contiguous
 
 
+class Described(NamedTuple):
+    """One of our objects that is not made: its kind, and what would make it."""
+
+    tag: str
+    fields: dict[str, Any]
+
+
 class Decoder:
     """The values that an `Encoder` has encoded; Unreadable for anything else.
 
@@ -232,6 +239,17 @@ class Decoder:
         """Raise Unreadable where the file has arrays that its values do not name."""
         for name in self.arrays:
             raise Unreadable(f"its array {name[:80]!r} is not named by its values")
+
+
+class OutlineDecoder(Decoder):
+    """A decoder that makes none of our objects, and needs no user-defined ones."""
+
+    def __init__(self, arrays: dict[str, np.ndarray[Any, Any]]) -> None:
+        super().__init__({}, arrays, keep_layout=False)
+        self.readers["custom"] = (str, lambda name, _: Described("custom", {"name": name}))
+
+    def _decode_object(self, tag: str, named: dict[str, Any], depth: int) -> Described:
+        return Described(tag, {key: self.decode(part, depth) for key, part in named.items()})
 
 
 def custom_names(node: Any) -> Iterator[str]:

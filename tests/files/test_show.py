@@ -1,0 +1,128 @@
+"""``python -m portable_nn show FILE`` says what is in a file, and never ends in a traceback."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from storage_files import with_values
+
+import portable_nn as pnn
+from portable_nn.__main__ import main
+
+pytestmark = pytest.mark.usefixtures("host_only")
+NET = pnn.Network((4, 5, 3), (pnn.leaky_relu(0.2), "softmax"), "categorical_cross_entropy")
+
+
+@pytest.fixture
+def shown(capsys):
+    """``shown(path)``: what is printed, as names and texts."""
+
+    def show(path):
+        assert main(["show", str(path)]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        return dict((part.strip() for part in line.split("  ", 1)) for line in map(str.strip, lines))
+
+    return show
+
+
+def test_a_network_is_shown(tmp_path, shown):
+    pnn.save(tmp_path / "f", (NET, NET.initialize()))
+    assert shown(tmp_path / "f") == {
+        "kind": "network",
+        "sizes": "4 -> 5 -> 3",
+        "activations": "leaky_relu(slope=0.2, at_zero=1.0), softmax",
+        "loss": "categorical_cross_entropy",
+        "parameters": "43",
+        "dtype": "float32",
+        "size": f"{(tmp_path / 'f').stat().st_size:,} bytes",
+        "written by": f"portable_nn {pnn.__version__}, format 1",
+    }
+
+
+def test_a_stack_and_user_defined_functions_are_shown_without_them(tmp_path, shown):
+    own = pnn.Activation("own", lambda xp, Z: Z * 1.0, lambda xp, Z: xp.ones_like(Z))
+    net = pnn.Network((2, 1), [own], pnn.huber(2.0))
+    params = net.initialize(seed=[0, 1, 2], stack=(3,), dtype="float64")
+    pnn.save(tmp_path / "f", (net, params), custom={"mine": own})
+    found = shown(tmp_path / "f")
+    assert found["activations"] == "mine"
+    assert found["loss"] == "huber(delta=2.0)"
+    assert found["parameters"] == "3 for each network of a stack (3,)"
+    assert found["dtype"] == "float64"
+
+
+def test_an_estimator_is_shown(tmp_path, shown):
+    pytest.importorskip("sklearn")
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(np.eye(4), columns=["length", "b", "c", "d\x1b[31m"])
+    schedule = pnn.schedules.cosine(0.1, 9)
+    clf = pnn.MLPClassifier((5,), max_iter=400, schedule=schedule, random_state=0, alpha=0.0001)
+    clf.fit(frame, ["yes", "no", "yes", "no"])
+    pnn.save(tmp_path / "f", clf)
+    found = shown(tmp_path / "f")
+    assert found["kind"] == "MLPClassifier"
+    assert found["classes"] == "'no', 'yes'"
+    assert found["features"] == "'length', 'b', 'c', 'd\\x1b[31m'"
+    assert found["hidden_layer_sizes"] == "(5,)"
+    assert found["max_iter"] == "400"
+    assert found["schedule"] == "cosine(learning_rate=0.1, steps=9, final=0.0)"
+    assert "alpha" not in found
+    assert found["n_iter_"] == str(clf.n_iter_)
+    assert "optimizer" in found
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_many_labels_are_cut_short(tmp_path, shown):
+    pytest.importorskip("sklearn")
+    clf = pnn.MLPClassifier((2,), solver="lbfgs", max_iter=50).fit(np.eye(20), range(20))
+    pnn.save(tmp_path / "f", clf)
+    assert shown(tmp_path / "f")["classes"].endswith(", ... (20)")
+
+
+def test_a_damaged_file_is_a_message_and_the_exit_status_1(tmp_path, capsys):
+    pnn.save(tmp_path / "f", (NET, NET.initialize()))
+    content = (tmp_path / "f").read_bytes()
+    (tmp_path / "f").write_bytes(content[:-4])
+    for name, match in (("f", "truncated"), ("nowhere", "No such file"), (".", "folder")):
+        assert main(["show", str(tmp_path / name)]) == 1
+        out, err = capsys.readouterr()
+        assert out == ""
+        assert match in err
+        assert str(tmp_path / name) in err
+        assert len(err.splitlines()) == 1
+
+
+def test_the_command_ends_without_a_traceback(tmp_path):
+    (tmp_path / "f").write_bytes(b"x" * 99)
+    command = [sys.executable, "-m", "portable_nn", "show", str(tmp_path / "f")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"{tmp_path / 'f'}: it is no safetensors file")
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda v: {},
+        lambda v: v | {"network": {"$network": {}}},
+        lambda v: v | {"network": {"$network": {"sizes": [1, "x"], "activations": 3, "loss": [[]]}}},
+        lambda v: v | {"classes": 3, "attributes": [], "hyperparameters": {}, "changed": ["x", 3]},
+        lambda v: v | {"attributes": {"feature_names_in_": 3, "n_iter_": {"$tuple": []}}},
+    ],
+    ids=[str(n) for n in range(5)],
+)
+def test_values_of_any_form_are_shown(tmp_path, change, capsys):
+    pnn.save(tmp_path / "f", (NET, NET.initialize()))
+    with_values(tmp_path / "f", lambda v: change(v) | {"params": v["params"]})
+    assert main(["show", str(tmp_path / "f")]) == 0
+    assert "kind" in capsys.readouterr().out
+
+
+def test_other_arguments_give_the_usage(capsys):
+    for arguments, status in ((["show"], 2), (["x"], 2), (["--help"], 0), (["show", "a", "b"], 2)):
+        assert main(arguments) == status
+        assert "usage: python -m portable_nn [show FILE]" in "".join(capsys.readouterr())
