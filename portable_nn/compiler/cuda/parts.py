@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 
-from portable_nn.compiler.cuda.expressions import FILL_VALUES, expression, number, type_of, unsupported
+from portable_nn.compiler.cuda.expressions import expression, number, type_of, unsupported
 from portable_nn.compiler.cuda.indexing import element_index
 from portable_nn.compiler.cuda.memory_map import MemoryKey, MemoryMap
+from portable_nn.compiler.expressions import FILL_VALUES
 from portable_nn.compiler.graph import Node, base
 from portable_nn.compiler.instructions import Instruction
 from portable_nn.compiler.layout import Shape

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from portable_nn.compiler.cuda.expressions import REDUCERS, expression, type_of
+from portable_nn.compiler.cuda.expressions import expression, type_of
 from portable_nn.compiler.cuda.parts import THREADS, Code, Part, index_type
 from portable_nn.compiler.cuda.regions import Segments
+from portable_nn.compiler.expressions import REDUCERS, combined
 from portable_nn.compiler.graph import Node
 from portable_nn.compiler.instructions import Instruction
 
@@ -62,8 +63,8 @@ class RegionCode:
         ]
         for node in self.passes.element_values(number):
             if node.kind == "reduce":
-                combine = REDUCERS[node.detail[0]][1]
-                value = combine.format(f"n{node.number}", self.part.value(node.sources[0], shape, "e"))
+                read = self.part.value(node.sources[0], shape, "e")
+                value = combined(node.detail[0], f"n{node.number}", read)
                 body.append(f"    n{node.number} = {value};")
             else:
                 body.append("    " + self.part.computation(node, shape, "e"))
@@ -75,7 +76,7 @@ class RegionCode:
         """The lines that combine the results of the threads that share a segment."""
         body = []
         for node in self.passes.reductions(number) if self.share > 1 else []:
-            kind, combine = type_of(node.dtype), REDUCERS[node.detail[0]][1].format("x", "y")
+            kind, combine = type_of(node.dtype), combined(node.detail[0], "x", "y")
             function = f"[]({kind} x, {kind} y) {{ return {combine}; }}"
             threads = f"<{self.share}, {self.stride}>"
             body.append(f"n{node.number} = block_reduce{threads}(n{node.number}, shared, {function});")
