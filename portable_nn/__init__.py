@@ -4,6 +4,7 @@ The forward and backward equations are written once, in `portable_nn.equations`,
 array API standard, and run on NumPy, CuPy, PyTorch, JAX and array_api_strict.
 """
 
+import importlib
 import importlib.util
 from typing import TYPE_CHECKING, Any
 
@@ -31,10 +32,13 @@ from portable_nn.training import (
 from portable_nn.version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from portable_nn import interchange as interchange
     from portable_nn.estimators import LossCurveDisplay as LossCurveDisplay
     from portable_nn.estimators import MLPClassifier as MLPClassifier
     from portable_nn.estimators import MLPRegressor as MLPRegressor
     from portable_nn.estimators import MLPTransformer as MLPTransformer
+    from portable_nn.interchange import to_c as to_c
+    from portable_nn.interchange import to_javascript as to_javascript
 
 __all__ = [
     "SGD",
@@ -59,6 +63,7 @@ __all__ = [
     "backends",
     "fit",
     "huber",
+    "interchange",
     "leaky_relu",
     "load",
     "pinball",
@@ -66,10 +71,14 @@ __all__ = [
     "save",
     "schedules",
     "show_backends",
+    "to_c",
+    "to_javascript",
 ]
 
 # they need scikit-learn, an extra
 ESTIMATORS = ("LossCurveDisplay", "MLPClassifier", "MLPRegressor", "MLPTransformer")
+# imported when first asked for: few programs need them
+SOURCES = ("to_c", "to_javascript")
 ELSEWHERE = {  # what other libraries call it
     "RMSProp": "RMSprop",
     "Sequential": "Network",
@@ -83,11 +92,14 @@ if importlib.util.find_spec("sklearn") is not None:
 
 
 def __getattr__(name: str) -> Any:
-    """The estimators, imported with scikit-learn when first asked for."""
+    """What is imported when first asked for: the estimators with scikit-learn, and interchange."""
     if name in ESTIMATORS:
         from portable_nn import estimators  # noqa: PLC0415
 
         return getattr(estimators, name)
+    if name == "interchange" or name in SOURCES:
+        interchange = importlib.import_module(f"{__name__}.interchange")
+        return interchange if name == "interchange" else getattr(interchange, name)
     here = f"; here: {ELSEWHERE[name]}" if name in ELSEWHERE else ""
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}{here}", name=name)
 

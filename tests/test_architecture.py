@@ -32,6 +32,7 @@ ORDER = [
     "training",
     "estimators",
     "files",
+    "interchange",
 ]
 
 
@@ -81,7 +82,7 @@ def test_the_targets_of_the_compiler_do_not_import_each_other():
     targets = {
         folder.name for folder in (ROOT / "compiler").iterdir() if (folder / "__init__.py").exists()
     }
-    assert targets == {"cuda", "numpy"}
+    assert targets == {"cuda", "numpy", "sources"}
     for path in (ROOT / "compiler").rglob("*.py"):
         mine = path.relative_to(ROOT / "compiler").parts[0]
         others = [f"portable_nn.compiler.{target}" for target in targets - {mine}]

@@ -9,7 +9,7 @@ import re
 import pytest
 
 import portable_nn as pnn
-from portable_nn import backends, equations, schedules
+from portable_nn import backends, equations, interchange, schedules
 from portable_nn.network import network
 
 pytestmark = pytest.mark.usefixtures("host_only")
@@ -19,6 +19,7 @@ PLACES = {
     backends: backends.__all__,
     equations: equations.__all__,
     schedules: schedules.__all__,
+    interchange: interchange.__all__,
 }
 UNSAID = {"self", "cls", "xp", "x", "state", "rest", "constants"}  # their names say it
 UNSAID |= {"arguments", "named", "options", "kwargs"}

@@ -1,0 +1,166 @@
+"""What a model is to this room: its layers on the host, what it predicts, its labels and names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeAlias, TypeVar
+
+import numpy as np
+
+from portable_nn import backends
+from portable_nn.checks import check_dtype, check_values
+from portable_nn.compiler.graph import UntraceableError
+from portable_nn.compiler.rows import RowGraph, trace_row
+from portable_nn.compiler.signatures import HostArray
+from portable_nn.equations import Activation, symbol
+from portable_nn.network import Network
+from portable_nn.network.parameters import check_form, check_parameters
+from portable_nn.network.prediction import layers
+
+Task: TypeAlias = Literal["network", "binary", "multiclass", "multilabel", "regression"]
+T = TypeVar("T")
+
+TASKS: dict[str, Task] = {"binary": "binary", "multiclass": "multiclass"}  # what LabelBinarizer says
+OUTPUTS = {  # what is predicted for a row
+    "network": "the outputs of the network",
+    "regression": "the predicted values",
+    "binary": "the probabilities of the classes",
+    "multiclass": "the probabilities of the classes",
+    "multilabel": "the probability of each label",
+}
+ACCEPTED = "accepted: (net, params), or a fitted MLPClassifier or MLPRegressor of portable_nn"
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """One trained network on the host.
+
+    sizes : (n_0, ..., n_L)
+    g : the activations of the layers
+    params : pairs (W, b) of NumPy arrays, (n_l, n_{l-1}) and (n_l, 1), of one dtype, row-major, finite
+    task : "network" where nothing is known but the network
+    classes : the labels (n_classes,); for "multilabel" the names of the columns; None for other tasks
+    feature_names : of the inputs, or None
+    """
+
+    sizes: tuple[int, ...]
+    g: tuple[Activation, ...]
+    params: tuple[tuple[HostArray, HostArray], ...]
+    task: Task = "network"
+    classes: HostArray | None = None
+    feature_names: tuple[str, ...] | None = None
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The dtype of the parameters, float32 or float64."""
+        found: np.dtype[Any] = self.params[0][0].dtype
+        return found
+
+    @property
+    def n_outputs(self) -> int:
+        """How many numbers are predicted for a row; a binary classifier gives both probabilities."""
+        return 2 if self.has_one_probability else self.sizes[-1]
+
+    @property
+    def has_one_probability(self) -> bool:
+        """Whether the network gives the probability of the second of two classes alone."""
+        return self.classes is not None and self.sizes[-1] == 1
+
+    @property
+    def names(self) -> list[str]:
+        """What the arrays of the parameters are called: W1, b1, W2, ..."""
+        return [f"{'Wb'[k]}{l + 1}" for l in range(len(self.params)) for k in range(2)]
+
+    def trace(self) -> RowGraph:
+        """The graph of the prediction of a row; its shared arrays are the parameters.
+
+        Raises UntraceableError where an activation cannot be traced.
+        """
+        xp = backends.get("numpy").xp
+
+        def prediction(X: Any, *flat: Any) -> Any:
+            params = list(zip(flat[::2], flat[1::2], strict=True))
+            return layers(xp, self.g, params, X)[-1]
+
+        return trace_row(prediction, self.sizes[0], [array for layer in self.params for array in layer])
+
+
+def model_of(thing: Any) -> Model:
+    """The model in `(net, params)`, or in a fitted MLPClassifier or MLPRegressor, on any backend.
+
+    Raises TypeError for anything else; ValueError for an estimator that has not been fitted, for a
+    stack of networks, and for parameters of other shapes or dtypes, or that are not finite.
+    """
+    if isinstance(thing, (tuple, list)) and len(thing) == 2 and isinstance(thing[0], Network):
+        net, params = thing
+        checked = check_parameters(net.sizes, net.loss, params)
+        if checked.stack:
+            raise ValueError(
+                f"`params` is a stack of networks, of shape {checked.stack}; accepted: one network; "
+                "export its members one by one: [(W[k], b[k]) for W, b in params]"
+            )
+        checked.check_values()
+        return Model(net.sizes, net.g, on_host(params))
+    if not (hasattr(thing, "_g") and hasattr(thing, "_params")):
+        raise TypeError(f"`model` is {described(thing)}; {ACCEPTED}")
+    if not hasattr(thing, "coefs_"):
+        raise ValueError(f"`model`, {described(thing)}, is not fitted; call fit first")
+    return model_of_estimator(thing)
+
+
+def model_of_estimator(estimator: Any) -> Model:
+    """The model in a fitted estimator of ours."""
+    params, g = on_host(estimator._params()), tuple(estimator._g())
+    check_values(backends.get("numpy"), check_form(params, (0,) * (len(params) + 1)))
+    sizes = (params[0][0].shape[1], *(W.shape[0] for W, _ in params))
+    given = getattr(estimator, "feature_names_in_", None)
+    names = None if given is None else tuple(map(str, given))
+    if not hasattr(estimator, "classes_"):
+        return Model(sizes, g, params, "regression", None, names)
+    task = TASKS.get(estimator._labels().y_type_, "multilabel")
+    return Model(sizes, g, params, task, backends.to_host(estimator.classes_), names)
+
+
+def on_host(params: Any) -> tuple[tuple[HostArray, HostArray], ...]:
+    """Copies of the parameters in row-major order; TypeError or ValueError for other dtypes."""
+    host = tuple((in_rows(W), in_rows(b)) for W, b in params)
+    for l, layer in enumerate(host):
+        for k, array in enumerate(layer):
+            if array.dtype != host[0][0].dtype:
+                raise ValueError(
+                    f"`{symbol((l, k))}` is {array.dtype} and `W[1]` is {host[0][0].dtype}; accepted: "
+                    "parameters of one dtype"
+                )
+    check_dtype(host[0][0].dtype.name)
+    return host
+
+
+def in_rows(array: Any) -> HostArray:
+    """A copy on the host, in row-major order and the machine's byte order."""
+    host = backends.to_host(array)
+    return np.array(host, dtype=host.dtype.newbyteorder("="), order="C")
+
+
+def described(thing: Any) -> str:
+    """What was given, for a message."""
+    return f"a {type(thing).__module__}.{type(thing).__qualname__}"
+
+
+def written(model: Model, target: str, write: Callable[[Model], T]) -> T:
+    """``write(model)``; TypeError that names the activation which the target has no operations for."""
+    try:
+        return write(model)
+    except UntraceableError as error:
+        for l, g in enumerate(model.g):
+            n = model.sizes[l + 1]
+            params = (np.zeros((n, 1), model.dtype), np.zeros((n, 1), model.dtype))
+            try:
+                write(replace(model, sizes=(1, n), g=(g,), params=(params,), feature_names=None))
+            except UntraceableError as cause:
+                raise TypeError(
+                    f"the activation {g.name!r} of layer {l + 1} cannot be written as {target}: {cause}"
+                    "; accepted: one that treats every row alike, written with elementwise functions of "
+                    "the array API standard, `xp.max`, `xp.min` and `xp.sum`"
+                ) from cause
+        raise TypeError(f"the network cannot be written as {target}: {error}") from error

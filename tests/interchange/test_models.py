@@ -1,0 +1,89 @@
+"""What a model is: one network with finite parameters on the host, from any backend."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+
+import portable_nn as pnn
+from portable_nn.interchange.models import model_of
+
+
+def fitted(estimator, X, y):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that it has not converged
+        return estimator.fit(X, y)
+
+
+NET = pnn.Network((3, 5, 2), ("tanh", "softmax"), "categorical_cross_entropy")
+
+
+def test_the_parameters_of_any_backend_come_to_the_host(backend, dtype):
+    if dtype not in backend.dtypes():
+        pytest.skip(f"{backend.name} has no {dtype} here")
+    model = model_of((NET, NET.initialize(seed=1, backend=backend, dtype=dtype)))
+    expected = NET.initialize(seed=1, dtype=dtype)
+    for layer, theirs in zip(model.params, expected, strict=True):
+        for array, other in zip(layer, theirs, strict=True):
+            assert type(array) is np.ndarray
+            assert array.flags.c_contiguous
+            assert array.dtype == dtype
+            assert np.array_equal(array, other)
+    assert (model.task, model.classes, model.feature_names) == ("network", None, None)
+
+
+@pytest.mark.usefixtures("host_only")
+def test_a_model_is_a_copy():
+    params = NET.initialize()
+    model = model_of((NET, params))
+    params[0][0][:] = 0
+    assert model.params[0][0].any()
+
+
+@pytest.mark.usefixtures("host_only")
+def test_what_is_no_model_is_refused():
+    params = NET.initialize()
+    with pytest.raises(ValueError, match=r"stack of networks, of shape \(4,\).*one by one"):
+        model_of((NET, NET.initialize(stack=4)))
+    for wrong in (NET, params, None, (params, NET)):
+        with pytest.raises(TypeError, match=r"`model` is .*accepted: \(net, params\), or a fitted"):
+            model_of(wrong)
+    with pytest.raises(ValueError, match="W\\[2\\]"):
+        model_of((NET, [params[0], params[0]]))
+    spoiled = [(W.copy(), b.copy()) for W, b in params]
+    spoiled[1][1][0] = np.nan
+    with pytest.raises(ValueError, match="b\\[2\\]"):
+        model_of((NET, spoiled))
+
+
+@pytest.mark.usefixtures("host_only")
+def test_fitted_estimators_know_their_task_labels_and_names():
+    pytest.importorskip("sklearn", reason="scikit-learn is not installed")
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed")
+    random = np.random.default_rng(0)
+    X = random.normal(size=(60, 3))
+    options = {"hidden_layer_sizes": (4,), "max_iter": 2, "tol": 1.0, "n_iter_no_change": 1}
+    labels = {
+        "binary": np.where(X[:, 0] > 0, "yes", "no"),
+        "multiclass": np.digitize(X[:, 0], [-0.5, 0.5]),
+        "multilabel": (X[:, :2] > 0).astype(int),
+    }
+    frame = pandas.DataFrame(X, columns=["a", "b", "c"])
+    for task, y in labels.items():
+        model = model_of(fitted(pnn.MLPClassifier(**options), frame, y))
+        assert model.task == task
+        assert model.feature_names == ("a", "b", "c")
+        assert (
+            model.classes.tolist()
+            == (["no", "yes"] if task == "binary" else sorted({*range(3)}))[
+                : model.sizes[-1] + (task == "binary")
+            ]
+        )
+    regressor = pnn.MLPRegressor(**options)
+    with pytest.raises(ValueError, match="not fitted; call fit first"):
+        model_of(regressor)
+    model = model_of(fitted(regressor, X, X[:, :2]))
+    assert (model.task, model.sizes, model.classes) == ("regression", (3, 4, 2), None)
+    assert model.feature_names is None
