@@ -1,5 +1,6 @@
-"""Models for other programs: source code in C and JavaScript."""
+"""Models for other programs: ONNX, source code in C and JavaScript."""
 
+from portable_nn.interchange.onnx_export import to_onnx
 from portable_nn.interchange.sources import to_c, to_javascript
 
-__all__ = ["to_c", "to_javascript"]
+__all__ = ["to_c", "to_javascript", "to_onnx"]

@@ -55,7 +55,7 @@ OWN = {
 EVERY = [*ACTIVATIONS, *OWN]
 
 
-def networks(dtype: str) -> dict[str, tuple[Any, Any]]:
+def networks(dtype: str, bias: float = 0.0) -> dict[str, tuple[Any, Any]]:
     """A network and its parameters for every activation, as that of a hidden and of the output layer."""
     found = {}
     for name in EVERY:
@@ -63,7 +63,7 @@ def networks(dtype: str) -> dict[str, tuple[Any, Any]]:
         for place, activations in (("hidden", (g, "identity")), ("output", ("tanh", g))):
             net = pnn.Network((5, 9, 4), activations, "squared_error")
             params = net.initialize(seed=len(found), dtype=dtype)
-            found[f"{name}_{place}_{dtype}"] = net, [(W, b + b.dtype.type(0.1)) for W, b in params]
+            found[f"{name}_{place}_{dtype}"] = net, [(W, b + b.dtype.type(bias)) for W, b in params]
     return found
 
 
@@ -79,7 +79,11 @@ def rows_of(n: int, dtype: str, random: np.random.Generator) -> dict[str, Any]:
 
 
 def difference(found: Any, expected: Any) -> float:
-    """max |a - b| / max |b|; infinite where other numbers are finite."""
+    """max |a - b| / max |b|; infinite where other numbers are finite.
+
+    Numbers below the smallest normal one count as that: they have fewer digits.
+    """
+    smallest = float(np.finfo(np.asarray(expected).dtype).smallest_normal)
     found, expected = np.asarray(found, "float64"), np.asarray(expected, "float64")
     assert found.shape == expected.shape
     finite = np.isfinite(expected)
@@ -87,9 +91,8 @@ def difference(found: Any, expected: Any) -> float:
         return math.inf
     if not finite.any():
         return 0.0
-    scale = float(np.max(np.abs(expected[finite])))
-    worst = float(np.max(np.abs(found[finite] - expected[finite])))
-    return worst / scale if scale else worst
+    scale = max(smallest, float(np.max(np.abs(expected[finite]))))
+    return float(np.max(np.abs(found[finite] - expected[finite]))) / scale
 
 
 def worst_difference(found: Any, expected: Any, rows: dict[str, Any]) -> float:
