@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 from collections import Counter
@@ -91,10 +92,9 @@ def to_onnx(model: Any, path: str | os.PathLike[str] | None = None) -> Any:
 def require_onnx() -> Any:
     """onnx.helper; ImportError that says how to get it."""
     try:
-        from onnx import helper  # noqa: PLC0415
+        return importlib.import_module("onnx.helper")
     except ImportError as error:
         raise ImportError("to_onnx needs the package onnx: pip install onnx") from error
-    return helper
 
 
 def prediction(model: Model, nodes: Nodes, X: str, opset: int) -> str:

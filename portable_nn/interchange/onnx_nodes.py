@@ -6,8 +6,6 @@ examples are columns. So a transposed view costs nothing, and W A + b is a Gemm.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 

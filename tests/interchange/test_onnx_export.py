@@ -177,6 +177,7 @@ def test_labels_that_int64_does_not_hold_are_refused(estimators):
 
 def test_without_onnx_the_error_says_what_to_install(monkeypatch):
     net = pnn.Network((1, 1), ("tanh",), "squared_error")
-    monkeypatch.setitem(sys.modules, "onnx", None)
+    for name in ("onnx", "onnx.helper"):
+        monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(ImportError, match="pip install onnx"):
         to_onnx((net, net.initialize()))
