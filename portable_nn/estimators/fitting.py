@@ -29,6 +29,7 @@ from portable_nn.estimators.fitted import FittedMLP
 from portable_nn.estimators.problem import Problem
 from portable_nn.estimators.resuming import check_resumable, resumption_of
 from portable_nn.estimators.scikit_callbacks import CallbackSupportMixin
+from portable_nn.estimators.scikit_export import to_sklearn
 from portable_nn.estimators.targets import Targets
 from portable_nn.estimators.validation import given_validation, split
 from portable_nn.network import Network
@@ -254,6 +255,30 @@ class BaseMLP(CallbackSupportMixin, FittedMLP):
             self.best_loss_ = None
             if self.best_validation_score_ is None:
                 self.best_validation_score_, self._best = -np.inf, None
+
+    def to_sklearn(self) -> Any:
+        """The fitted estimator as scikit-learn's MLPClassifier or MLPRegressor, on the host.
+
+        Predictions are the same within rounding. The weights are copies; the optimizer's arrays are not
+        carried over.
+
+        Returns
+        -------
+        estimator : sklearn.neural_network.MLPClassifier or MLPRegressor
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If it is not fitted.
+        ValueError
+            For activations that scikit-learn lacks, or several different ones.
+
+        Warns
+        -----
+        UserWarning
+            Where scikit-learn has no counterpart for a parameter, such as `dropout`, which is named.
+        """
+        return to_sklearn(self)
 
     def _check_solver(self) -> bool:
         if self.solver not in STOCHASTIC:

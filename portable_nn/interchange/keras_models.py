@@ -1,0 +1,179 @@
+"""Keras 3: models of dense layers, both ways."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import numpy as np
+
+from portable_nn.equations import ACTIVATIONS, Activation, Loss, Parameters
+from portable_nn.interchange.layers import RELU, Chain, check_same, leaky, name_and_constant
+from portable_nn.interchange.models import model_of
+from portable_nn.network import Network
+
+WITHOUT_EFFECT = (
+    "InputLayer",
+    "Dropout",
+    "GaussianDropout",
+    "GaussianNoise",
+    "AlphaDropout",
+    "Identity",
+)
+NAMES = {  # of activations, in Keras and here
+    "linear": "identity",
+    "sigmoid": "sigmoid",
+    "tanh": "tanh",
+    "softmax": "softmax",
+    "elu": "elu",
+    "selu": "selu",
+    "softplus": "softplus",
+    "silu": "silu",
+    "swish": "silu",
+    "exponential": "exp",
+}
+KERAS_SLOPE = 0.2  # of the activation that is given by its name
+ACCEPTED = (
+    "accepted: Dense, Activation, ReLU, LeakyReLU, ELU, Softmax, Dropout, with the activations "
+    f"{', '.join(NAMES)}, relu, leaky_relu"
+)
+
+
+def from_keras(
+    model: Any, loss: str | Loss | None = None, output: str | None = None, backend: Any = "numpy"
+) -> tuple[Network, Parameters]:
+    """The network in a Keras model that is a chain of dense layers; its predictions are the model's.
+
+    Parameters
+    ----------
+    model : keras.Sequential, or keras.Model whose layers follow one another
+        Built. Dropout has no effect on predictions, and is not carried over.
+    loss, output, backend
+        As for `from_torch`; ``output="softmax"`` where it was trained ``from_logits=True``.
+
+    Returns
+    -------
+    net : Network
+    params : list of (W, b)
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a layer or an activation of another kind, which is named: "gelu" is the erf form there.
+    """
+    keras = require_keras()
+    if not isinstance(model, keras.Model):
+        kind = f"{type(model).__module__}.{type(model).__qualname__}"
+        raise TypeError(f"`model` is a {kind}; accepted: a keras.Sequential or keras.Model")
+    chain = Chain()
+    for layer in operations(model):
+        kind, where = type(layer).__name__, f"the layer {layer.name!r}, a {type(layer).__name__},"
+        if kind in WITHOUT_EFFECT or (kind == "Flatten" and not chain.layers):
+            continue
+        if kind == "Dense":
+            kernel, *bias = (np.asarray(each) for each in layer.get_weights())
+            chain.add_dense(where, kernel.T, bias[0] if bias else None)
+            chain.add_activation(where, named(where, layer.activation))
+        else:
+            chain.add_activation(where, activation_of(where, layer))
+    check_same("model", chain, lambda X: keras.ops.convert_to_numpy(model(X, training=False)))
+    return chain.network(loss, output, backend)
+
+
+def to_keras(model: Any) -> Any:
+    """The model as a keras.Model with copies of the parameters, on the backend that Keras has.
+
+    Parameters
+    ----------
+    model : (net, params), or a fitted MLPClassifier or MLPRegressor
+        On any backend; not a stack. A binary classifier's model gives the probability of the second
+        class, shape (n_samples, 1).
+
+    Returns
+    -------
+    model : keras.Model
+
+    Raises
+    ------
+    TypeError, ValueError
+        For another thing, and for user-defined activations.
+    """
+    keras = require_keras()
+    found = model_of(model)
+    dtype = found.dtype.name
+    inputs = x = keras.Input((found.sizes[0],), dtype=dtype)
+    for l, ((W, b), g) in enumerate(zip(found.params, found.g, strict=True), 1):
+        dense = keras.layers.Dense(W.shape[0], dtype=dtype)
+        x = applied(keras, l, g, dense(x), dtype)
+        dense.set_weights([W.T, b[:, 0]])
+    return keras.Model(inputs, x)
+
+
+def require_keras() -> Any:
+    """The library; ImportError saying how to get it where it is not installed."""
+    try:
+        return importlib.import_module("keras")
+    except ImportError as error:
+        raise ImportError(f"keras cannot be imported ({error}); pip install keras") from error
+
+
+def operations(model: Any) -> list[Any]:
+    """The layers and other operations of a model, in their order; ValueError where it is not built."""
+    if not model.built:
+        raise ValueError("`model` is not built; accepted: one that knows its inputs: add keras.Input")
+    found = getattr(model, "operations", None) or model.layers
+    return list(found)
+
+
+def named(where: str, function: Any) -> Activation:
+    """The activation that a function of Keras is; ValueError for what is none of ours."""
+    name = getattr(function, "__name__", type(function).__name__)
+    if name == "relu":
+        return RELU
+    if name == "leaky_relu":
+        return leaky(KERAS_SLOPE)
+    if name == "gelu":
+        raise ValueError(
+            f"{where} has the erf form of gelu, which the array API standard has no function for; "
+            "accepted: the tanh form, keras.ops.gelu(x, approximate=True)"
+        )
+    if name not in NAMES:
+        raise ValueError(f"{where} has the activation {name!r}; {ACCEPTED}")
+    return ACTIVATIONS[NAMES[name]]
+
+
+def activation_of(where: str, layer: Any) -> Activation:
+    """The activation that a layer is; ValueError for what is none of ours."""
+    slope = float(getattr(layer, "negative_slope", 0.0))
+    match type(layer).__name__:
+        case "Activation":
+            return named(where, layer.activation)
+        case "ReLU" if layer.max_value is None and not layer.threshold and 0 <= slope <= 1:
+            return leaky(slope) if slope else RELU
+        case "LeakyReLU" if 0 <= slope <= 1:
+            return leaky(slope)
+        case "ELU" if float(layer.alpha) == 1:
+            return ACTIVATIONS["elu"]
+        case "Softmax" if layer.axis in (-1, 1):
+            return ACTIVATIONS["softmax"]
+        case "Gelu" if getattr(layer, "approximate", False):
+            return ACTIVATIONS["gelu"]
+    raise ValueError(f"{where} has no counterpart here; {ACCEPTED}")
+
+
+def applied(keras: Any, l: int, g: Activation, x: Any, dtype: str) -> Any:
+    """An activation of ours, applied to a tensor of Keras."""
+    name, slope = name_and_constant(g)
+    if name == "identity":
+        return x
+    if name == "gelu":
+        return keras.ops.gelu(x, approximate=True)
+    if name == "leaky_relu":
+        return keras.layers.LeakyReLU(negative_slope=slope, dtype=dtype)(x)
+    theirs = {ours: theirs for theirs, ours in NAMES.items() if theirs != "swish"} | {"relu": "relu"}
+    if name not in theirs:
+        raise TypeError(
+            f"the activation {g.name!r} of layer {l} has no counterpart in Keras; accepted: built-in "
+            "ones"
+        )
+    return keras.layers.Activation(theirs[name], dtype=dtype)(x)

@@ -1,0 +1,175 @@
+"""PyTorch: torch.nn.Sequential, both ways."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from portable_nn.backends import get, to_host
+from portable_nn.equations import ACTIVATIONS, Activation, Loss, Parameters
+from portable_nn.interchange.layers import RELU, Chain, check_same, leaky, name_and_constant
+from portable_nn.interchange.models import model_of
+from portable_nn.network import Network
+
+# modules without an effect on a prediction
+WITHOUT_EFFECT = ("Identity", "Dropout", "AlphaDropout", "FeatureAlphaDropout")
+MODULES: dict[str, Callable[[Any, float | None], Any]] = {
+    "relu": lambda nn, _: nn.ReLU(),
+    "leaky_relu": lambda nn, slope: nn.LeakyReLU(slope),
+    "sigmoid": lambda nn, _: nn.Sigmoid(),
+    "tanh": lambda nn, _: nn.Tanh(),
+    "softmax": lambda nn, _: nn.Softmax(dim=-1),
+    "elu": lambda nn, _: nn.ELU(),
+    "selu": lambda nn, _: nn.SELU(),
+    # it is linear where e^-z < 4e-18, not 2e-9 as by default: right in float64 too
+    "softplus": lambda nn, _: nn.Softplus(threshold=40.0),
+    "silu": lambda nn, _: nn.SiLU(),
+    "gelu": lambda nn, _: nn.GELU(approximate="tanh"),
+}
+# the activation that a module is; None with other constants
+KNOWN: dict[str, Callable[[Any], Activation | None]] = {
+    "ReLU": lambda part: RELU,
+    "LeakyReLU": lambda part: leaky(part.negative_slope) if 0 <= part.negative_slope <= 1 else None,
+    "Sigmoid": lambda part: ACTIVATIONS["sigmoid"],
+    "Tanh": lambda part: ACTIVATIONS["tanh"],
+    "Softmax": lambda part: ACTIVATIONS["softmax"] if part.dim in (-1, 1) else None,
+    "ELU": lambda part: ACTIVATIONS["elu"] if part.alpha == 1 else None,
+    "SELU": lambda part: ACTIVATIONS["selu"],
+    "SiLU": lambda part: ACTIVATIONS["silu"],
+    "Softplus": lambda part: (
+        ACTIVATIONS["softplus"] if part.beta == 1 and part.threshold >= 20 else None
+    ),
+    "GELU": lambda part: ACTIVATIONS["gelu"] if part.approximate == "tanh" else None,
+}
+REMEDIES = {
+    "GELU": "it is the erf form, and the array API standard has no erf; accepted: "
+    "GELU(approximate='tanh')",
+    "LogSoftmax": "it gives logarithms; accepted: leave it out, and pass output='softmax'",
+}
+ACCEPTED = (
+    "accepted: Linear, ReLU, LeakyReLU, Sigmoid, Tanh, Softmax, ELU, SELU, Softplus, SiLU, "
+    "GELU(approximate='tanh'), Identity, Dropout, Sequential"
+)
+
+
+def from_torch(
+    module: Any, loss: str | Loss | None = None, output: str | None = None, backend: Any = "numpy"
+) -> tuple[Network, Parameters]:
+    """The network in a ``torch.nn.Sequential``; its predictions are the module's in evaluation mode.
+
+    Parameters
+    ----------
+    module : torch.nn.Sequential, or torch.nn.Linear
+        Linear layers, each with an activation after it or none; Sequentials may be nested. Dropout has
+        no effect on predictions, and is not carried over.
+    loss : str or Loss, optional
+        By default the one that suits the output: cross-entropies for sigmoid and softmax, else
+        squared_error.
+    output : str or Activation, optional
+        The activation of the last layer where the module has none, as where it was trained with
+        CrossEntropyLoss ("softmax") or BCEWithLogitsLoss ("sigmoid").
+    backend : str or Backend
+        Where the parameters, which are copies, go.
+
+    Returns
+    -------
+    net : Network
+    params : list of (W, b)
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a module of another kind, which is named: ``GELU()`` is the erf form, and has no counterpart.
+
+    Notes
+    -----
+    relu and leaky_relu have torch's derivatives at 0.
+    """
+    torch = require_torch()
+    torch_nn, chain = torch.nn, Chain()
+    for where, part in modules(torch_nn, module, ""):
+        if isinstance(part, torch_nn.Linear):
+            b = None if part.bias is None else to_host(part.bias.detach())
+            chain.add_dense(where, to_host(part.weight.detach()), b)
+        elif type(part).__name__ == "Flatten" and not chain.layers:
+            continue  # rows stay rows
+        elif type(part).__name__ not in WITHOUT_EFFECT:
+            chain.add_activation(where, activation_of(where, part))
+    check_same("module", chain, lambda X: outputs_of(torch, module, X))
+    return chain.network(loss, output, backend)
+
+
+def outputs_of(torch: Any, module: Any, X: Any) -> Any:
+    """What the module gives for these rows in evaluation mode, on the host; its mode stays as it is."""
+    states = [(each, each.training) for each in module.modules()]
+    first = next(module.parameters())
+    try:
+        with torch.no_grad():
+            return to_host(module.eval()(torch.from_numpy(X).to(first.device, first.dtype)))
+    finally:
+        for each, training in states:
+            each.training = training
+
+
+def to_torch(model: Any) -> Any:
+    """The model as a ``torch.nn.Sequential`` in evaluation mode, on the CPU; the parameters are copies.
+
+    Parameters
+    ----------
+    model : (net, params), or a fitted MLPClassifier or MLPRegressor
+        On any backend; not a stack. A binary classifier's module gives the probability of the second
+        class, shape (n_samples, 1).
+
+    Returns
+    -------
+    module : torch.nn.Sequential
+
+    Raises
+    ------
+    TypeError, ValueError
+        For another thing, and for an activation that torch.nn has no module for: exp, user-defined ones.
+    """
+    torch = require_torch()
+    found = model_of(model)
+    layers: list[Any] = []
+    for l, ((W, b), g) in enumerate(zip(found.params, found.g, strict=True), 1):
+        name, constant = name_and_constant(g)
+        if name != "identity" and name not in MODULES:
+            raise TypeError(
+                f"the activation {g.name!r} of layer {l} has no module in torch.nn; accepted: identity, "
+                f"{', '.join(MODULES)}"
+            )
+        linear = torch.nn.utils.skip_init(torch.nn.Linear, W.shape[1], W.shape[0])
+        state = {"weight": torch.from_numpy(W.copy()), "bias": torch.from_numpy(b[:, 0].copy())}
+        layers.append(linear.to(state["weight"].dtype))
+        layers[-1].load_state_dict(state)
+        layers += [MODULES[name](torch.nn, constant)] if name in MODULES else []
+    return torch.nn.Sequential(*layers).eval()
+
+
+def require_torch() -> Any:
+    """The library; ImportError saying how to get it where it is not installed."""
+    get("torch")
+    return importlib.import_module("torch")
+
+
+def modules(torch_nn: Any, module: Any, where: str) -> Iterator[tuple[str, Any]]:
+    """The parts of a module in their order, each with its name for messages."""
+    if isinstance(module, torch_nn.Sequential):
+        for name, part in module.named_children():
+            yield from modules(torch_nn, part, f"{where}.{name}" if where else name)
+    elif isinstance(module, torch_nn.Module):
+        yield (f"the module {where!r}, {module}," if where else f"the module {module}"), module
+    else:
+        kind = f"{type(module).__module__}.{type(module).__qualname__}"
+        raise TypeError(f"`module` is a {kind}; accepted: a torch.nn.Sequential")
+
+
+def activation_of(where: str, part: Any) -> Activation:
+    """The activation that a module is; ValueError for what is none of ours."""
+    kind = type(part).__name__
+    found = KNOWN[kind](part) if kind in KNOWN else None
+    if found is None:
+        raise ValueError(f"{where} has no counterpart here; {REMEDIES.get(kind, ACCEPTED)}")
+    return found
