@@ -77,7 +77,7 @@ def map_arrays(file: io.FileIO, entries: dict[str, Entry], start: int) -> Arrays
     n_bytes = max((entry.end for entry in entries.values()), default=0)
     data: Any = np.empty(0, np.uint8)
     if n_bytes:
-        data = np.memmap(file, np.uint8, "r", start, (n_bytes,))
+        data = np.memmap(file, np.uint8, "r", start, (n_bytes,)).view(np.ndarray)
     data.flags.writeable = False
     return {
         name: data[entry.start : entry.end].view(entry.dtype).reshape(entry.shape)

@@ -1,0 +1,96 @@
+"""A reader of the file format, written after docs/file_format.md alone: no line of the package."""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+DTYPES = {
+    **{"BOOL": "?", "U8": "u1", "I8": "i1", "U16": "<u2", "I16": "<i2", "F16": "<f2", "U32": "<u4"},
+    **{"I32": "<i4", "F32": "<f4", "U64": "<u8", "I64": "<i8", "F64": "<f8", "C64": "<c8"},
+}
+OF_METADATA = ("portable_nn_format", "portable_nn_version", "kind", "values", "checksums")
+
+
+def read(path: Path) -> tuple[str, Any]:
+    """The kind and the values of a file."""
+    content = path.read_bytes()
+    (n,) = struct.unpack("<Q", content[:8])
+    header, data = json.loads(content[8 : 8 + n].decode("ascii")), content[8 + n :]
+    metadata = header.pop("__metadata__")
+    assert metadata["portable_nn_format"] == "1"
+    lines = "".join(metadata[key] + "\n" for key in OF_METADATA)
+    assert f"{zlib.crc32(lines.encode()):08x}" == metadata["checksum"]
+    checksums, arrays = json.loads(metadata["checksums"]), {}
+    for name, entry in header.items():
+        first, last = entry["data_offsets"]
+        label = f"{entry['dtype']}[{','.join(map(str, entry['shape']))}]"
+        assert f"{zlib.crc32(label.encode() + data[first:last]):08x}" == checksums[name]
+        flat = np.frombuffer(data[first:last], DTYPES[entry["dtype"]])
+        arrays[name] = flat.reshape(entry["shape"])
+    return metadata["kind"], value_of(json.loads(metadata["values"]), arrays)
+
+
+def value_of(node: Any, arrays: dict[str, Any]) -> Any:
+    """The value of a JSON value; networks, activations and losses stay dicts of what makes them."""
+    if isinstance(node, list):
+        return [value_of(part, arrays) for part in node]
+    if not isinstance(node, dict):
+        return node
+    key, content = next(iter(node.items()), ("", None))
+    if not key.startswith("$"):
+        return {name: value_of(part, arrays) for name, part in node.items()}
+    if key in ("$array", "$array_by_columns"):
+        return arrays[content]
+    inner = value_of(content, arrays)
+    if key == "$labels":
+        inner = np.array(inner["values"], inner["dtype"]).reshape(inner["shape"])
+    elif key == "$dict":
+        inner = {tuple(k) if isinstance(k, list) else k: v for k, v in inner}
+    elif key in CONVERTED:
+        inner = CONVERTED[key](inner)
+    return inner
+
+
+CONVERTED = {
+    "$float": float,
+    "$tuple": tuple,
+    "$per_network": tuple,
+    "$custom": lambda name: {"name": name},
+}
+
+
+def sigmoid(z: Any) -> Any:
+    """1 / (1 + e^-z)."""
+    return 1 / (1 + np.exp(-z))
+
+
+ACTIVATIONS = {
+    "identity": lambda z: z,
+    "sigmoid": sigmoid,
+    "tanh": np.tanh,
+    "relu": lambda z, at_zero: np.where(z > 0, z, 0),
+    "leaky_relu": lambda z, slope, at_zero: np.where(z > 0, z, slope * z),
+    "softmax": lambda z: np.exp(z) / np.exp(z).sum(-2, keepdims=True),
+    "elu": lambda z: np.where(z >= 0, z, np.exp(z) - 1),
+    "selu": lambda z: 1.0507009873554805 * np.where(z >= 0, z, 1.6732632423543772 * (np.exp(z) - 1)),
+    "exp": np.exp,
+    "softplus": lambda z: np.log(1 + np.exp(z)),
+    "silu": lambda z: z * sigmoid(z),
+    "gelu": lambda z: z * sigmoid(2 * math.sqrt(2 / math.pi) * (z + 0.044715 * z**3)),
+}
+
+
+def predict(values: Any, X: Any) -> Any:
+    """The predictions for the rows of X."""
+    A = X.T
+    for layer, g in zip(values["params"].values(), values["network"]["activations"], strict=True):
+        constants = {key: c for key, c in g.items() if key != "name"}
+        A = ACTIVATIONS[g["name"]](layer["W"] @ A + layer["b"], **constants)
+    return np.swapaxes(A, -1, -2)
