@@ -8,11 +8,17 @@ import io
 import os
 import secrets
 import stat
+import zlib
 from collections.abc import Iterator
 
 from portable_nn.storage.refusal import Unreadable
 
-PART = ".portable_nn-part"  # the end of the name of an unfinished file
+try:
+    import fcntl
+except ImportError:  # on Windows
+    fcntl = None  # type: ignore[assignment]
+
+UNFINISHED = ".portable_nn-part"
 BINARY = getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOINHERIT", 0)
 WITHOUT_WAITING = getattr(os, "O_NONBLOCK", 0)  # for the other end of a pipe
 # some systems and file systems cannot synchronize a folder, or let nobody open it
@@ -29,40 +35,73 @@ def replacing(path: str) -> Iterator[io.FileIO]:
     """
     target = os.path.realpath(path)
     check_replaceable(path, target)
-    part = os.path.join(os.path.dirname(target), f"{_first_part(target)}{secrets.token_hex(8)}{PART}")
+    with _naming(path):
+        part, file = _new_file(target)
     try:
-        with io.FileIO(part, "xb") as file:
+        with _naming(path):
             _keep_permissions(target, part)
             yield file
             os.fsync(file.fileno())
-        os.replace(part, target)
-    except BaseException as error:
+            if os.name == "nt":  # elsewhere it stays locked until it has its name
+                file.close()
+            os.replace(part, target)
+    except BaseException:
+        if os.name == "nt":
+            file.close()
         with contextlib.suppress(OSError):
             os.unlink(part)
-        if isinstance(error, OSError):
-            cause = error.strerror or str(error)
-            text = f"cannot write the file: {cause}; what was there before is unchanged"
-            raise OSError(error.errno or errno.EIO, text, path) from error
         raise
+    finally:
+        file.close()
     _sync_folder(os.path.dirname(target))
 
 
-def remove_leftovers(path: str) -> None:
-    """Remove the unfinished files of processes that were killed while they wrote to this path.
+@contextlib.contextmanager
+def _naming(path: str) -> Iterator[None]:
+    """An OSError in the block says what could not be written."""
+    try:
+        yield
+    except OSError as error:
+        cause = error.strerror or str(error)
+        text = f"cannot write the file: {cause}; what was there before is unchanged"
+        raise OSError(error.errno or errno.EIO, text, path) from error
 
-    One that is still being written is removed too: its writer gets an OSError.
+
+def _new_file(target: str) -> tuple[str, io.FileIO]:
+    """An empty file beside the target, open for writing, and its path."""
+    folder, name = os.path.split(target)
+    part = os.path.join(folder, f".{zlib.crc32(os.fsencode(name)):08x}{UNFINISHED}")
+    file = open_abandoned(part)
+    if file is None:
+        part = os.path.join(folder, f".{secrets.token_hex(8)}{UNFINISHED}")
+        file = io.FileIO(part, "xb")
+    return part, file
+
+
+def open_abandoned(part: str) -> io.FileIO | None:
+    """The file of this name, new or left behind by a process that was killed, emptied and locked.
+
+    So processes that are killed leave one file behind, not many. None where another process is writing
+    it, where it is not certainly the user's own, or where the system has no locks.
     """
-    target = os.path.realpath(path)
-    folder, begins = os.path.dirname(target), _first_part(target)
-    with contextlib.suppress(OSError):
-        for name in os.listdir(folder):
-            if name.startswith(begins) and name.endswith(PART):
-                os.unlink(os.path.join(folder, name))
-
-
-def _first_part(target: str) -> str:
-    """How the name of an unfinished file begins: with the file's own, shortened for any system."""
-    return f".{os.path.basename(target)[:60]}."
+    if fcntl is None:
+        return None
+    flags = os.O_RDWR | os.O_CREAT | BINARY | WITHOUT_WAITING | getattr(os, "O_NOFOLLOW", 0)
+    try:
+        file = io.FileIO(part, "r+b", opener=lambda name, _: os.open(name, flags, 0o666))
+    except OSError:
+        return None
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        mine, there = os.fstat(file.fileno()), os.stat(part, follow_symlinks=False)
+        is_own = stat.S_ISREG(mine.st_mode) and mine.st_uid == os.geteuid() and mine.st_nlink == 1
+        if is_own and os.path.samestat(mine, there):  # else another has given it its final name
+            file.truncate(0)
+            return file
+    except OSError:
+        pass
+    file.close()
+    return None
 
 
 def check_replaceable(path: str, target: str) -> None:

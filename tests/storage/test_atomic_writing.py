@@ -6,11 +6,15 @@ import errno
 import io
 import os
 import stat
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from portable_nn.storage import read_document, write_document
+from portable_nn.storage.atomic import replacing
 
 pytestmark = pytest.mark.usefixtures("host_only")
 OLD, NEW = {"x": "old"}, {"x": "new", "W": np.ones((300, 300))}
@@ -168,3 +172,49 @@ def test_the_errors_have_the_kinds_of_the_system(tmp_path):
         write_document(tmp_path / "file" / "f", "test", NEW)
     with pytest.raises(FileNotFoundError):
         write_document(tmp_path / "no folder" / "f", "test", NEW)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no such locks on Windows")
+def test_what_a_killed_process_has_left_is_used_again(path):
+    program = """if True:
+        import os, signal, sys
+        from portable_nn.storage import write_document
+        os.fsync = lambda number: os.kill(os.getpid(), signal.SIGKILL)
+        write_document(sys.argv[1], "test", {"x": "killed"})
+    """
+    for _ in range(2):
+        done = subprocess.run([sys.executable, "-c", program, path], check=False)
+        assert done.returncode < 0
+        assert read_document(path).values == OLD
+        assert len(os.listdir(path.parent)) == 2
+    write_document(path, "test", NEW)
+    assert read_document(path).values["x"] == "new"
+    assert os.listdir(path.parent) == [path.name]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no such locks on Windows")
+def test_a_file_that_another_is_writing_is_left_alone(path):
+    with replacing(str(path)) as first:
+        first.write(b"first")
+        with replacing(str(path)) as second:
+            second.write(b"second")
+        assert path.read_bytes() == b"second"
+    assert path.read_bytes() == b"first"
+    assert os.listdir(path.parent) == [path.name]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no such links on Windows")
+def test_a_link_in_the_place_of_the_unfinished_file_is_not_followed(path):
+    with replacing(str(path)) as file:
+        part = path.parent / Path(file.name).name
+        file.write(b"x")
+    other = path.parent / "other"
+    other.write_text("precious")
+    for link in (part.symlink_to, part.hardlink_to):
+        link(other)
+        write_document(path, "test", NEW)
+        assert other.read_text() == "precious"
+        part.unlink()
+    os.mkfifo(part)
+    write_document(path, "test", NEW)
+    assert read_document(path).values["x"] == "new"
