@@ -47,7 +47,7 @@ def lines(outline: Outline) -> Iterator[tuple[str, str]]:
         yield "features", several(names)
     hyperparameters, changed = values.get("hyperparameters"), values.get("changed")
     if isinstance(hyperparameters, dict) and isinstance(changed, list):
-        for name in changed:
+        for name in (name for name in changed if isinstance(name, str)):
             yield f"  {name}", worded(hyperparameters.get(name))
     for name in ("n_iter_", "loss_"):
         if (found := dig(values, "attributes", name)) is not None:
@@ -61,7 +61,7 @@ def lines(outline: Outline) -> Iterator[tuple[str, str]]:
 def lines_of_network(network: dict[str, Any], params: Any) -> Iterator[tuple[str, str]]:
     """What is said of a network and its parameters."""
     sizes = network.get("sizes")
-    if not isinstance(sizes, tuple | list) or not all(type(n) is int for n in sizes):
+    if not isinstance(sizes, tuple | list) or not all(type(n) is int and n < 2**48 for n in sizes):
         return
     yield "sizes", " -> ".join(map(str, sizes))
     activations = network.get("activations")

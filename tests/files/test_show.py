@@ -110,10 +110,11 @@ def test_the_command_ends_without_a_traceback(tmp_path):
         lambda v: {},
         lambda v: v | {"network": {"$network": {}}},
         lambda v: v | {"network": {"$network": {"sizes": [1, "x"], "activations": 3, "loss": [[]]}}},
-        lambda v: v | {"classes": 3, "attributes": [], "hyperparameters": {}, "changed": ["x", 3]},
+        lambda v: v | {"classes": 3, "attributes": [], "hyperparameters": {}, "changed": ["x", 3, {}]},
         lambda v: v | {"attributes": {"feature_names_in_": 3, "n_iter_": {"$tuple": []}}},
+        lambda v: v | {"network": {"$network": {"sizes": [10**3000, 10**3000], "loss": 1}}},
     ],
-    ids=[str(n) for n in range(5)],
+    ids=[str(n) for n in range(6)],
 )
 def test_values_of_any_form_are_shown(tmp_path, change, capsys):
     pnn.save(tmp_path / "f", (NET, NET.initialize()))
