@@ -15,7 +15,6 @@ from sklearn.preprocessing import LabelBinarizer
 from portable_nn import trees
 from portable_nn.backends import Backend, get
 from portable_nn.equations import Parameters
-from portable_nn.errors import BackendUnavailableError
 from portable_nn.estimators.documents import ATTRIBUTES, ESTIMATORS, TRANSFORMER, Values
 from portable_nn.estimators.fitting import BaseMLP
 from portable_nn.estimators.labels import place_labels
@@ -75,13 +74,13 @@ def trains_on(estimator: Any) -> Backend | None:
     """The backend that the parameter `backend` names; None if there is none, or it is not here."""
     try:
         return None if estimator.backend is None else get(estimator.backend, estimator.device)
-    except (BackendUnavailableError, ValueError):  # a name that is not known here is a ValueError
+    except Exception:  # whatever its library says of a device, or of what is no name at all
         return None
 
 
 def get_typed(values: Any, name: str, kind: type) -> Any:
     """One of the values; Unreadable unless it is there, and of that type."""
-    found = values.get(name)
+    found = values.get(name) if isinstance(values, dict) else None
     if type(found) is not kind:
         raise Unreadable(f"its `{name}` is missing, or no {kind.__name__}")
     return found

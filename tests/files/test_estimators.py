@@ -291,6 +291,8 @@ CHANGES = {
     "no classes": lambda v: v.pop("classes"),
     "classes of another length": lambda v: v["classes"]["$labels"].update(shape=[2], values=["a", "b"]),
     "labels of another kind": lambda v: v["labels"].update(type="binary"),
+    "labels that are no object": lambda v: v.update(labels=True),
+    "an optimizer that is no object": lambda v: v.update(optimizer=True),
     "labels of no kind": lambda v: v["labels"].update(type="x"),
     "an unknown hyperparameter": lambda v: v["hyperparameters"].update(n_jobs=3),
     "hyperparameters in a list": lambda v: v.update(hyperparameters=[]),
@@ -328,6 +330,19 @@ def test_the_header_says_what_the_issue_of_a_reader_is(tmp_path):
     assert header["__metadata__"]["kind"] == "MLPClassifier"
     assert header["params.1.W"]["shape"] == [6, 4]
     assert header["optimizer.slots.1.1.W"]["shape"] == [6, 4]
+
+
+def test_a_backend_that_is_no_name_is_refused_when_it_is_used(tmp_path):
+    one = classifier().fit(X, WORDS)
+    pnn.save(tmp_path / "e", one)
+    for backend, device in (([], None), ("torch", "nowhere"), ("x", None), ("numpy", [3])):
+
+        def changed(values, new=(backend, device)):
+            values["hyperparameters"].update(zip(("backend", "device"), new, strict=True))
+            return values
+
+        with_values(tmp_path / "e", changed)
+        assert pnn.load(tmp_path / "e").predict(X).tolist() == one.predict(X).tolist()
 
 
 def test_warnings_are_not_repeated(tmp_path):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import struct
+import threading
 import time
 import tracemalloc
 from contextlib import contextmanager
@@ -177,6 +179,17 @@ def test_values_that_are_none_are_refused(path, text):
     check_refused(path)
 
 
+def test_a_key_twice_is_refused_though_all_else_is_right(path):
+    with_values(path, lambda values: json.dumps(values).replace('"x": 1.5', '"x": 1.5, "x": 1.5'))
+    check_refused(path, "key twice")
+    write_document(path, "test", VALUES)
+    header, data = take_apart(path)
+    text = json.dumps(header)
+    entry = json.dumps({"b": header["b"]})[1:-1]
+    put_together(path, text.replace(entry, f"{entry}, {entry}").encode(), data)
+    check_refused(path, "key twice")
+
+
 def test_bytes_that_are_no_booleans_are_refused(path):
     header, data = take_apart(path)
     changed = data[:-1] + b"\x02"
@@ -225,6 +238,18 @@ def test_what_is_no_file_is_refused_without_waiting(tmp_path):
     check_refused("/dev/zero", "a device or a pipe")
     (tmp_path / "link").symlink_to(tmp_path / "pipe")
     check_refused(tmp_path / "link", "a device or a pipe")
+
+
+def test_a_pipe_that_has_taken_the_place_of_a_file_is_not_waited_for(path, tmp_path, monkeypatch):
+    if not hasattr(os, "mkfifo"):
+        pytest.skip("no pipes on this system")
+    os.mkfifo(tmp_path / "pipe")
+    seen = os.stat(path)
+    monkeypatch.setattr(os, "stat", lambda *_, **__: seen)  # what was there a moment ago
+    reader = threading.Thread(target=check_refused, args=(tmp_path / "pipe", "pipe"), daemon=True)
+    reader.start()
+    reader.join(10)
+    assert not reader.is_alive()
 
 
 # ---- memory and time ----------------------------------------------------------------------------------
