@@ -17,7 +17,6 @@ from portable_nn.errors import (
     NonFiniteCostError,
     UnknownBackendError,
 )
-from portable_nn.files import load, save
 from portable_nn.network import Network
 from portable_nn.optimizers import SGD, Adam, AdamW, Optimizer, OptimizerState, RMSprop
 from portable_nn.training import (
@@ -37,6 +36,8 @@ if TYPE_CHECKING:
     from portable_nn.estimators import MLPClassifier as MLPClassifier
     from portable_nn.estimators import MLPRegressor as MLPRegressor
     from portable_nn.estimators import MLPTransformer as MLPTransformer
+    from portable_nn.files import load as load
+    from portable_nn.files import save as save
     from portable_nn.interchange import to_c as to_c
     from portable_nn.interchange import to_javascript as to_javascript
 
@@ -77,8 +78,8 @@ __all__ = [
 
 # they need scikit-learn, an extra
 ESTIMATORS = ("LossCurveDisplay", "MLPClassifier", "MLPRegressor", "MLPTransformer")
-# imported when first asked for: few programs need them
-SOURCES = ("to_c", "to_javascript")
+# rooms that are imported when one of their names is first asked for: few programs need them
+LATER = {"load": "files", "save": "files", "to_c": "interchange", "to_javascript": "interchange"}
 ELSEWHERE = {  # what other libraries call it
     "RMSProp": "RMSprop",
     "Sequential": "Network",
@@ -92,14 +93,15 @@ if importlib.util.find_spec("sklearn") is not None:
 
 
 def __getattr__(name: str) -> Any:
-    """What is imported when first asked for: the estimators with scikit-learn, and interchange."""
+    """What is imported when first asked for: the estimators, with scikit-learn, and later rooms."""
     if name in ESTIMATORS:
         from portable_nn import estimators  # noqa: PLC0415
 
         return getattr(estimators, name)
-    if name == "interchange" or name in SOURCES:
-        interchange = importlib.import_module(f"{__name__}.interchange")
-        return interchange if name == "interchange" else getattr(interchange, name)
+    if name in LATER:
+        return getattr(importlib.import_module(f"{__name__}.{LATER[name]}"), name)
+    if name == "interchange":
+        return importlib.import_module(f"{__name__}.interchange")
     here = f"; here: {ELSEWHERE[name]}" if name in ELSEWHERE else ""
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}{here}", name=name)
 

@@ -14,7 +14,6 @@ import numpy as np
 from portable_nn import trees
 from portable_nn.backends import to_host
 from portable_nn.checks import POSITIVE, check_number, check_whole
-from portable_nn.storage import remove_leftovers
 from portable_nn.training.callbacks import Callback, TrainingState
 from portable_nn.training.resuming import check_path, older, write_snapshot
 from portable_nn.training.snapshots import Snapshot
@@ -105,7 +104,6 @@ class Checkpoint(Callback):
                 "mini-batches, such as that of portable_nn.fit"
             )
         check_writable(self.path)
-        remove_leftovers(self.path)
         self.saved_at, self.last_time = (state.epoch, state.step), time.monotonic()
 
     def on_batches_end(self, state: TrainingState, done: int, total: int) -> None:
