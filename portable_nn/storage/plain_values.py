@@ -6,7 +6,6 @@ What JSON has stands for itself. Anything else is an object with one key that be
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -121,7 +120,7 @@ class Encoder:
             tag, named = described
             return {f"${tag}": {key: self.encode(v, (*place, key)) for key, v in named.items()}}
         for name, known in self.custom.items():
-            if known is value or (is_frozen(known) and type(known) is type(value) and known == value):
+            if known is value or are_equal(known, value):
                 return {"$custom": name}
         given = f"{shown(place)} is {value!r}, of type {type(value).__module__}.{type(value).__name__}"
         raise TypeError(f"{given}; accepted: {ACCEPTED}")
@@ -135,10 +134,15 @@ def shown(place: Place) -> str:
     return "`values" + "".join(f"[{key!r}]" for key in place) + "`"
 
 
-def is_frozen(value: Any) -> bool:
-    """Whether it is a frozen dataclass: equal to others by value."""
-    parameters = getattr(type(value), "__dataclass_params__", None)
-    return dataclasses.is_dataclass(value) and bool(getattr(parameters, "frozen", False))
+def are_equal(known: Any, value: Any) -> bool:
+    """Whether both are frozen dataclasses, which are what they hold, and equal."""
+    parameters = getattr(type(known), "__dataclass_params__", None)
+    if type(known) is not type(value) or not getattr(parameters, "frozen", False):
+        return False
+    try:
+        return bool(known == value)
+    except ValueError:  # they hold arrays
+        return False
 
 
 def is_by_columns(array: np.ndarray[Any, Any]) -> bool:

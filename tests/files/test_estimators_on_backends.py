@@ -82,3 +82,6 @@ def test_an_estimator_whose_backend_is_missing_loads_on_numpy(tmp_path, data, mo
     assert np.array_equal(other.predict_proba(X), one.predict_proba(X))
     other.partial_fit(X, y)
     pnn.save(tmp_path / "again", other)
+    pytest.importorskip("array_api_strict")
+    elsewhere = pnn.load(tmp_path / "again", "array_api_strict")
+    assert (elsewhere.backend, elsewhere._takes_host) == ("cupy", False)

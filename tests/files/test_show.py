@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 import pytest
-from storage_files import with_values
+from storage_files import put_together, take_apart, with_right_checksums, with_values
 
 import portable_nn as pnn
 from portable_nn.__main__ import main
@@ -121,6 +121,17 @@ def test_values_of_any_form_are_shown(tmp_path, change, capsys):
     with_values(tmp_path / "f", lambda v: change(v) | {"params": v["params"]})
     assert main(["show", str(tmp_path / "f")]) == 0
     assert "kind" in capsys.readouterr().out
+
+
+def test_a_forged_name_cannot_command_the_terminal(tmp_path, capsys):
+    pnn.save(tmp_path / "f", (NET, NET.initialize()))
+    header, data = take_apart(tmp_path / "f")
+    header["__metadata__"].update(kind="network\x1b[2J\n", portable_nn_version="\r9")
+    put_together(tmp_path / "f", with_right_checksums(header, data), data)
+    assert main(["show", str(tmp_path / "f")]) == 0
+    out = capsys.readouterr().out
+    assert "network\\x1b[2J\\n" in out
+    assert out.replace("\n", "").isprintable()
 
 
 def test_other_arguments_give_the_usage(capsys):
