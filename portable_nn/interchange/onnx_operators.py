@@ -127,4 +127,18 @@ def log1p(nodes: Nodes, dtype: np.dtype[Any], x: str) -> str:
     return add("Where", vanishes, x, corrected)
 
 
-COMPOSED: dict[Any, Callable[..., str]] = {np.square: square, np.expm1: expm1, np.log1p: log1p}
+def log_add_exp(nodes: Nodes, dtype: np.dtype[Any], x: str, y: str) -> str:
+    """log(e^x + e^y) = max(x, y) + log1p(e^-|x - y|); where both are the same infinity, that."""
+    add = nodes.add
+    apart = add("Neg", add("Abs", add("Sub", x, y)))
+    more = log1p(nodes, dtype, add("Exp", apart))
+    both = nodes.number(float(np.log(2.0)), dtype)
+    return add("Add", add("Max", x, y), add("Where", add("Equal", x, y), both, more))
+
+
+COMPOSED: dict[Any, Callable[..., str]] = {
+    np.square: square,
+    np.expm1: expm1,
+    np.log1p: log1p,
+    np.logaddexp: log_add_exp,
+}
