@@ -23,6 +23,8 @@ PACKAGES = (
     "jaxlib",
     "optax",
     "keras",
+    "onnxruntime",
+    "emlearn",
     "cupy-cuda12x",
     "cupy-cuda13x",
     "triton",
