@@ -57,7 +57,8 @@ def trace_row(function: Callable[..., Any], n: int, shared: Sequence[HostArray])
     dtype = shared[0].dtype
 
     def graph_of(rows: int) -> Graph:
-        return trace(lambda *arrays: [function(*arrays)], [stand_in((rows, n), dtype), *shared])
+        arrays = [stand_in((rows, n), dtype), *shared]
+        return trace(lambda *traced: [function(*traced)], arrays, to_the_bit=False)
 
     one, two = graph_of(1), graph_of(2)
     if len(one.nodes) != len(two.nodes):

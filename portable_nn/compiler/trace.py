@@ -15,12 +15,16 @@ from portable_nn.compiler.stand_ins import stand_in
 from portable_nn.compiler.traced_array import Tape, TracedArray
 
 
-def trace(function: Callable[..., Sequence[Any]], arrays: Sequence[HostArray]) -> Graph:
+def trace(
+    function: Callable[..., Sequence[Any]], arrays: Sequence[HostArray], to_the_bit: bool = True
+) -> Graph:
     """The graph of ``function(*arrays)``, which returns a list of arrays.
+
+    What would be added up in another order than by NumPy is refused, unless `to_the_bit` is False.
 
     Raises UntraceableError where the function cannot be traced.
     """
-    tape = Tape()
+    tape = Tape(to_the_bit)
     traced = [tape.add("input", i, stand_in(x.shape, x.dtype)) for i, x in enumerate(arrays)]
     results = function(*traced)
     if tape.refused:
@@ -29,7 +33,7 @@ def trace(function: Callable[..., Sequence[Any]], arrays: Sequence[HostArray]) -
     for result in results:
         array = tape.traced(result)
         outputs.append((array if isinstance(array, TracedArray) else tape.constant(array)).node)
-    if not all(base(node).row_major for node in outputs):
+    if to_the_bit and not all(base(node).row_major for node in outputs):
         raise UntraceableError("a result is in another memory order in an eager step")
     needed = set(outputs)
     for node in reversed(tape.nodes):

@@ -53,8 +53,12 @@ ORDERED = ("matmul", "reduce", "call")  # whose results depend on the memory ord
 
 @dataclass
 class Tape:
-    """What has been recorded; the same operation on the same arrays is recorded once."""
+    """What has been recorded; the same operation on the same arrays is recorded once.
 
+    With `to_the_bit` what depends on memory orders is recorded only where they are row-major.
+    """
+
+    to_the_bit: bool = True
     nodes: list[Node] = field(default_factory=list)
     known: dict[Hashable, tuple[Node, HostArray]] = field(default_factory=dict)
     refused: str = ""  # why tracing failed: the function may have caught the error and gone on
@@ -68,7 +72,7 @@ class Tape:
         self, kind: str, sources: Sequence[Any], detail: Any, key: Hashable, compute: Callable[[], Any]
     ) -> TracedArray:
         """Record an operation; ``compute()`` makes a stand-in for its result."""
-        if kind in ORDERED and not all(base(s).row_major for s in sources):
+        if self.to_the_bit and kind in ORDERED and not all(base(s).row_major for s in sources):
             self.refuse(f"{kind} of an array that is in another memory order in an eager step")
         names = tuple(
             ("node", s.number) if isinstance(s, Node) else (type(s).__name__, repr(s)) for s in sources

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
-import tempfile
+import secrets
+import stat
 from contextlib import suppress
 from typing import Any
 
@@ -37,24 +38,16 @@ def replace_file(path: Any, content: bytes) -> None:
     Raises OSError.
     """
     target = os.path.realpath(os.fspath(path))
-    number, part = tempfile.mkstemp(prefix=".", suffix=".part", dir=os.path.dirname(target))
+    part = os.path.join(os.path.dirname(target), f".{secrets.token_hex(8)}.part")
     try:
-        with open(number, "wb") as file:
+        with open(part, "xb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(part, permissions(target))
+        with suppress(OSError):  # there is no file yet
+            os.chmod(part, stat.S_IMODE(os.stat(target).st_mode))
         os.replace(part, target)
     except BaseException:
         with suppress(OSError):
             os.unlink(part)
         raise
-
-
-def permissions(target: str) -> int:
-    """Those of the file that is there, or of a new one."""
-    with suppress(OSError):
-        return os.stat(target).st_mode & 0o777
-    mask = os.umask(0)
-    os.umask(mask)
-    return 0o666 & ~mask

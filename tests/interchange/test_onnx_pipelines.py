@@ -72,6 +72,14 @@ def test_a_regressor_in_a_pipeline(outputs, dtype, random):
     assert difference(found, model.predict(X).reshape(len(X), outputs)) <= TOLERANCE[dtype]
 
 
+def test_parameters_are_rounded_to_the_dtype_of_the_input(random):
+    X = random.normal(size=(100, 4))
+    model = pipeline(pnn.MLPRegressor, X[:, 0], X)
+    (found,) = run(model, X.astype("float32"))
+    assert found.dtype == "float32"
+    assert difference(found[:, 0], model.predict(X)) <= 1e-5
+
+
 def test_an_older_opset_and_dictionaries_of_probabilities(random):
     X = random.normal(size=(50, 4)).astype("float32")
     model = pipeline(pnn.MLPClassifier, TARGETS["multiclass"](X + 3), X, activation="gelu")

@@ -19,13 +19,13 @@ static {type} dot{f}(const {type} *w, const {type} *a, size_t n)
 {{
   {type} s0 = 0, s1 = 0, s2 = 0, s3 = 0;
   size_t i = 0;
-  for (; i + 4 <= n; i += 4) {{
+  for (; i < n % 4; i++) s0 += w[i] * a[i];
+  for (; i < n; i += 4) {{
     s0 += w[i] * a[i];
     s1 += w[i + 1] * a[i + 1];
     s2 += w[i + 2] * a[i + 2];
     s3 += w[i + 3] * a[i + 3];
   }}
-  for (; i < n; i++) s0 += w[i] * a[i];
   return (s0 + s1) + (s2 + s3);
 }}
 
@@ -85,8 +85,11 @@ class C99:
         return f"{self.type_of(dtype)} {name}[{n}];"
 
     def table(self, name: str, array: HostArray) -> list[str]:
-        numbers = [self.literal(x, array.dtype) for x in array.ravel()]
-        kind = self.type_of(array.dtype)
+        kind, suffix = self.type_of(array.dtype), self.suffix(array.dtype)
+        if array.dtype.kind == "f" and np.isfinite(array).all():
+            numbers = [f"{x!s}{suffix}" for x in array.ravel()]
+        else:
+            numbers = [self.literal(x, array.dtype) for x in array.ravel()]
         return [f"static const {kind} {name}[{len(numbers)}] = {{", *wrapped(numbers), "};"]
 
     def helpers(self, lines: Iterable[str]) -> list[str]:
