@@ -87,3 +87,19 @@ def test_fitted_estimators_know_their_task_labels_and_names():
     model = model_of(fitted(regressor, X, X[:, :2]))
     assert (model.task, model.sizes, model.classes) == ("regression", (3, 4, 2), None)
     assert model.feature_names is None
+
+
+def test_an_estimator_of_any_backend_comes_to_the_host(backend, random):
+    pytest.importorskip("sklearn", reason="scikit-learn is not installed")
+    X = random.normal(size=(20, 3)).astype("float32")
+    place = backend.asarray
+    estimator = pnn.MLPClassifier(hidden_layer_sizes=(4,), max_iter=1, random_state=0)
+    fitted(estimator, place(X), place((X[:, 0] > 0).astype("int32")))
+    model = model_of(estimator)
+    for (W, b), coef, intercept in zip(
+        model.params, estimator.coefs_, estimator.intercepts_, strict=True
+    ):
+        assert np.array_equal(W.T, backend.to_numpy(coef))
+        assert np.array_equal(b[:, 0], backend.to_numpy(intercept))
+    assert type(model.classes) is np.ndarray
+    assert model.classes.tolist() == [0, 1]
