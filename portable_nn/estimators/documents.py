@@ -67,7 +67,7 @@ def estimator_as_values(
         if fitted is None or fitted_kind(estimator.estimator) is None:
             raise unfitted(estimator)
         _, values = estimator_as_values(fitted, for_prediction, left_out) or ("", {})
-        template = hyperparameters(estimator.estimator, estimator.estimator.__getstate__(), [])
+        template = hyperparameters(estimator.estimator, estimator.estimator._host_state(), [])
         attributes = known_attributes(estimator, left_out)
         transformer = {"layer": estimator.layer, "hyperparameters": template, "attributes": attributes}
         return kind, values | {"estimator": fitted_kind(fitted), "transformer": transformer}
@@ -75,7 +75,7 @@ def estimator_as_values(
         return None
     if "coefs_" not in vars(estimator):
         raise unfitted(estimator)
-    state = estimator.__getstate__()  # on the host, devices and backends by their names
+    state = estimator._host_state()  # on the host, devices and backends by their names
     params = [
         (coef.T, b[:, None]) for coef, b in zip(state["coefs_"], state["intercepts_"], strict=True)
     ]

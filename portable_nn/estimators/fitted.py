@@ -17,6 +17,7 @@ from portable_nn.estimators import inputs
 from portable_nn.estimators.attributes import MLPAttributes
 from portable_nn.estimators.conventions import hidden_activations
 from portable_nn.estimators.labels import place_labels
+from portable_nn.estimators.plain_state import as_plain, from_plain
 from portable_nn.network.prediction import compiled, compiled_prediction
 
 
@@ -132,7 +133,8 @@ class FittedMLP(MLPAttributes, BaseEstimator, metaclass=ABCMeta):
             twin.classes_ = to_host(self.classes_)
         return twin
 
-    def __getstate__(self) -> dict[str, Any]:
+    def _host_state(self) -> dict[str, Any]:
+        """What a pickle holds: arrays on the host."""
         state: dict[str, Any] = super().__getstate__()
         # devices and backends by their names: their library may be missing where this is loaded
         if isinstance(self.backend, Backend):
@@ -142,6 +144,12 @@ class FittedMLP(MLPAttributes, BaseEstimator, metaclass=ABCMeta):
         if "classes_" in state:
             state["classes_"] = to_host(state["classes_"])
         return state | _moved(state, to_host) if "coefs_" in state else state
+
+    def __getstate__(self) -> dict[str, Any]:
+        return as_plain(self._host_state())
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(from_plain(state))
 
     def __copy__(self) -> Self:
         twin = type(self).__new__(type(self))

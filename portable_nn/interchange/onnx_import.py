@@ -192,8 +192,8 @@ class Graph:
 
     def dtype_of_input(self) -> Any:
         """The dtype of the rows."""
-        (info,) = (each for each in self.proto.graph.input if each.name == self.input)
-        kind = info.type.tensor_type.elem_type
+        infos = {each.name: each for each in self.proto.graph.input}
+        kind = infos[self.input].type.tensor_type.elem_type
         return self.onnx.helper.tensor_dtype_to_np_dtype(kind) if kind else None
 
     def tried(self, compute: Callable[[], Any]) -> Any:
