@@ -20,6 +20,17 @@ NO_DEVICE = "no CUDA device: not run"
 PARALLEL = ("-n", str(max(2, os.cpu_count() or 2)), "--dist", "worksteal")
 ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL")}
 
+NEIGHBOURS = (
+    "onnx",
+    "onnxruntime",
+    "onnxscript",
+    "skl2onnx",
+    "skops.io",
+    "safetensors",
+    "keras",
+    "torch",
+)
+
 # what a session is called: (the backend it tests, the extra it installs)
 BACKENDS = {
     "numpy": ("numpy", ""),
@@ -77,7 +88,19 @@ def tests(session: nox.Session, library: str) -> None:
     # nox -s "tests(jax)" -- tests/test_parity.py
     is_quick = library == "jax" and not session.posargs
     quick = {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1"} if is_quick else {}
-    session.run("pytest", *PARALLEL, "--backend", backend, *session.posargs, env=ONE_THREAD | quick)
+    chosen = session.posargs or ["--ignore=tests/interchange"]  # which has a session of its own
+    session.run("pytest", *PARALLEL, "--backend", backend, *chosen, env=ONE_THREAD | quick)
+
+
+@nox.session
+def interchange(session: nox.Session) -> None:
+    """Models of and for other programs: ONNX, torch, Keras, skops, C, JavaScript."""
+    session.install(*CONSTRAINTS, "-e", package("sklearn", "torch", "strict"))
+    session.install(*CONSTRAINTS, *group("test"), *group("interchange"))
+    session.run("python", "-c", f"import {', '.join(NEIGHBOURS)}", env={"KERAS_BACKEND": "torch"})
+    chosen = session.posargs or ["tests/interchange", "tests/storage", "tests/files"]
+    backends = [f"--backend={name}" for name in ("numpy", "torch", "array_api_strict")]
+    session.run("pytest", *PARALLEL, *backends, *chosen, env=ONE_THREAD)
 
 
 @nox.session
@@ -90,7 +113,8 @@ def minimums(session: nox.Session) -> None:
     session.install("-e", ".", *lowest, *group("test"))
     backends = ("--backend", "numpy", "--backend", "array_api_strict")
     kernels = "--ignore-glob=tests/compiler/test_cu*.py"  # what is compiled there is the same text
-    session.run("pytest", *PARALLEL, *backends, kernels, *session.posargs, env=ONE_THREAD)
+    others = "--ignore=tests/interchange"
+    session.run("pytest", *PARALLEL, *backends, kernels, others, *session.posargs, env=ONE_THREAD)
 
 
 @nox.session
@@ -103,8 +127,8 @@ def fuzz(session: nox.Session) -> None:
 
 @nox.session
 def abuse(session: nox.Session) -> None:
-    """Compiled loops: 1,000 cached files damaged, 50 processes killed, 100 forked, 100 interrupted."""
-    session.install(*CONSTRAINTS, "-e", package("fast"), *group("test"))
+    """Thousands of files damaged; trainings and processes killed, forked, interrupted; full disks."""
+    session.install(*CONSTRAINTS, "-e", package("fast", "sklearn"), *group("test"))
     many = {"PORTABLE_NN_ABUSE": "1"}
     session.run("pytest", *PARALLEL, "-q", "tests/abuse", *session.posargs, env=ONE_THREAD | many)
 
@@ -213,5 +237,6 @@ def build(session: nox.Session) -> None:
 def examples(session: nox.Session) -> None:
     """Every example, on NumPy, and on array_api_strict where it is about many."""
     session.install(*CONSTRAINTS, "-e", package("sklearn", "progress", "plot", "strict"))
-    for name in ("digits", "shallow_to_deep", "own_backend", "drop_in", "any_array"):
+    session.install(*CONSTRAINTS, *group("interchange"))
+    for name in ("digits", "shallow_to_deep", "own_backend", "drop_in", "any_array", "ship_it"):
         session.run("python", "-W", "error", f"examples/{name}.py")

@@ -93,6 +93,7 @@ def test_a_user_defined_backend_takes_less_than_forty_lines():
         ("shallow_to_deep.py", "matplotlib"),
         ("drop_in.py", "sklearn"),
         ("any_array.py", "sklearn"),
+        ("ship_it.py", "sklearn"),
     ],
 )
 def test_the_examples_say_what_is_missing_without_a_traceback(name, package):
