@@ -34,6 +34,19 @@ def test_the_example_of_the_estimators_runs_and_learns(capsys):
     assert int(epochs) > 10
 
 
+def test_the_example_of_files_saves_loads_and_ships(capsys, tmp_path, monkeypatch):
+    pytest.importorskip("sklearn", reason="scikit-learn is not installed")
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    exec(EXAMPLES[1], names)
+    before = names["clf"]
+    exec(EXAMPLES[2], names | {"pnn": pnn})
+    again = pnn.load("digits.pnn")
+    assert again is not before
+    assert (again.predict(names["X_test"]) == before.predict(names["X_test"])).all()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["digits.c", "digits.pnn"]
+
+
 def test_every_formula_of_the_readme_is_in_the_equations():
     source = "".join(
         path.read_text(encoding="utf-8") for path in (pnn_root() / "equations").glob("*.py")
