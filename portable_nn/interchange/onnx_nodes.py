@@ -1,7 +1,8 @@
 """The nodes of ONNX that compute a prediction, written from its graph.
 
 Every tensor has the rows as its first axis and is (n, m), whatever the array of the equations is: there
-examples are columns. So a transposed view costs nothing, and W A + b is a Gemm.
+examples are columns. So a transposed view costs nothing, and W A + b is a Gemm (with float64 a MatMul
+and an Add).
 """
 
 from __future__ import annotations
@@ -11,12 +12,17 @@ from numpy.lib.array_utils import normalize_axis_tuple
 
 from portable_nn.compiler.expressions import FILL_VALUES
 from portable_nn.compiler.graph import Node, UntraceableError, apply_views, base
+from portable_nn.compiler.instructions import users_of
 from portable_nn.compiler.layout import layout_of
 from portable_nn.compiler.promotion import operand_dtypes
 from portable_nn.compiler.rows import RowGraph
 from portable_nn.compiler.signatures import HostArray
 from portable_nn.interchange.onnx_operators import COMPOSED, REDUCTIONS, TENSOR_TYPES, UFUNCS, Nodes
 from portable_nn.interchange.onnx_patterns import match, patterns
+
+# onnxruntime 1.17 fuses Gemm with activations, and 1.23 x Sigmoid(x), to functions that they have for
+# float32 alone: with these nodes a model in float64 could not be loaded.
+NOT_IN_PRODUCTS = ("Sigmoid",)
 
 
 class PredictionNodes:
@@ -25,11 +31,7 @@ class PredictionNodes:
     def __init__(self, rows: RowGraph, names: list[str], nodes: Nodes, X: str, opset: int) -> None:
         self.rows, self.names, self.nodes, self.opset = rows, names, nodes, opset
         self.tensors: dict[Node, str] = {rows.row: X}
-        users: dict[Node, int] = {}
-        for node in rows.graph.nodes:
-            for source in node.inputs:
-                users[source] = users.get(source, 0) + 1
-        self.users = users
+        self.users = users_of(rows.graph)
 
     def output(self) -> str:
         """The name of the predictions (n, n_L)."""
@@ -49,11 +51,17 @@ class PredictionNodes:
     def _operator(self, node: Node) -> str | None:
         """The output of an operator that computes a whole group of operations."""
         for pattern in patterns(self.rows.row.dtype, self.opset):
+            if pattern.operator.name in NOT_IN_PRODUCTS and self._is_factor(node):
+                continue
             found = match(pattern, node)
             if found is not None and self.rows.axis.get(found[0]) == 1:
                 argument, attributes = found
                 return self.nodes.add(pattern.operator.name, self.tensor(argument), **attributes)
         return None
+
+    def _is_factor(self, node: Node) -> bool:
+        """Whether it is float64 and multiplied by something."""
+        return node.dtype == np.float64 and any(u.detail is np.multiply for u in self.users[node])
 
     def _written(self, node: Node) -> str:
         if node.kind == "view":
@@ -126,7 +134,8 @@ class PredictionNodes:
         function = node.detail
         if function is np.add and node.sources[0] in self.rows.axis and self._is_bias(node):
             product, bias = node.sources
-            if product.kind == "matmul" and self.users[product] == 1:
+            is_alone = product.kind == "matmul" and len(self.users[product]) == 1
+            if is_alone and node.dtype == np.float32:
                 return self._product(product, bias)
         if function == "astype":
             source = self.tensor(node.sources[0])

@@ -73,6 +73,15 @@ def test_a_group_of_operations_that_is_an_operator_becomes_that_operator():
     assert (attribute.name, round(attribute.f, 6)) == ("alpha", 0.2)
 
 
+def test_nodes_that_older_versions_of_onnxruntime_fuse_and_cannot_run_are_not_written():
+    for name in OPERATORS:  # 1.17 has no fused Gemm for float64, 1.23 no x Sigmoid(x)
+        net = pnn.Network((3, 4, 2), (name, "identity"), "squared_error")
+        model = to_onnx((net, net.initialize(dtype="float64")))
+        found = [n.op_type for n in model.graph.node]
+        assert "Gemm" not in found
+        assert ("Sigmoid" in found) == (name == "sigmoid")
+
+
 def test_any_number_of_rows_goes_in(random):
     net = pnn.Network((3, 4, 2), ("tanh", "softmax"), "categorical_cross_entropy")
     params = net.initialize()

@@ -94,7 +94,7 @@ REFUSED = {
         lambda xp, Z: Z / xp.linalg.vector_norm(Z, axis=-2, keepdims=True),
         "vector_norm",
     ),
-    "a look at a value": (lambda xp, Z: Z if xp.any(Z > 0) else -Z, "values are read"),
+    "a look at a value": (lambda xp, Z: Z if xp.any(Z > 0) else -Z, "values are read|function any"),
     "the mean of all rows": (lambda xp, Z: Z - xp.sum(Z, axis=-1, keepdims=True), "several rows"),
     "the number of rows": (lambda xp, Z: Z / Z.shape[-1], "number of rows"),
     "rows turned around": (lambda xp, Z: xp.flip(Z, axis=-1), "order of the rows|flip"),
