@@ -191,7 +191,7 @@ def metadata(model: Model) -> dict[str, str]:
     """What the metadata say."""
     found: dict[str, str] = {"task": model.task}
     if model.classes is not None:
-        found["classes"] = json.dumps(model.classes.tolist())
+        found["classes"] = json.dumps(model.classes.tolist(), default=str)
     if model.feature_names is not None:
         found["feature_names"] = json.dumps(model.feature_names)
     return found

@@ -82,6 +82,14 @@ def test_nodes_that_older_versions_of_onnxruntime_fuse_and_cannot_run_are_not_wr
         assert ("Sigmoid" in found) == (name == "sigmoid")
 
 
+def test_small_predictions_keep_their_digits():
+    X = np.linspace(-12, -1, 2001, dtype="float32")[:, None]
+    for name in ("gelu", "silu"):  # the operators of these names lose some in onnxruntime
+        net = pnn.Network((1, 1), (name,), "squared_error")
+        params = [(np.ones((1, 1), "float32"), np.zeros((1, 1), "float32"))]
+        assert difference(run(to_onnx((net, params)), X)["A"], net.predict(params, X)) <= 1e-6
+
+
 def test_any_number_of_rows_goes_in(random):
     net = pnn.Network((3, 4, 2), ("tanh", "softmax"), "categorical_cross_entropy")
     params = net.initialize()
