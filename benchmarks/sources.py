@@ -8,6 +8,7 @@ It needs gcc, node, scikit-learn, onnxruntime and emlearn; what is missing is le
 from __future__ import annotations
 
 import argparse
+import contextlib
 import shutil
 import statistics
 import subprocess
@@ -167,7 +168,8 @@ def of_emlearn(estimator: Any, c: Configuration, folder: Path) -> Exported:
     """emlearn's C for scikit-learn's estimator, in float."""
     import emlearn
 
-    emlearn.convert(estimator, method="inline").save(file=str(folder / "em.h"), name="em")
+    with contextlib.chdir(folder):  # it compiles something where it is
+        emlearn.convert(estimator, method="inline").save(file="em.h", name="em")
     n, outputs = c.sizes[0], c.sizes[-1]
     call = f"eml_net_predict_proba(&em, X[i % {ROWS}], {n}, out, {outputs})"
     seconds = compiled(folder, "em.h", call, c)
