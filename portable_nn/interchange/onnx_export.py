@@ -14,7 +14,7 @@ from portable_nn.compiler.signatures import HostArray
 from portable_nn.interchange.models import Model, model_of, written
 from portable_nn.interchange.onnx_nodes import PredictionNodes
 from portable_nn.interchange.onnx_operators import TENSOR_TYPES, Nodes
-from portable_nn.interchange.text import replace_file
+from portable_nn.storage.atomic import replace_file
 from portable_nn.version import __version__
 
 OPSET, IR_VERSION = 20, 9  # of ONNX 1.15, November 2023: the first opset with Gelu

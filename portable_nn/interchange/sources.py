@@ -9,7 +9,7 @@ from typing import Any
 from portable_nn.interchange.c_source import c_source
 from portable_nn.interchange.javascript_source import javascript_source
 from portable_nn.interchange.models import model_of, written
-from portable_nn.interchange.text import replace_file
+from portable_nn.storage.atomic import replace_file
 
 IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 

@@ -1,13 +1,9 @@
-"""Text that goes into source code: labels and names as literals, and files written as a whole."""
+"""Text that goes into source code: labels and names as literals."""
 
 from __future__ import annotations
 
 import json
-import os
 import re
-import secrets
-import stat
-from contextlib import suppress
 from typing import Any
 
 PLAIN = re.compile(r"[ -~]")  # printable ASCII
@@ -30,24 +26,3 @@ def js_value(value: Any) -> str:
         return f"{value}n"  # a Number would be another one
     text = json.dumps(value)
     return text.replace("<", "\\u003c").replace("*", "\\u002a")
-
-
-def replace_file(path: Any, content: bytes) -> None:
-    """Write a file that others see whole or not at all; if that fails, what was there is unchanged.
-
-    Raises OSError.
-    """
-    target = os.path.realpath(os.fspath(path))
-    part = os.path.join(os.path.dirname(target), f".{secrets.token_hex(8)}.part")
-    try:
-        with open(part, "xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        with suppress(OSError):  # there is no file yet
-            os.chmod(part, stat.S_IMODE(os.stat(target).st_mode))
-        os.replace(part, target)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(part)
-        raise

@@ -56,6 +56,18 @@ def replacing(path: str) -> Iterator[io.FileIO]:
     _sync_folder(os.path.dirname(target))
 
 
+def replace_file(path: str | os.PathLike[str], content: bytes) -> None:
+    """Write a file that is replaced as a whole, or stays as it was; OSError where that fails."""
+    with replacing(os.fsdecode(os.fspath(path))) as file:
+        write_all(file, memoryview(content))
+
+
+def write_all(file: io.FileIO, content: memoryview) -> None:
+    """Write all of the bytes; a file without a buffer may take a part of them at a time."""
+    while content:
+        content = content[file.write(content) or 0 :]
+
+
 @contextlib.contextmanager
 def _naming(path: str) -> Iterator[None]:
     """An OSError in the block says what could not be written."""

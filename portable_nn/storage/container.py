@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from portable_nn.storage.atomic import replacing
+from portable_nn.storage.atomic import replacing, write_all
 from portable_nn.storage.checksums import Checksums, digits
 from portable_nn.storage.header import (
     LENGTH,
@@ -40,10 +40,10 @@ def write_file(path: str, arrays: Arrays, metadata: Callable[[dict[str, str]], d
                 checksums.add(name, entry.label)
                 for chunk in chunks(np.ascontiguousarray(arrays[name], entry.dtype)):
                     checksums.add(name, chunk)
-                    _write(file, chunk)
+                    write_all(file, chunk)
         found = {name: digits(checksum) for name, checksum in checksums.found.items()}
         file.seek(0)
-        _write(file, memoryview(write_header(metadata(found), entries)))
+        write_all(file, memoryview(write_header(metadata(found), entries)))
 
 
 def read_metadata(file: io.FileIO, size: int) -> tuple[dict[str, str], dict[str, Entry], int]:
@@ -98,11 +98,6 @@ def _empty(name: str, entry: Entry) -> np.ndarray[Any, Any]:
         return np.empty(entry.shape, entry.dtype)
     except ValueError:  # no elements, but dimensions whose product is too large for NumPy
         raise Unreadable(f"the array {name!r} has the shape {entry.shape}") from None
-
-
-def _write(file: io.FileIO, content: memoryview) -> None:
-    while content:
-        content = content[file.write(content) or 0 :]
 
 
 def _read(file: io.FileIO, n: int) -> bytes:

@@ -28,7 +28,7 @@ def outputs(model, X):
 
 
 def difference(found, expected):
-    return np.max(np.abs(found - expected)) / np.max(np.abs(expected))
+    return float(np.max(np.abs(found - expected)) / np.max(np.abs(expected)))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

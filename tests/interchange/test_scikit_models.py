@@ -49,7 +49,7 @@ def test_predictions_are_the_same_both_ways(kind, activation, X, margin):
     assert type(again) is type(theirs)
     assert again.get_params() == theirs.get_params()
     for one, other in ((ours, theirs), (again, theirs)):
-        found = np.max(np.abs(outputs(one, X) - outputs(theirs, X)))
+        found = float(np.max(np.abs(outputs(one, X) - outputs(theirs, X))))
         assert margin("scikit-learn", kind, found) <= CLOSE
         np.testing.assert_array_equal(
             one.predict(X)[: len(y) * (kind not in ("numbers", "rows of numbers"))],

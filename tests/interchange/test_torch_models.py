@@ -20,7 +20,7 @@ def outputs(torch, module, X):
 
 
 def difference(found, expected):
-    return np.max(np.abs(found - expected)) / np.max(np.abs(expected))
+    return float(np.max(np.abs(found - expected)) / np.max(np.abs(expected)))
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE)
