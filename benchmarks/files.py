@@ -28,6 +28,16 @@ import portable_nn as pnn
 MODEL = pnn.Network((2500, 3500, 3500, 1000), ("relu", "relu", "softmax"), "categorical_cross_entropy")
 
 
+def filesystem(folder: Path) -> str:
+    """The kind of the file system that a folder is on, where the system tells it."""
+    try:
+        mounts = [line.split()[1:3] for line in Path("/proc/self/mounts").read_text().splitlines()]
+    except OSError:
+        return ""
+    above = [(place, kind) for place, kind in mounts if folder.resolve().is_relative_to(place)]
+    return max(above, key=lambda mount: len(mount[0]), default=("", ""))[1]
+
+
 def synchronized(path: Path) -> None:
     """What a save that is to survive a crash does last."""
     number = os.open(path, os.O_RDONLY)
@@ -82,7 +92,8 @@ def main() -> None:
         return round(statistics.median(a / b for a, b in pairs), 2)
 
     line = {
-        "machine": {"processor": processor(), "cores": cores(), "folder": str(folder)},
+        "machine": {"processor": processor(), "cores": cores(), "filesystem": filesystem(folder)},
+        "load average": round(os.getloadavg()[0], 1),
         "versions": {**versions(), "safetensors": safetensors.__version__, "numpy": np.__version__},
         "bytes": size,
         "milliseconds": {name: round(1e3 * statistics.median(s), 1) for name, s in seconds.items()},

@@ -229,7 +229,7 @@ def test_a_folder_in_which_nobody_may_write_leaves_the_old_file(tmp_path, count)
 
 
 def test_of_two_writers_at_once_the_file_is_always_wholly_of_one(tmp_path, count):
-    path, times = tmp_path / "model", 300 if MANY else 25
+    path, times = tmp_path / "model", 300 if MANY else 10
     program = """if True:
         import sys
         import portable_nn as pnn
@@ -272,7 +272,7 @@ def test_a_process_killed_while_it_saves_leaves_a_whole_file(tmp_path, count):
     net = pnn.Network((100, 100), ["tanh"], "huber")
     expected = [net.initialize(seed=seed)[0][0] for seed in (1, 2)]
     chance = random.Random(0)
-    for _ in range(100 if MANY else 3):
+    for _ in range(100 if MANY else 2):
         command = [sys.executable, "-c", program, str(path)]
         with subprocess.Popen(command, stdout=subprocess.PIPE) as writer:
             assert writer.stdout.readline()
