@@ -75,6 +75,8 @@ def _naming(path: str) -> Iterator[None]:
         yield
     except OSError as error:
         cause = error.strerror or str(error)
+        if isinstance(error, FileNotFoundError):
+            cause = "its folder is not there, make it first"
         text = f"cannot write the file: {cause}; what was there before is unchanged"
         raise OSError(error.errno or errno.EIO, text, path) from error
 

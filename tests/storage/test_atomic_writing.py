@@ -170,7 +170,7 @@ def test_the_errors_have_the_kinds_of_the_system(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(NotADirectoryError):
         write_document(tmp_path / "file" / "f", "test", NEW)
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError, match="make it first"):
         write_document(tmp_path / "no folder" / "f", "test", NEW)
 
 
