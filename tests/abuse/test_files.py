@@ -33,7 +33,7 @@ from damaged_files import (
 )
 
 import portable_nn as pnn
-from portable_nn.__main__ import main
+from portable_nn.files.command import main
 from portable_nn.storage import read_document
 
 pytestmark = pytest.mark.usefixtures("host_only")

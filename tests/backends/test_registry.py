@@ -62,13 +62,14 @@ def test_a_library_that_fails_at_import_is_reported(monkeypatch, tmp_path, clean
     assert "OSError: no such driver" in capsys.readouterr().out
 
 
-def test_the_table_has_a_row_for_each_backend(capsys):
+def test_the_table_has_a_row_for_each_backend(capsys, monkeypatch):
     pnn.show_backends()
     table = capsys.readouterr().out.splitlines()
     assert table[0].split() == ["name", "version", "device", "works", "why", "not"]
     assert [row.split()[0] for row in table[1:]] == list(backends.names())
     (numpy_row,) = (row.split() for row in table if row.startswith("numpy"))
     assert numpy_row == ["numpy", np.__version__, "cpu", "yes"]
+    monkeypatch.setattr(sys, "argv", ["portable_nn"])
     runpy.run_module("portable_nn", run_name="__main__")
     assert capsys.readouterr().out.splitlines() == table
 

@@ -10,7 +10,7 @@ import pytest
 from storage_files import put_together, take_apart, with_right_checksums, with_values
 
 import portable_nn as pnn
-from portable_nn.__main__ import main
+from portable_nn.files.command import main
 
 pytestmark = pytest.mark.usefixtures("host_only")
 NET = pnn.Network((4, 5, 3), (pnn.leaky_relu(0.2), "softmax"), "categorical_cross_entropy")
