@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -28,8 +29,10 @@ def show(path: str) -> int:
         return 1
     rows = list(lines(outline))
     width = max(len(name) for name, _ in rows)
-    for name, text in rows:
-        print(printable(f"{name:{width}}  {text}"))
+    try:
+        print("\n".join(printable(f"{name:{width}}  {text}") for name, text in rows), flush=True)
+    except BrokenPipeError:  # who reads has seen enough; the interpreter would flush again at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 

@@ -104,6 +104,15 @@ def test_the_command_ends_without_a_traceback(tmp_path):
     assert len(done.stderr.splitlines()) == 1
 
 
+def test_a_reader_that_has_seen_enough_is_no_error(tmp_path):
+    pnn.save(tmp_path / "f", (NET, NET.initialize()))
+    command = [sys.executable, "-m", "portable_nn", "show", str(tmp_path / "f")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 0
+
+
 @pytest.mark.parametrize(
     "change",
     [
