@@ -13,7 +13,6 @@ from portable_nn.backends import Backend, to_host
 from portable_nn.equations import Parameters
 from portable_nn.errors import ModelFormatError
 from portable_nn.optimizers import OptimizerState
-from portable_nn.storage import read_document, write_document
 from portable_nn.training.arguments import differences
 from portable_nn.training.callbacks import TrainingState
 from portable_nn.training.description import Training
@@ -48,6 +47,8 @@ def by_place(named: Mapping[str, Any]) -> Parameters:
 
 def write_snapshot(path: str, snapshot: Snapshot) -> None:
     """Write a checkpoint; OSError if that fails, and the file is as it was."""
+    from portable_nn.storage import write_document  # noqa: PLC0415  (few trainings need it)
+
     params, (t, slots), position, record, of, _ = snapshot
     values = {
         "params": by_name(params),
@@ -89,6 +90,8 @@ def read_snapshot(resume: Any, of: str) -> Snapshot | None:
 
 def read(path: str, of: str) -> Snapshot:
     """The snapshot in a file."""
+    from portable_nn.storage import read_document  # noqa: PLC0415
+
     kind, values, _ = read_document(path)
     if kind != KIND + of:
         raise ModelFormatError(
