@@ -15,7 +15,7 @@ from portable_nn import trees
 from portable_nn.backends import to_host
 from portable_nn.checks import POSITIVE, check_number, check_whole
 from portable_nn.training.callbacks import Callback, TrainingState
-from portable_nn.training.resuming import check_path, older, write_snapshot
+from portable_nn.training.resuming import check_path, check_states, older, write_snapshot
 from portable_nn.training.snapshots import Snapshot
 
 
@@ -97,12 +97,18 @@ class Checkpoint(Callback):
         self.saved_at = (-1, -1)  # epoch and update
         self.last_time = time.monotonic()
 
+    def __repr__(self) -> str:
+        when = {"epochs": self.every_epochs, "steps": self.pauses_every, "seconds": self.every_seconds}
+        given = [f"every_{name}={value}" for name, value in when.items() if value is not None]
+        return f"Checkpoint({self.path!r}, {given[0]}, keep={self.keep})"
+
     def on_train_begin(self, state: TrainingState) -> None:
         if state.snapshot is None:
             raise ValueError(
                 "`callbacks` holds a Checkpoint, and this training cannot be resumed; accepted: one by "
                 "mini-batches, such as that of portable_nn.fit"
             )
+        check_states(state.snapshot().record["callbacks"])
         check_writable(self.path)
         self.saved_at, self.last_time = (state.epoch, state.step), time.monotonic()
 

@@ -207,6 +207,17 @@ def check_callbacks_remember(callbacks: Sequence[Any], states: Sequence[Any]) ->
         )
 
 
+def check_states(states: Sequence[Any]) -> None:
+    """Raise TypeError where a callback remembers what cannot be saved."""
+    from portable_nn.storage.plain_values import Encoder  # noqa: PLC0415
+
+    for name, state in states:
+        try:
+            Encoder({}).encode(state)
+        except TypeError as error:
+            raise TypeError(f"`state_dict()` of {name} gives what cannot be saved: {error}") from error
+
+
 def load_states(callbacks: Sequence[Any], states: Sequence[Any]) -> None:
     """Give the callbacks what they remembered."""
     found = [each for each in callbacks if hasattr(each, "state_dict")]

@@ -221,6 +221,26 @@ def test_callbacks_go_on_with_what_they_remember(training_problem, tmp_path, hos
         fit(callbacks=[checkpoint], resume=checkpoint)
 
 
+def test_what_a_callback_cannot_save_is_said_before_training(training_problem, tmp_path, host_only):
+    net, params, X, Y = training_problem
+
+    class Wrong(Remembers):
+        def state_dict(self):
+            return {"function": print}
+
+    wrong = Wrong()
+    with pytest.raises(
+        TypeError, match=r"`state_dict\(\)` of .*Wrong gives what cannot be saved: .*'function'"
+    ):
+        pnn.fit(net, params, X, Y, callbacks=[wrong, checkpoints(tmp_path)])
+    assert not wrong.seen
+
+
+def test_a_checkpoint_shows_when_it_saves(host_only):
+    assert repr(pnn.Checkpoint("a.ckpt")) == "Checkpoint('a.ckpt', every_epochs=1, keep=2)"
+    assert repr(pnn.Checkpoint("a.ckpt", every_steps=5)) == "Checkpoint('a.ckpt', every_steps=5, keep=2)"
+
+
 def test_so_many_checkpoints_are_kept(training_problem, tmp_path, host_only):
     net, params, X, Y = training_problem
     for keep in (1, 3):
