@@ -14,6 +14,7 @@ from portable_nn.network.initialization import count_parameters
 from portable_nn.storage.document import Outline, read_outline
 from portable_nn.storage.plain_values import Described
 
+REACHED = (("position", "epoch"), ("position", "batches"), ("optimizer", "t"))  # by a checkpoint
 FEW = 12  # labels and features that are written out
 
 
@@ -55,6 +56,10 @@ def lines(outline: Outline) -> Iterator[tuple[str, str]]:
     for name in ("n_iter_", "loss_"):
         if (found := dig(values, "attributes", name)) is not None:
             yield name, worded(found)
+    reached = [dig(values, *place) for place in REACHED]
+    if all(type(n) is int and 0 <= n < 2**63 for n in reached):
+        epochs, batches, updates = reached
+        yield "reached", f"{epochs} epochs and {batches} batches of the next, {updates} updates"
     if "optimizer" in values:
         yield "optimizer", "kept: training can go on"
     yield "size", f"{outline.size:,} bytes"

@@ -54,6 +54,17 @@ def test_a_stack_and_user_defined_functions_are_shown_without_them(tmp_path, sho
     assert found["dtype"] == "float64"
 
 
+def test_a_checkpoint_is_shown_and_not_loaded_as_a_model(tmp_path, shown):
+    X, checkpoint = np.ones((20, 4), "float32"), pnn.Checkpoint(tmp_path / "f")
+    how = {"epochs": 3, "batch_size": 8, "callbacks": [checkpoint]}
+    pnn.fit(NET, NET.initialize(), X, np.arange(20) % 3, **how)
+    found = shown(tmp_path / "f")
+    assert found["kind"] == "checkpoint of fit"
+    assert found["reached"] == "3 epochs and 0 batches of the next, 9 updates"
+    with pytest.raises(pnn.ModelFormatError, match=r"a checkpoint is for fit\(resume="):
+        pnn.load(tmp_path / "f")
+
+
 def test_an_estimator_is_shown(tmp_path, shown):
     pytest.importorskip("sklearn")
     pandas = pytest.importorskip("pandas")
