@@ -98,7 +98,9 @@ def arguments_of_fit(e: Any, problem: Problem, targets: Targets, first: Paramete
         "X": fingerprint(rows_of(data)),
         "y": fingerprint([data.Y]),
         "sample_weight": fingerprint([data.weight]),
-        "X_val and y_val": None if judged is None else fingerprint([*rows_of(judged.all), judged.all.Y]),
+        "X_val and y_val": None
+        if judged is None
+        else fingerprint([*rows_of(judged.all), judged.all.Y, judged.all.weight]),
         "classes_": described(targets.attributes.get("classes_")),
         "coefs_ and intercepts_": fingerprint(first),
     }

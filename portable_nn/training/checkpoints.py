@@ -55,7 +55,9 @@ class Checkpoint(Callback):
     masks are drawn from, the part of the epoch that is done, the history, what early stopping knows, and
     what callbacks give by ``state_dict()``. A last checkpoint is saved when training ends: resumed with
     more `epochs` it is trained further. Functions (a schedule, `epoch_order`, metrics) are not saved:
-    they are compared by their names, and have to do the same again.
+    they are compared by their names, and have to do the same again. Data are compared by shape, dtype
+    and checksum: of arrays of more than 64 MB, that of evenly spaced rows. A callback that remembers
+    something and has no `state_dict` begins anew.
 
     Examples
     --------
