@@ -10,7 +10,16 @@ from typing import Any
 import numpy as np
 
 from portable_nn.checks.numbers import check_fits
-from portable_nn.equations import ACTIVATIONS, LOSSES, Activation, Loss, Parameters, pinball, relu
+from portable_nn.equations import (
+    ACTIVATIONS,
+    LOSSES,
+    Activation,
+    Loss,
+    Parameters,
+    pinball,
+    relu,
+    scikit_losses,
+)
 from portable_nn.equations.scikit_losses import SQUARED_ERROR
 from portable_nn.errors import unknown_name
 from portable_nn.estimators.attributes import MLPAttributes
@@ -22,6 +31,11 @@ SYNONYMS = {"logistic": "sigmoid"}
 ACTIVATION_NAMES = {*ACTIVATIONS, *SYNONYMS}
 SCIKIT_NAMES = {"sigmoid": "logistic"}  # what `out_activation_` calls them
 STOCHASTIC = ("adam", "adamw", "rmsprop", "sgd")
+
+# where pickles of version 0.1 look for them
+binary_log_loss = scikit_losses.binary_log_loss
+multinomial_log_loss = scikit_losses.multinomial_log_loss
+mean_squared_error = scikit_losses.mean_squared_error
 
 
 def hidden_activations(given: Any, hidden: int) -> list[Activation]:

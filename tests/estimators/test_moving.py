@@ -208,3 +208,9 @@ def test_the_estimators_work_with_jax_in_its_default_32_bits(jax):
         [sys.executable, "-c", program], capture_output=True, text=True, check=False, env=environment
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_a_pickle_of_version_0_1_finds_the_functions_that_have_moved():
+    for name in ("binary_log_loss", "multinomial_log_loss", "mean_squared_error"):
+        named = f"cportable_nn.estimators.conventions\n{name}\n.".encode()  # protocol 0: a name
+        assert pickle.loads(named).__module__ == "portable_nn.equations.scikit_losses"
