@@ -57,7 +57,12 @@ class Checkpoint(Callback):
     more `epochs` it is trained further. Functions (a schedule, `epoch_order`, metrics) are not saved:
     they are compared by their names, and have to do the same again. Data are compared by shape, dtype
     and checksum: of arrays of more than 64 MB, that of evenly spaced rows. A callback that remembers
-    something and has no `state_dict` begins anew.
+    something and has no `state_dict` begins anew, and what is counted in `on_batches_end`, which is
+    called by the clock, differs from run to run.
+
+    A run may be resumed with another library or device, within rounding, with `stream`, and with more
+    epochs. One path is for one training: the fits of a search or of a loop would overwrite each other's.
+    `params` are those that the training began with; they are compared too.
 
     Examples
     --------
@@ -147,7 +152,7 @@ class Checkpoint(Callback):
         try:
             keep_older(self.path, self.keep)
             write_snapshot(self.path, snapshot)
-        except OSError as error:
+        except (OSError, TypeError, ValueError) as error:  # no disk, or a callback's state of late
             warnings.warn(
                 f"the checkpoint after update {snapshot.optimizer_state.t} could not be saved: {error}; "
                 "training goes on, and the checkpoint before is still there",

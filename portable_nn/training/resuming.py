@@ -68,15 +68,22 @@ def read_snapshot(resume: Any, of: str) -> Snapshot | None:
     ModelFormatError where none of the files there is a checkpoint that can be read.
     """
     is_path = isinstance(resume, (str, bytes, os.PathLike))
-    path = check_path("resume", resume if is_path else getattr(resume, "path", resume))
+    if not is_path and not hasattr(resume, "path"):
+        raise TypeError(f"`resume` is {resume!r}; accepted: the path of a checkpoint, or a Checkpoint")
+    path = check_path("resume", resume if is_path else resume.path)
     paths = [path]
     while os.path.exists(older(path, len(paths))):
         paths.append(older(path, len(paths)))
     there = [each for each in paths if os.path.exists(each)]
     if not there and not is_path:
         return None
+    if not there:
+        raise FileNotFoundError(
+            f"there is no checkpoint at {path!r}; to begin where there is none, pass the Checkpoint "
+            "itself: resume=checkpoint"
+        )
     errors = []
-    for each in there or paths:
+    for each in there:
         try:
             found = read(each, of)
         except ModelFormatError as error:
@@ -145,8 +152,17 @@ def moved(backend: Backend, tree: trees.Tree, form: trees.Form) -> trees.Tree:
 
 
 def states_of(callbacks: Sequence[Any]) -> list[list[Any]]:
-    """What the callbacks remember, those that do: the names of their classes, and their states."""
+    """What the callbacks remember, those that do: the names of their classes, and their states.
+
+    Raises TypeError for one that could not be given its state back.
+    """
     found = [each for each in callbacks if hasattr(each, "state_dict")]
+    for each in found:
+        if not callable(getattr(each, "load_state_dict", None)):
+            raise TypeError(
+                f"`callbacks` holds {each!r}, which has `state_dict` and no `load_state_dict(state)`; "
+                "accepted: both, or neither"
+            )
     return [[type(each).__qualname__, each.state_dict()] for each in found]
 
 
@@ -215,7 +231,8 @@ def check_states(states: Sequence[Any]) -> None:
         try:
             Encoder({}).encode(state)
         except TypeError as error:
-            raise TypeError(f"`state_dict()` of {name} gives what cannot be saved: {error}") from error
+            what = str(error).partition("; anything else")[0]
+            raise TypeError(f"`state_dict()` of {name} gives what cannot be saved: {what}") from error
 
 
 def load_states(callbacks: Sequence[Any], states: Sequence[Any]) -> None:

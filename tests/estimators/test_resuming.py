@@ -89,7 +89,7 @@ def test_a_regressor_with_validation_data_and_a_warm_start_is_resumed(data, tmp_
     with pytest.raises(DeathError):
         fit(callbacks=[Death(40), checkpoint]).fit(X, t, **given)
     assert_same(fit().fit(X, t, **given, resume=checkpoint), expected)
-    with pytest.raises(ValueError, match="another training: `coefs_ and intercepts_` is another one;"):
+    with pytest.raises(ValueError, match="another training: `coefs_ and intercepts_` has other values;"):
         pnn.MLPRegressor(hidden_layer_sizes=(4,), batch_size=SIZE, **how).fit(
             X, t, **given, resume=checkpoint
         )
@@ -114,10 +114,10 @@ def test_other_parameters_and_data_are_named_and_nothing_is_changed(data, tmp_pa
     with pytest.raises(ValueError, match=r"another training: `alpha` was 0\.0001 and is 0\.1; accepted"):
         make(alpha=0.1).fit(X, y, resume=path)
     estimator = make()
-    with pytest.raises(ValueError, match="another training: `X` is another one; accepted"):
+    with pytest.raises(ValueError, match="another training: `X` has other values; accepted"):
         estimator.fit(X + 1e-9, y, resume=path)
     assert not hasattr(estimator, "n_features_in_")
-    with pytest.raises(ValueError, match="`y` is another one"):
+    with pytest.raises(ValueError, match="`y` has other values"):
         make().fit(X, y[::-1], resume=path)
     with pytest.raises(pnn.ModelFormatError, match="accepted for `resume`: a checkpoint of MLPR"):
         pnn.MLPRegressor(hidden_layer_sizes=4).fit(X, X[:, 0], resume=path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 import warnings
 
 import numpy as np
@@ -148,13 +149,13 @@ def test_more_epochs_than_before_go_on(training_problem, tmp_path, host_only):
         ({"l2": 0.2}, "`l2` was 0.0 and is 0.2"),
         ({"batch_size": 4}, "`batch_size` was 8 and is 4"),
         ({"seed": 1}, "`seed` was 0 and is 1"),
-        ({"optimizer": pnn.Adam(0.02)}, "`optimizer` is another one"),
-        ({"schedule": pnn.schedules.cosine(0.001, 9)}, "`schedule` is another one"),
-        ({"early_stopping": pnn.EarlyStopping()}, "`early_stopping` is another one"),
-        ({"validation": held_out(False)}, "`validation` is another one"),
-        ({"sample_weight": weights()}, "`sample_weight` is another one"),
-        ({"metrics": "accuracy"}, "`metrics` is another one"),
-        ({"epoch_order": backwards}, "`epoch_order` was None and is 'test_checkpoints.backwards'"),
+        ({"optimizer": pnn.Adam(0.02)}, "`optimizer.learning_rate` was 0.001 and is 0.02"),
+        ({"schedule": pnn.schedules.cosine(0.001, 9)}, "`schedule` was None and is cosine"),
+        ({"early_stopping": pnn.EarlyStopping()}, "`early_stopping` was None and is EarlyStopping"),
+        ({"validation": held_out(False)}, "`validation` was [] and is [float64 of shape (20, 4)"),
+        ({"sample_weight": weights()}, "`sample_weight` was [] and is [float64 of shape (40,)]"),
+        ({"metrics": "accuracy"}, "`metrics` was [] and is [['accuracy', Mean]]"),
+        ({"epoch_order": backwards}, "`epoch_order` was None and is backwards"),
     ],
     ids=lambda given: next(iter(given)) if isinstance(given, dict) else "",
 )
@@ -184,8 +185,37 @@ def test_other_data_than_at_the_checkpoint_are_named(name, training_problem, tmp
         "params": net.initialize(1, dtype="float64"),
         "net": pnn.Network(net.sizes, (pnn.leaky_relu(0.2), "softmax"), net.loss),
     }
-    with pytest.raises(ValueError, match=f"another training: `{name}` is another one; accepted"):
+    words = (
+        "`net.g[0]` was 'tanh' and is 'leaky_relu'" if name == "net" else f"`{name}` has other values"
+    )
+    with pytest.raises(ValueError, match=re.escape(f"another training: {words}; accepted")):
         pnn.fit(**(given | {name: changed[name]}), epochs=1, resume=tmp_path / "run.ckpt")
+
+
+def scaled(k):
+    return pnn.Activation(
+        "scaled", lambda xp, Z: xp.tanh(k * Z), lambda xp, Z: k * (1 - xp.tanh(k * Z) ** 2)
+    )
+
+
+def rate(k):
+    return lambda step: k / (1 + step)
+
+
+def test_other_functions_of_the_same_name_are_found(training_problem, tmp_path, host_only):
+    _, params, X, Y = training_problem
+
+    def fit(k, alpha, **more):
+        net = pnn.Network((4, 5, 3), (scaled(k), "softmax"), "categorical_cross_entropy")
+        return pnn.fit(net, params, X, Y, epochs=2, schedule=rate(alpha), **more)
+
+    expected, path = fit(1.0, 0.1), tmp_path / "run.ckpt"
+    fit(1.0, 0.1, callbacks=[checkpoints(tmp_path)])
+    assert_same(fit(1.0, 0.1, resume=path), expected)
+    with pytest.raises(ValueError, match=r"`net\.g\[0\]\.g` is another one"):
+        fit(3.0, 0.1, resume=path)
+    with pytest.raises(ValueError, match="`schedule` is another one"):
+        fit(1.0, 0.2, resume=path)
 
 
 class Remembers(pnn.Callback):
@@ -236,6 +266,29 @@ def test_what_a_callback_cannot_save_is_said_before_training(training_problem, t
     assert not wrong.seen
 
 
+def test_a_state_that_cannot_be_saved_later_does_not_end_training(training_problem, tmp_path, host_only):
+    net, params, X, Y = training_problem
+
+    class Late(Remembers):
+        def state_dict(self):
+            return {"seen": self.seen, "last": print if len(self.seen) == 2 else None}
+
+    with pytest.warns(UserWarning, match=r"could not be saved: .*print"):
+        pnn.fit(net, params, X, Y, epochs=4, callbacks=[Late(), checkpoints(tmp_path)])
+    assert read_document(tmp_path / "run.ckpt").values["position"]["epoch"] == 4
+
+
+def test_a_callback_has_to_take_its_state_back(training_problem, tmp_path, host_only):
+    net, params, X, Y = training_problem
+
+    class OnlyState(pnn.Callback):
+        def state_dict(self):
+            return {}
+
+    with pytest.raises(TypeError, match="`state_dict` and no `load_state_dict"):
+        pnn.fit(net, params, X, Y, callbacks=[OnlyState(), checkpoints(tmp_path)])
+
+
 def test_a_checkpoint_shows_when_it_saves(host_only):
     assert repr(pnn.Checkpoint("a.ckpt")) == "Checkpoint('a.ckpt', every_epochs=1, keep=2)"
     assert repr(pnn.Checkpoint("a.ckpt", every_steps=5)) == "Checkpoint('a.ckpt', every_steps=5, keep=2)"
@@ -270,9 +323,11 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(training_problem, tmp_
 def test_what_is_no_checkpoint_is_refused(training_problem, tmp_path, host_only):
     net, params, X, Y = training_problem
     fit = functools.partial(pnn.fit, net, params, X, Y, epochs=1)
-    with pytest.raises(FileNotFoundError, match=r"nowhere\.ckpt"):
+    with pytest.raises(FileNotFoundError, match=r"no checkpoint at .*nowhere\.ckpt.*resume=checkpoint"):
         fit(resume=tmp_path / "nowhere.ckpt")
-    with pytest.raises(TypeError, match=r"`resume` is 7; accepted: the path of a file"):
+    with pytest.raises(
+        TypeError, match=r"`resume` is 7; accepted: the path of a checkpoint, or a Checkpoint"
+    ):
         fit(resume=7)
 
 
