@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from portable_nn.compiler.sources import C99, Statements, called, statements_of
@@ -9,15 +10,17 @@ from portable_nn.interchange.models import OUTPUTS, Model
 from portable_nn.interchange.text import c_string
 from portable_nn.version import __version__
 
+STATIC = re.compile(r"static (?:const )?\w+ (\w+)")
+
 
 def c_source(model: Model, name: str) -> str:
-    """The text of the file; public names begin with `name`.
+    """The text of the file; all names outside functions begin with `name`.
 
     Raises UntraceableError for an activation that C has no code for.
     """
     language = C99()
     kind, NAME = language.type_of(model.dtype), name.upper()
-    computed = statements_of(model.trace(), model.names, language)
+    computed = with_prefix(statements_of(model.trace(), model.names, language), name)
     lines = [
         *comment(model, name, kind),
         f"#ifndef {NAME}_DECLARED",
@@ -53,6 +56,22 @@ def c_source(model: Model, name: str) -> str:
         "#endif",
     ]
     return "\n".join(lines) + "\n"
+
+
+def with_prefix(computed: Statements, name: str) -> Statements:
+    """The statements with `name` before the names of tables and helpers.
+
+    A program may include several files, whose tables are all named W1, b1, ...
+    """
+    found = map(STATIC.match, (*computed.tables, *computed.helpers))
+    statics = {one[1] for one in found if one is not None}
+
+    def prefixed(line: str) -> str:
+        return re.sub(r"\w+", lambda m: f"{name}_{m[0]}" if m[0] in statics else m[0], line)
+
+    tables = [prefixed(line) if STATIC.match(line) else line for line in computed.tables]
+    body, helpers = map(prefixed, computed.body), map(prefixed, computed.helpers)
+    return Statements(tables, computed.buffers, [*body], [*helpers])
 
 
 def comment(model: Model, name: str, kind: str) -> list[str]:

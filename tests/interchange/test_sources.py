@@ -82,6 +82,11 @@ def user_defined(g):
     return pnn.Activation("mine", g, lambda xp, Z: xp.ones_like(Z))
 
 
+def every_helper(xp, Z):
+    A = xp.logaddexp(xp.sign(Z), xp.zeros_like(Z))
+    return xp.maximum(xp.minimum(A, 5.0 * Z), -Z)
+
+
 def network_with(activation):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that its derivative is another
@@ -196,6 +201,26 @@ def test_more_than_one_source_goes_into_a_program_of_cpp_too(tmp_path):
     run(gcc(), "-c", "one.c", "two.c", cwd=tmp_path)
     run(gcc(), "main.cpp", "one.o", "two.o", "-lm", "-o", "main", cwd=tmp_path)
     run("./main", cwd=tmp_path)
+
+
+def test_two_sources_in_one_unit_of_c_or_cpp_have_no_name_in_common(tmp_path):
+    g = pnn.Activation("mine", every_helper, lambda xp, Z: xp.ones_like(Z))
+    for name, dtype in (("one", "float32"), ("two", "float32"), ("three", "float64")):
+        net = network_with(g)
+        pnn.to_c((net, net.initialize(dtype=dtype)), tmp_path / f"{name}.c")
+    code = (
+        '#include "one.c"\n#include "two.c"\n#include "three.c"\n'
+        "int main(void) { float x[3] = {1, 2, 3}, y[2], z[2];\n"
+        "  one_predict(x, y); two_predict(x, z); return y[0] != z[0]; }\n"
+    )
+    flags = {"main.c": STRICT, "main.cpp": [flag for flag in STRICT if "std" not in flag]}
+    for main, given in flags.items():
+        (tmp_path / main).write_text(code)
+        run(gcc(), *given, main, "-lm", "-o", "main", cwd=tmp_path)
+        run("./main", cwd=tmp_path)
+    defined = re.findall(r"^static .*?(\w+)[(\[]", (tmp_path / "one.c").read_text(), re.M)
+    assert len(defined) >= 9  # four tables, five helpers
+    assert all(name.startswith("one_") for name in defined)
 
 
 def test_what_is_written_is_the_same_each_time(tmp_path):
