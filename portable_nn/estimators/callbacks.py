@@ -7,6 +7,7 @@ from typing import Any
 from portable_nn.estimators.scikit_callbacks import AutoPropagatedCallback, FitCallback
 from portable_nn.training.callbacks import TrainingState, call
 from portable_nn.training.checkpoints import checkpoints_last
+from portable_nn.training.early_stopping import EarlyStopping
 from portable_nn.training.progress import ProgressBar
 
 
@@ -18,6 +19,11 @@ def sort_callbacks(given: Any) -> tuple[list[Any], list[Any]]:
             ours.append(callback)
         elif not isinstance(callback, type) and isinstance(callback, FitCallback):
             theirs.append(callback)
+        elif callback is EarlyStopping or isinstance(callback, EarlyStopping):
+            raise TypeError(
+                f"`callbacks` holds {callback!r}, which is for portable_nn.fit; of an estimator set "
+                "`early_stopping=True`, with `n_iter_no_change` as patience and `tol` as `min_delta`"
+            )
         else:
             raise TypeError(
                 f"`callbacks` holds {callback!r}; accepted: objects with `on_epoch_end(state)`, such as "

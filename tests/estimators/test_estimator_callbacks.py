@@ -85,6 +85,12 @@ def test_parameters_kept_by_a_callback_of_an_estimator_do_not_change():
         np.testing.assert_array_equal(ours.coefs_[0], copies[-1].T)
 
 
+@pytest.mark.parametrize("given", [pnn.EarlyStopping(3), pnn.EarlyStopping], ids=["object", "class"])
+def test_early_stopping_as_a_callback_is_refused_with_its_parameter(given):
+    with pytest.raises(TypeError, match=r"EarlyStopping.*set `early_stopping=True`"):
+        classifier(callbacks=[given]).fit(X, y)
+
+
 @pytest.mark.parametrize("solver", ["sgd", "lbfgs"])
 @pytest.mark.parametrize("how", ["set_callbacks", "parameter"])
 def test_scikit_learns_own_callbacks_are_called(solver, how):
