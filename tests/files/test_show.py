@@ -154,6 +154,15 @@ def test_a_forged_name_cannot_command_the_terminal(tmp_path, capsys):
     assert out.replace("\n", "").isprintable()
 
 
+def test_the_help_says_what_it_does_with_and_without_a_file(capsys):
+    for argument in ("-h", "--help"):
+        assert main([argument]) == 0
+        out, err = capsys.readouterr()
+        assert not err
+        for what in ("Without arguments: which backends", "show FILE   what is in a file"):
+            assert what in out
+
+
 def test_other_arguments_give_the_usage(capsys):
     for arguments, status in ((["show"], 2), (["x"], 2), (["--help"], 0), (["show", "a", "b"], 2)):
         assert main(arguments) == status
