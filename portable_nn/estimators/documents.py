@@ -48,6 +48,10 @@ ATTRIBUTES: dict[str, tuple[type, ...]] = {
     "_no_improvement_count": (int,),
     "_sklearn_output_config": (dict,),
 }
+LEFT_OUT = {  # attributes of scikit-learn's own making, and how they are made again
+    "_metadata_request": "its metadata requests: call set_fit_request again",
+    "_skl_callbacks": "its callbacks: call set_callbacks again",
+}
 APART = {  # attributes that have a place of their own among the values, or need none
     *("coefs_", "intercepts_", "classes_", "_net", "_takes_host", "_label_binarizer"),
     *("_best", "_optimizer", "estimator_"),
@@ -64,9 +68,12 @@ def estimator_as_values(
     kind = type(estimator).__name__
     if type(estimator) is MLPTransformer:
         fitted = vars(estimator).get("estimator_")
-        if fitted is None or fitted_kind(estimator.estimator) is None:
+        if fitted is None:
             raise unfitted(estimator)
-        _, values = estimator_as_values(fitted, for_prediction, left_out) or ("", {})
+        found = estimator_as_values(fitted, for_prediction, left_out)
+        if found is None or fitted_kind(estimator.estimator) is None:
+            return None
+        _, values = found
         template = hyperparameters(estimator.estimator, estimator.estimator._host_state(), [])
         attributes = known_attributes(estimator, left_out)
         transformer = {"layer": estimator.layer, "hyperparameters": template, "attributes": attributes}
@@ -131,7 +138,7 @@ def known_attributes(estimator: Any, left_out: list[str]) -> Values:
     """The fitted attributes that are plain values; those that are not the estimator's are left out."""
     found = {name: value for name, value in vars(estimator).items() if name in ATTRIBUTES}
     others = vars(estimator).keys() - found.keys() - APART - estimator.get_params(deep=False).keys()
-    left_out += [f"the attribute `{name}`" for name in sorted(others)]
+    left_out += [LEFT_OUT.get(name, f"the attribute `{name}`") for name in sorted(others)]
     return found
 
 

@@ -51,9 +51,11 @@ def load(
     Returns
     -------
     thing : (net, params), or a fitted estimator
-        What was saved. With `as_network`, or where scikit-learn is missing, an estimator is ``(net,
-        params, classes)``: ``net.predict(params, X)`` are the probabilities of the `classes` (with two
-        classes and one output: of the second one), or a regressor's outputs, whose `classes` are None.
+        What was saved; no subclass, which `save` refuses. With `as_network`, or where scikit-learn is
+        missing, an estimator is ``(net, params, classes)``: ``net.predict(params, X)`` are the
+        probabilities of the `classes` (with two classes and one output: of the second one), or a
+        regressor's outputs, whose `classes` are None.
+        Of an MLPTransformer it is the whole network of its estimator, not cut off at its `layer`.
 
     Raises
     ------

@@ -15,6 +15,12 @@ from portable_nn.storage import write_document
 from portable_nn.storage.networks import layers_as_values
 
 NETWORK = "network"
+TRANSFORMER = "MLPTransformer"
+KINDS = ("MLPClassifier", "MLPRegressor", TRANSFORMER)
+SUBCLASSES = (
+    "Subclasses are not saved, because a file has no paths of classes to make them again by: save the "
+    "network as (net, params), or pickle the estimator"
+)
 ACCEPTED = "(net, params), or a fitted MLPClassifier, MLPRegressor or MLPTransformer"
 
 
@@ -36,7 +42,8 @@ def save(
         The file. Its name is used as it is.
     thing : (Network, params), MLPClassifier, MLPRegressor or MLPTransformer
         Parameters of any backend, device and stack. An estimator is written with all that predictions,
-        warm starts and further calls of `partial_fit` need.
+        warm starts and further calls of `partial_fit` need. Its subclasses are refused, because a file
+        has no paths of classes: save (net, params), or a pickle.
     for_prediction : bool
         Leave out what only further training of an estimator needs: the arrays of its optimizer, and its
         best weights so far. That makes the file three to four times smaller.
@@ -86,12 +93,38 @@ def as_document(thing: Any, for_prediction: bool, left_out: list[str]) -> tuple[
 
 def remedy(thing: Any) -> str:
     """What to do about a thing that is not accepted."""
-    if isinstance(thing, Network):
-        return ". A network has no parameters of its own: save (net, params)"
-    if hasattr(thing, "steps") and hasattr(thing, "named_steps"):
-        return ". Of a pipeline save the last step, pipeline[-1], or all of it by skops.io.dump"
-    if hasattr(thing, "best_estimator_"):
-        return ". Of a search save its `best_estimator_`"
-    if hasattr(thing, "get_params"):
-        return ". Other estimators can be saved by skops.io.dump"
-    return ""
+    inner = thing.estimator if type(thing).__name__ == TRANSFORMER else None
+    remedies = (
+        (is_subclass(thing) or is_subclass(inner), SUBCLASSES),
+        (
+            of_scikit_learn(thing),
+            "Make it ours first: portable_nn.interchange.from_sklearn(estimator)",
+        ),
+        (
+            isinstance(thing, Network),
+            "A network has no parameters of its own: save (net, params)",
+        ),
+        (
+            hasattr(thing, "steps") and hasattr(thing, "named_steps"),
+            "Of a pipeline save the last step, pipeline[-1], or all of it by skops.io.dump",
+        ),
+        (hasattr(thing, "best_estimator_"), "Of a search save its `best_estimator_`"),
+        (hasattr(thing, "get_params"), "Other estimators can be saved by skops.io.dump"),
+    )
+    return next((f". {text}" for applies, text in remedies if applies), "")
+
+
+def is_subclass(thing: Any) -> bool:
+    """Whether it is of a subclass of our estimators, which are looked for without an import."""
+    return any(
+        kind.__name__ in KINDS and kind.__module__.startswith("portable_nn.")
+        for kind in type(thing).__mro__[1:]
+    )
+
+
+def of_scikit_learn(thing: Any) -> bool:
+    """Whether it is an MLP of scikit-learn."""
+    return any(
+        kind.__name__ in KINDS and kind.__module__.startswith("sklearn.neural_network.")
+        for kind in type(thing).__mro__
+    )

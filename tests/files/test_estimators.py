@@ -12,6 +12,7 @@ import pytest
 
 pytest.importorskip("sklearn")
 
+from sklearn import neural_network
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.pipeline import make_pipeline
@@ -31,6 +32,19 @@ WORDS = np.array(["no", "yes", "perhaps, é"])[RNG.integers(0, 3, size=60)]
 MANY = RNG.integers(0, 2, size=(60, 3))
 VALUES = X @ RNG.normal(size=(4, 2))
 SMALL = {"hidden_layer_sizes": (6, 5), "max_iter": 4, "batch_size": 16, "random_state": 0}
+
+
+OF_SUBCLASSES = r"Subclasses are not saved, because .* save the network as \(net, params\), or pickle"
+
+
+class Mine(pnn.MLPClassifier):
+    pass
+
+
+def transformer_of_a_subclass():
+    one = pnn.MLPTransformer(Mine(), layer=0)
+    one.estimator_ = Mine()
+    return one
 
 
 def classifier(**options):
@@ -184,6 +198,22 @@ def test_callbacks_and_foreign_attributes_are_left_out_with_a_warning(tmp_path):
     assert not hasattr(pnn.load(tmp_path / "e"), "note")
 
 
+def test_what_scikit_learn_attaches_is_left_out_in_words(tmp_path):
+    import sklearn
+
+    one = classifier().fit(X, WORDS)
+    one._skl_callbacks = ["as set_callbacks does"]
+    with sklearn.config_context(enable_metadata_routing=True):
+        one.set_fit_request(sample_weight=True)
+    transformer = pnn.MLPTransformer(classifier(), layer=0).fit(X, WORDS)
+    transformer.estimator_ = one
+    for thing in (one, transformer):
+        with pytest.warns(UserWarning, match="without its metadata requests: call set_fit") as caught:
+            pnn.save(tmp_path / "e", thing)
+        assert "its callbacks: call set_callbacks again" in str(caught[0].message)
+        assert "`_" not in str(caught[0].message)
+
+
 def test_functions_are_refused_unless_they_are_named(tmp_path):
     def accuracy(estimator, X, y):
         return estimator.score(X, y)
@@ -224,9 +254,16 @@ def test_a_transformer_comes_back(tmp_path):
         (pnn.MLPTransformer(classifier()), NotFittedError, "not fitted"),
         (make_pipeline(StandardScaler(), classifier()), TypeError, r"pipeline\[-1\].*skops"),
         (StandardScaler(), TypeError, "skops"),
-        (type("Mine", (pnn.MLPClassifier,), {})(), TypeError, "Mine was given; accepted"),
+        (Mine(), TypeError, f"Mine was given; accepted.*{OF_SUBCLASSES}"),
+        (transformer_of_a_subclass(), TypeError, OF_SUBCLASSES),
+        (type("Cut", (pnn.MLPTransformer,), {})(classifier()), TypeError, OF_SUBCLASSES),
+        (neural_network.MLPClassifier(), TypeError, r"portable_nn\.interchange\.from_sklearn"),
+        (neural_network.MLPRegressor(), TypeError, r"portable_nn\.interchange\.from_sklearn"),
     ],
-    ids=["unfitted", "unfitted transformer", "pipeline", "scaler", "subclass"],
+    ids=[
+        *("unfitted", "unfitted transformer", "pipeline", "scaler", "subclass"),
+        *("transformer of a subclass", "subclass of the transformer", "theirs", "their regressor"),
+    ],
 )
 def test_what_cannot_be_saved_is_refused_with_the_remedy(tmp_path, thing, error, match):
     with pytest.raises(error, match=match):
