@@ -63,6 +63,8 @@ def load(
         A ValueError, for a file that is damaged, or is none of `save`; it says what is wrong.
     ValueError
         If the file names functions that `custom` lacks.
+    TypeError
+        If one of them is no Activation, Loss or schedule, where the file has it as one.
     UnknownBackendError, BackendUnavailableError, TypeError
         For a backend that is not known, not here, or that lacks the dtype.
     OSError

@@ -40,6 +40,12 @@ ALL_LOSSES = LOSSES | {  # two of these three have one name
     "mean_squared_error": SQUARED_ERROR,
 }
 SCHEDULES: dict[str, Any] = {name: getattr(schedules, name) for name in schedules.__all__[1:]}
+# what a user-defined object can be, where one of ours holds it
+WANTED: dict[tuple[str, str], tuple[Callable[[Any], bool], str]] = {
+    ("network", "activations"): (lambda one: isinstance(one, Activation), "a portable_nn.Activation"),
+    ("network", "loss"): (lambda one: isinstance(one, Loss), "a portable_nn.Loss"),
+    ("optimizer", "learning_rate"): (callable, "a schedule: a function of the number of updates"),
+}
 OPTIMIZERS: dict[str, Any] = {kind.__name__: kind for kind in (SGD, RMSprop, Adam, AdamW)}
 
 
@@ -89,6 +95,16 @@ def make(tag: str, given: Fields) -> Any:
         return {"schedule": SCHEDULES, "optimizer": OPTIMIZERS}[tag][name](**named)
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise Unreadable(f"it describes no {tag}: {type(error).__name__}: {str(error)[:200]}") from None
+
+
+def check_custom_object(tag: str, field: str, name: str, given: Any) -> None:
+    """Raise TypeError where a user-defined object cannot be what the file has it for."""
+    suits, accepted = WANTED.get((tag, field), (None, ""))
+    if suits is not None and not suits(given):
+        raise TypeError(
+            f"`custom[{name!r}]` is {given!r}, and the file has it as `{field}` of its {tag}; accepted: "
+            f"{accepted}, as it was when the file was saved"
+        )
 
 
 def _made(name: str, constants: Fields, with_constants: dict[str, Any], others: dict[str, Any]) -> Any:

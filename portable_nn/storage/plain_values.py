@@ -15,7 +15,7 @@ import numpy as np
 
 from portable_nn.checks import PerNetwork
 from portable_nn.storage.header import METADATA, code_of
-from portable_nn.storage.known_objects import describe, make
+from portable_nn.storage.known_objects import check_custom_object, describe, make
 from portable_nn.storage.labels import (
     PLAIN,
     are_labels,
@@ -207,6 +207,9 @@ class Decoder:
         return tuple(self.decode(part, depth) for part in parts)
 
     def _decode_object(self, tag: str, named: dict[str, Any], depth: int) -> Any:
+        for field, node in named.items():
+            for name in names_directly_in(node):
+                check_custom_object(tag, field, name, self.custom[name])
         return make(tag, {key: self.decode(part, depth) for key, part in named.items()})
 
     def _decode_labels(self, described: dict[str, Any], depth: int) -> np.ndarray[Any, Any]:
@@ -254,6 +257,14 @@ class OutlineDecoder(Decoder):
 
     def _decode_object(self, tag: str, named: dict[str, Any], depth: int) -> Described:
         return Described(tag, {key: self.decode(part, depth) for key, part in named.items()})
+
+
+def names_directly_in(node: Any) -> Iterator[str]:
+    """The name of a user-defined object that a JSON value stands for, or those in its list or tuple."""
+    parts = node.get(f"{MARK}tuple", [node]) if isinstance(node, dict) else node
+    for part in parts if isinstance(parts, list) else ():
+        if isinstance(part, dict) and isinstance(part.get(f"{MARK}custom"), str):
+            yield part[f"{MARK}custom"]
 
 
 def custom_names(node: Any) -> Iterator[str]:

@@ -46,6 +46,29 @@ def test_user_defined_functions_are_named_and_given_again(tmp_path):
         pnn.load(tmp_path / "net")
 
 
+OWN = {
+    "swish": pnn.Activation("swish", lambda xp, Z: Z * 1.0, lambda xp, Z: xp.ones_like(Z)),
+    "cost": pnn.Loss("cost", lambda xp, A, Y: (A - Y) ** 2, lambda xp, A, Y: 2.0 * (A - Y)),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "accepted"),
+    [
+        *(("swish", given, "Activation") for given in (np.tanh, OWN["cost"], 3, None, "tanh")),
+        *(("cost", given, "Loss") for given in (np.tanh, OWN["swish"], 3)),
+    ],
+    ids=str,
+)
+def test_a_user_defined_function_of_the_wrong_kind_is_named(tmp_path, name, given, accepted):
+    net = pnn.Network((2, 3, 1), [OWN["swish"], "identity"], OWN["cost"])
+    pnn.save(tmp_path / "net", (net, net.initialize()), custom=OWN | {"unused": 3})
+    with pytest.raises(
+        TypeError, match=rf"^`custom\['{name}'\]` is .*accepted: a portable_nn\.{accepted}"
+    ):
+        pnn.load(tmp_path / "net", custom=OWN | {name: given, "unused": np.tanh})
+
+
 @pytest.mark.parametrize(
     ("thing", "match"),
     [

@@ -182,6 +182,12 @@ def test_of_user_defined_objects_only_the_name_is_written(again, tmp_path):
     assert not isinstance(caught.value, pnn.ModelFormatError)
 
 
+def test_a_user_defined_schedule_has_to_be_a_function(tmp_path):
+    write_document(tmp_path / "f", "test", {"a": pnn.Adam(learning_rate=len)}, {"mine": len})
+    with pytest.raises(TypeError, match=r"`custom\['mine'\]` is 3.*`learning_rate`.*a schedule"):
+        read_document(tmp_path / "f", {"mine": 3})
+
+
 @pytest.mark.parametrize(
     "value",
     [IMPOSTOR, OWN, len, object(), {1}, b"x", 1j, np.ma.zeros(2), np.array([1j]), Path(), range(3)],
