@@ -60,8 +60,8 @@ def write_document(
     most = most_values(len(text) + sum(array.nbytes for array in encoder.arrays.values()))
     if n_values > most:
         raise ValueError(
-            f"there are about {n_values} values that are no numeric arrays; accepted: {most}; make long "
-            "lists of numbers NumPy arrays"
+            f"there are about {n_values} values that are neither in numeric arrays nor in long lists of "
+            f"floats alone or ints alone; accepted: {most}; make them NumPy arrays, or such lists"
         )
 
     def metadata(checksums: dict[str, str]) -> dict[str, str]:

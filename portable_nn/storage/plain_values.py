@@ -24,6 +24,7 @@ from portable_nn.storage.labels import (
     make_labels,
     width,
 )
+from portable_nn.storage.number_lists import KINDS, numbers_as_array, numbers_from_array
 from portable_nn.storage.refusal import DEEPEST, MOST_LABEL_BYTES, Unreadable
 
 Place = tuple[Any, ...]
@@ -62,13 +63,20 @@ class Encoder:
         if kind in PLAIN:
             return value
         if kind in (list, tuple, PerNetwork):
-            parts = [self.encode(part, (*place, i)) for i, part in enumerate(value)]
-            return parts if kind is list else {f"${TAGS[kind]}": parts}
+            return self._encode_sequence(value, place)
         if kind is dict:
             return self._encode_dict(value, place)
         if kind in (np.ndarray, np.memmap):
             return self._encode_array(value, place)
         return self._encode_object(value, place)
+
+    def _encode_sequence(self, value: Any, place: Place) -> Any:
+        numbers = numbers_as_array(value) if type(value) is list else None
+        if numbers is not None:
+            tag, array = numbers
+            return {f"${tag}": self._named(array, place)}
+        parts = [self.encode(part, (*place, i)) for i, part in enumerate(value)]
+        return parts if type(value) is list else {f"${TAGS[type(value)]}": parts}
 
     def _encode_dict(self, value: dict[Any, Any], place: Place) -> Any:
         if all(type(key) is str and not key.startswith(MARK) for key in value):
@@ -93,9 +101,7 @@ class Encoder:
             return {"$labels": {"dtype": dtype_of_labels(value), "shape": shape, "values": values}}
         if code_of(value.dtype) is None:
             raise TypeError(f"{shown(place)} is an array of dtype {value.dtype}; accepted: {ACCEPTED}")
-        name = self._new_name(place)
-        self.arrays[name] = value
-        return {"$array_by_columns" if is_by_columns(value) else "$array": name}
+        return {"$array_by_columns" if is_by_columns(value) else "$array": self._named(value, place)}
 
     def _encode_label(self, value: Any, place: Place) -> Any:
         found = self.encode(value, place)
@@ -105,13 +111,14 @@ class Encoder:
             )
         return found
 
-    def _new_name(self, place: Place) -> str:
-        """The place, joined by points; made another name if it is taken."""
+    def _named(self, array: np.ndarray[Any, Any], place: Place) -> str:
+        """The name of the array: its place, joined by points; made another one if that is taken."""
         first = ".".join(map(str, place)).encode("ascii", "backslashreplace").decode()
         name, n = first, 1
         while name in self.arrays or name in ("", METADATA):
             n += 1
             name = f"{first}~{n}"
+        self.arrays[name] = array
         return name
 
     def _encode_object(self, value: Any, place: Place) -> Any:
@@ -175,6 +182,7 @@ class Decoder:
             "dict": (list, self._decode_dict),
             "array": (str, self._decode_array),
             "array_by_columns": (str, self._decode_array_by_columns),
+            **{tag: (str, partial(self._decode_numbers, tag)) for tag in KINDS},
             "labels": (dict, self._decode_labels),
             "custom": (str, lambda name, depth: self.custom[name]),
         }
@@ -234,6 +242,9 @@ class Decoder:
                 f"its values name the array {name[:80]!r}, which is not there or named twice"
             )
         return self.arrays.pop(name)
+
+    def _decode_numbers(self, tag: str, name: str, depth: int) -> list[Any]:
+        return numbers_from_array(tag, self._decode_array(name, depth))
 
     def _decode_array_by_columns(self, name: str, depth: int) -> np.ndarray[Any, Any]:
         array = self._decode_array(name, depth)

@@ -48,6 +48,8 @@ def value_of(node: Any, arrays: dict[str, Any]) -> Any:
         return {name: value_of(part, arrays) for name, part in node.items()}
     if key in ("$array", "$array_by_columns"):
         return arrays[content]
+    if key in ("$floats", "$ints"):
+        return arrays[content].tolist()
     inner = value_of(content, arrays)
     if key == "$labels":
         inner = np.array(inner["values"], inner["dtype"]).reshape(inner["shape"])

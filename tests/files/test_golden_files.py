@@ -16,6 +16,7 @@ from write_golden_files import CUSTOM, outputs
 
 import portable_nn as pnn
 from portable_nn.files.show import show
+from portable_nn.storage import write_document
 
 pytestmark = [
     pytest.mark.usefixtures("host_only"),
@@ -96,3 +97,12 @@ def test_the_safetensors_library_reads_a_golden_file(path):
     for l, (W, b) in enumerate(loaded[1], start=1):
         assert np.array_equal(arrays[f"params.{l}.W"], W)
         assert np.array_equal(arrays[f"params.{l}.b"], b)
+
+
+def test_another_reader_reads_long_lists_of_numbers(tmp_path):
+    values = {"floats": [0.1, float("inf")] * 501, "ints": [-(2**63), 2**63 - 1] * 501}
+    write_document(tmp_path / "f", "test", values)
+    assert independent_reader.read(tmp_path / "f")[1] == values
+    text = (tmp_path / "f").read_bytes()
+    assert b"$floats" in text
+    assert b"$ints" in text

@@ -100,6 +100,53 @@ def test_numbers_of_numpy_become_those_of_python(again):
     assert alike(found, [0.5, 3, True, "a", 2.0])
 
 
+LISTS = {
+    "floats": [math.nan, math.inf, -math.inf, -0.0, 5e-324, 0.1, 3.0] * 143 + [0.5],
+    "numpy": [np.float64(0.1)] * 1002,
+    "ints": [0, -(2**63), 2**63 - 1] * 334,
+    "long ints": [2**63] + [1] * 1001,
+    "mixed": [1.0] * 1001 + [1],
+    "booleans": [True] * 1002,
+    "short": [0.1] * 1000,
+}
+
+
+@pytest.mark.parametrize("name", list(LISTS))
+@pytest.mark.parametrize("mmap", [False, True], ids=["read", "mapped"])
+def test_long_lists_of_numbers_come_back_as_lists_bit_for_bit(tmp_path, name, mmap):
+    values = {"curves": [LISTS[name], LISTS[name]], "curves.0": np.zeros(2)}
+    write_document(tmp_path / "f", "test", values)
+    found = read_document(tmp_path / "f", mmap=mmap).values["curves"]
+    plain = [value.item() if isinstance(value, np.generic) else value for value in LISTS[name]]
+    assert alike(found, [plain, plain])
+    in_arrays = len(take_apart(tmp_path / "f")[0]) > 2
+    assert in_arrays == (name in ("floats", "numpy", "ints"))
+
+
+def test_every_bit_of_a_nan_in_a_long_list_is_kept(again):
+    (odd,) = np.array([0xFFF8_0000_0000_0123], "u8").view("f8").tolist()
+    found = np.array(again([odd] * 1001)).view("u8")
+    assert set(found.tolist()) == {0xFFF8_0000_0000_0123}
+
+
+def test_a_history_of_a_million_epochs_is_written(again):
+    values = [0.1 * n for n in range(1_000_000)]
+    assert again(values) == values
+
+
+@pytest.mark.parametrize("tag", ["floats", "ints"])
+@pytest.mark.parametrize(
+    "array", [np.zeros(3, "f4"), np.zeros((1, 3)), np.zeros((1, 3), "i8"), True], ids=str
+)
+def test_a_list_in_an_array_of_another_form_is_refused(tmp_path, tag, array):
+    if array is True:  # that of the other tag
+        array = np.zeros(3, "i8" if tag == "floats" else "f8")
+    write_document(tmp_path / "f", "test", {"a": array})
+    with_values(tmp_path / "f", lambda values: {"a": {f"${tag}": "a"}})
+    with pytest.raises(pnn.ModelFormatError, match=f"its values have {tag} that are no array of"):
+        read_document(tmp_path / "f")
+
+
 def test_the_memory_layout_of_transposed_arrays_is_kept(again, random):
     for array in (random.normal(size=(3, 4)).T, random.normal(size=(2, 3, 4)).mT):
         found = again(array)
@@ -206,7 +253,8 @@ def test_what_cannot_be_read_again_is_not_written(tmp_path):
         (endless, TypeError, "deep or endless"),
         (1 << 20_000, TypeError, "integer of 20001 bits"),
         (np.zeros(3, "U400000"), TypeError, "dtype object"),
-        ([0] * 300_000, ValueError, "NumPy arrays"),
+        (["a"] * 300_000, ValueError, "NumPy arrays"),
+        ([0, 0.5] * 150_000, ValueError, "NumPy arrays"),
         ({frozenset(): 1}, TypeError, "plain values as keys"),
         (np.array([[1], None], object), TypeError, "in an array"),
         ("x" * (1 << 24), ValueError, "bytes as text"),
@@ -298,6 +346,9 @@ def test_values_that_describe_no_object_are_refused(tmp_path):
         {"$dict": [[1]]},
         {"$array": "nowhere"},
         {"$array": 3},
+        {"$floats": "nowhere"},
+        {"$floats": [1.0]},
+        {"$ints": 3},
         {"$labels": {"dtype": "U2", "shape": [1], "values": ["abc"]}},
         {"$labels": {"dtype": "U2", "shape": [2], "values": ["ab"]}},
         {"$labels": {"dtype": "U999999999", "shape": [1], "values": ["ab"]}},
