@@ -108,6 +108,11 @@ def test_what_skl2onnx_writes_of_scikit_learn_is_read(zipmap, X):
     assert difference(net.predict(params, X), reg.predict(X)) <= CLOSE
 
 
+def constants(**numbers):
+    """Initializers, to add to a graph."""
+    return [onnx.numpy_helper.from_array(np.float32(x), name) for name, x in numbers.items()]
+
+
 def chain(*middle, weights=(6, 4)):
     """A Gemm, further nodes from Z1 to A1, and a second Gemm."""
     W1, W2 = np.ones(weights, "float32"), np.eye(4, 3, dtype="float32")
@@ -164,3 +169,114 @@ def test_the_numbers_of_a_gemm_count(X):
     net, params, _ = from_onnx(model)
     np.testing.assert_array_equal(params[0][0], np.full((4, 6), 0.25, "float32"))
     assert net.sizes == (6, 4, 3)
+
+
+NODE = helper.make_node
+RELU = NODE("Relu", ["Z1"], ["A1"])
+BOUNDED = {  # activations that are ours, or nothing, only within bounds
+    "relu to 64": [NODE("Clip", ["Z1", "zero", "b64"], ["A1"])],
+    "identity to 64": [NODE("Clip", ["Z1", "m64", "b64"], ["A1"])],
+    "identity to 3e12": [NODE("Clip", ["Z1", "", "b3e12"], ["A1"])],
+    "softmax to 40": [NODE("Clip", ["Z1", "m40", "b40"], ["H"]), NODE("Softmax", ["H"], ["A1"])],
+    "exp to 64": [NODE("Clip", ["Z1", "m64", "b64"], ["H"]), NODE("Exp", ["H"], ["A1"])],
+    "relu to 1e3": [NODE("Relu", ["Z1"], ["H"]), NODE("Min", ["H", "b1e3"], ["A1"])],
+    "relu to 500, then 0": [
+        NODE("Relu", ["Z1"], ["H"]),
+        NODE("Greater", ["Z1", "b500"], ["is_above"]),
+        NODE("Where", ["is_above", "zero", "H"], ["A1"]),
+    ],
+    "relu from 0.001": [
+        NODE("Greater", ["Z1", "b001"], ["is_above"]),
+        NODE("Where", ["is_above", "Z1", "zero"], ["A1"]),
+    ],
+    "relu but for 7.77 to 7.773": [
+        NODE("Relu", ["Z1"], ["H"]),
+        NODE("Greater", ["Z1", "b777"], ["is_above"]),
+        NODE("Less", ["Z1", "b7773"], ["is_below"]),
+        NODE("And", ["is_above", "is_below"], ["is_between"]),
+        NODE("Where", ["is_between", "zero", "H"], ["A1"]),
+    ],
+    "a fresh batch normalization": [NODE("Mul", ["Z1", "fresh"], ["A1"])],
+}
+
+
+def bounded(*middle):
+    model = chain(*middle)
+    numbers = {"zero": 0, "b64": 64, "m64": -64, "m40": -40, "b40": 40, "b500": 500, "b1e3": 1e3}
+    numbers |= {"b001": 0.001, "b777": 7.77, "b7773": 7.773, "b3e12": 3e12, "b10": 10, "m10": -10}
+    model.graph.initializer.extend(constants(**numbers, fresh=(1 + 1e-5) ** -0.5))
+    return model
+
+
+@pytest.mark.parametrize("name", BOUNDED)
+def test_an_activation_within_bounds_is_none_of_ours(name):
+    with pytest.raises(ValueError, match="compute is none of our activations"):
+        from_onnx(bounded(*BOUNDED[name]))
+
+
+def test_inputs_within_bounds_are_refused():
+    model = bounded(RELU)
+    model.graph.node.insert(0, NODE("Clip", ["X", "m10", "b10"], ["X2"], name="bound"))
+    model.graph.node[1].input[0] = "X2"
+    with pytest.raises(ValueError, match="the node 'bound', a Clip, changes the rows"):
+        from_onnx(model)
+
+
+def test_a_bound_in_an_attribute_or_a_function_is_seen():
+    old = chain(NODE("Clip", ["Z1"], ["A1"], min=0.0, max=64.0))
+    del old.opset_import[:]
+    old.opset_import.extend([helper.make_opsetid("", 9)])
+    opsets = [helper.make_opsetid("", 20)]
+    notch = [
+        NODE("Constant", [], ["low"], value_float=7.77),
+        NODE("Constant", [], ["high"], value_float=7.773),
+        NODE("Relu", ["z"], ["h"]),
+        NODE("Greater", ["z", "low"], ["is_above"]),
+        NODE("Less", ["z", "high"], ["is_below"]),
+        NODE("And", ["is_above", "is_below"], ["is_between"]),
+        NODE("Sub", ["h", "h"], ["nothing"]),
+        NODE("Where", ["is_between", "nothing", "h"], ["a"]),
+    ]
+    inner = chain(NODE("Notched", ["Z1"], ["A1"], domain="mine"))
+    inner.functions.append(helper.make_function("mine", "Notched", ["z"], ["a"], notch, opsets))
+    inner.opset_import.append(helper.make_opsetid("mine", 1))
+    for model in (old, inner):
+        with pytest.raises(ValueError, match="compute is none of our activations"):
+            from_onnx(model)
+
+
+def test_several_outputs_of_numbers_are_refused_by_name():
+    model = chain(RELU)
+    model.graph.output.append(helper.make_tensor_value_info("A1", TensorProto.FLOAT, None))
+    with pytest.raises(ValueError, match=r"numbers in the outputs \['Y', 'A1'\]; accepted: one such"):
+        from_onnx(model)
+
+
+def test_the_only_label_of_a_classifier_comes_back_once(X):
+    pytest.importorskip("sklearn")
+    clf = pnn.MLPClassifier((4,), max_iter=2, tol=9.0, n_iter_no_change=1, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that it has not converged
+        model = to_onnx(clf.fit(X, np.zeros(40, int)))
+    assert from_onnx(model)[2].tolist() == clf.classes_.tolist() == [0]
+
+
+def test_a_file_that_is_no_onnx_is_named(tmp_path):
+    path = tmp_path / "notes.onnx"
+    path.write_text("a text, and no model")
+    with pytest.raises(ValueError, match=r"the file '.*notes\.onnx' is no ONNX"):
+        from_onnx(path)
+
+
+@pytest.mark.parametrize("shape", [(5, 1), (5, 4), (3,), (4, 1)])
+def test_a_gemm_that_adds_something_else_than_a_bias_is_named(shape):
+    model = chain(RELU)
+    model.graph.initializer.append(onnx.numpy_helper.from_array(np.ones(shape, "float32"), "C"))
+    model.graph.node[0].input.append("C")
+    with pytest.raises(
+        ValueError, match=r"node 'first', a Gemm, adds an array of shape .*accepted: a b"
+    ):
+        from_onnx(model)
+    model.graph.node[0].input[2] = "X"
+    with pytest.raises(ValueError, match="'first', a Gemm, adds what depends on the input"):
+        from_onnx(model)
