@@ -81,6 +81,7 @@ def from_torch(
     ------
     TypeError, ValueError
         For a module of another kind, which is named: ``GELU()`` is the erf form, and has no counterpart.
+        For subclasses, hooks and a `forward` of a module's own, and parameters of several dtypes.
 
     Notes
     -----
@@ -88,8 +89,10 @@ def from_torch(
     """
     torch = require_torch()
     torch_nn, chain = torch.nn, Chain()
-    for where, part in modules(torch_nn, module, ""):
-        if isinstance(part, torch_nn.Linear):
+    parts = list(modules(torch_nn, module, ""))
+    check_one_dtype(module)
+    for where, part in parts:
+        if type(part) is torch_nn.Linear:
             b = None if part.bias is None else to_host(part.bias.detach())
             chain.add_dense(where, to_host(part.weight.detach()), b)
         elif type(part).__name__ == "Flatten" and not chain.layers:
@@ -156,7 +159,9 @@ def require_torch() -> Any:
 
 def modules(torch_nn: Any, module: Any, where: str) -> Iterator[tuple[str, Any]]:
     """The parts of a module in their order, each with its name for messages."""
-    if isinstance(module, torch_nn.Sequential):
+    if isinstance(module, torch_nn.Module):
+        check_computes_as_its_class(f"the module {where!r}" if where else "`module`", module)
+    if type(module) is torch_nn.Sequential:
         for name, part in module.named_children():
             yield from modules(torch_nn, part, f"{where}.{name}" if where else name)
     elif isinstance(module, torch_nn.Module):
@@ -164,6 +169,41 @@ def modules(torch_nn: Any, module: Any, where: str) -> Iterator[tuple[str, Any]]
     else:
         kind = f"{type(module).__module__}.{type(module).__qualname__}"
         raise TypeError(f"`module` is a {kind}; accepted: a torch.nn.Sequential")
+
+
+def check_computes_as_its_class(where: str, module: Any) -> None:
+    """Raise ValueError where a module may compute something else than its class in torch.nn does.
+
+    To compare predictions is not enough: what a hook or a method does may depend on the rows.
+    """
+    kind = type(module)
+    if not kind.__module__.startswith("torch.nn.modules."):
+        raise ValueError(
+            f"{where} is a {kind.__module__}.{kind.__qualname__}, which may compute something else than "
+            f"a class of torch.nn; {ACCEPTED}, not their subclasses; put together a Sequential of its "
+            "layers, after torch.nn.utils.parametrize.remove_parametrizations where there are any"
+        )
+    # nothing of torch says whether there are hooks but these
+    if module._forward_hooks or module._forward_pre_hooks:
+        raise ValueError(
+            f"{where}, a {kind.__name__}, has forward hooks; accepted: modules without any; remove "
+            "them: with the handle's remove(), or torch.nn.utils.prune.remove or remove_weight_norm"
+        )
+    if "forward" in vars(module):
+        raise ValueError(
+            f"{where}, a {kind.__name__}, has a `forward` of its own; accepted: that of its class; "
+            "delete the attribute"
+        )
+
+
+def check_one_dtype(module: Any) -> None:
+    """Raise ValueError unless the parameters of a module are of one dtype."""
+    dtypes = sorted({str(parameter.dtype) for parameter in module.parameters()})
+    if len(dtypes) > 1:
+        raise ValueError(
+            f"`module` has parameters of the dtypes {', '.join(dtypes)}; accepted: one dtype; convert "
+            "it, as with module.double()"
+        )
 
 
 def activation_of(where: str, part: Any) -> Activation:

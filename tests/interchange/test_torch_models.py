@@ -92,7 +92,7 @@ def refused(torch):
             "'1', ELU.alpha=0.5., has no counterpart",
         ),
         "nested": (nn.Sequential(nn.Sequential(nn.Conv1d(2, 2, 1))), "'0.0', Conv1d.*no counterpart"),
-        "own forward": (Doubled(nn.Linear(2, 2)), "gives something else than its layers"),
+        "own forward": (Doubled(nn.Linear(2, 2)), "`module` is a .*Doubled, which may compute"),
         "sizes": (nn.Sequential(nn.Linear(2, 3), nn.Linear(2, 2)), "takes 2 inputs.*gives 3"),
         "none": (nn.Sequential(), "no dense layer"),
     }
@@ -109,6 +109,62 @@ def test_what_has_no_counterpart_is_named(torch):
     net = pnn.Network((2, 3, 1), ("relu", "exp"), "poisson")
     with pytest.raises(TypeError, match=r"'exp' of layer 2 has no module in torch\.nn"):
         to_torch((net, net.initialize()))
+
+
+def unusual(torch):
+    """Modules that compute what their layers do for small rows, and something else for large ones."""
+    nn = torch.nn
+
+    class Linear(nn.Linear):
+        def forward(self, x):
+            return super().forward(x).clamp(-100, 100)
+
+    class ReLU(nn.ReLU):
+        def forward(self, x):
+            return super().forward(x).clamp(max=100)
+
+    class Identity(nn.Identity):
+        def forward(self, x):
+            return x.clamp(-100, 100)
+
+    def layers(*inner):
+        return nn.Sequential(nn.Linear(2, 2), *inner)
+
+    hooked, prehooked, patched, normed = (layers(nn.ReLU()) for _ in range(4))
+    hooked[1].register_forward_hook(lambda module, x, found: found.clamp(max=100))
+    prehooked.register_forward_pre_hook(lambda module, x: (x[0].clamp(max=100),))
+    patched[1].forward = lambda x: x.clamp(0, 100)
+    nn.utils.parametrizations.weight_norm(normed[0])
+    mixed = layers(nn.Linear(2, 2).double())
+    return [
+        (layers(Linear(2, 2)), "the module '1' is a .*Linear, which may compute"),
+        (layers(ReLU()), "the module '1' is a .*ReLU, which may compute"),
+        (layers(nn.Sequential(Identity())), r"the module '1\.0' is a .*Identity, which may compute"),
+        (normed, "the module '0' is a .*ParametrizedLinear.*remove_parametrizations"),
+        (hooked, r"the module '1', a ReLU, has forward hooks; .*torch\.nn\.utils\.prune\.remove"),
+        (prehooked, "`module`, a Sequential, has forward hooks"),
+        (patched, "the module '1', a ReLU, has a `forward` of its own"),
+        (mixed, r"dtypes torch\.float32, torch\.float64; accepted: one dtype"),
+    ]
+
+
+def test_what_may_compute_something_else_is_refused(torch):
+    for module, message in unusual(torch):
+        with pytest.raises(ValueError, match=message):
+            from_torch(module)
+
+
+def test_a_pruned_module_is_read_once_the_hook_is_removed(torch, random):
+    from torch.nn.utils import prune
+
+    module = torch.nn.Sequential(torch.nn.Linear(6, 3))
+    prune.l1_unstructured(module[0], "weight", amount=0.5)
+    with pytest.raises(ValueError, match=r"prune\.remove"):
+        from_torch(module)
+    prune.remove(module[0], "weight")
+    net, params = from_torch(module)
+    X = random.normal(size=(9, 6)).astype("float32")
+    assert difference(net.predict(params, X), outputs(torch, module, X)) <= TOLERANCE["float32"]
 
 
 def test_an_estimator_of_any_backend_goes_to_torch(torch, random):
