@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -47,7 +48,8 @@ def from_keras(
     Parameters
     ----------
     model : keras.Sequential, or keras.Model whose layers follow one another
-        Built. Dropout has no effect on predictions, and is not carried over.
+        Built, of layers of Keras itself that compute in float32 or float64; models may be nested.
+        Dropout has no effect on predictions, and is not carried over.
     loss, output, backend
         As for `from_torch`; ``output="softmax"`` where it was trained ``from_logits=True``.
 
@@ -59,14 +61,15 @@ def from_keras(
     Raises
     ------
     TypeError, ValueError
-        For a layer or an activation of another kind, which is named: "gelu" is the erf form there.
+        For a layer or an activation of another kind, which is named: "gelu" is the erf form there; for
+        subclasses, mixed precision, and quantized layers.
     """
     keras = require_keras()
     if not isinstance(model, keras.Model):
         kind = f"{type(model).__module__}.{type(model).__qualname__}"
         raise TypeError(f"`model` is a {kind}; accepted: a keras.Sequential or keras.Model")
     chain = Chain()
-    for layer in operations(model):
+    for layer in operations(keras, model):
         kind, where = type(layer).__name__, f"the layer {layer.name!r}, a {type(layer).__name__},"
         if kind in WITHOUT_EFFECT or (kind == "Flatten" and not chain.layers):
             continue
@@ -97,6 +100,11 @@ def to_keras(model: Any) -> Any:
     ------
     TypeError, ValueError
         For another thing, and for user-defined activations.
+
+    Notes
+    -----
+    Keras computes products in float32, whatever the dtype of a layer: predictions of models of float64
+    differ by about 1e-7 of the largest one.
     """
     keras = require_keras()
     found = model_of(model)
@@ -117,17 +125,60 @@ def require_keras() -> Any:
         raise ImportError(f"keras cannot be imported ({error}); pip install keras") from error
 
 
-def operations(model: Any) -> list[Any]:
-    """The layers and other operations of a model, in their order; ValueError where it is not built."""
+def operations(keras: Any, model: Any) -> Iterator[Any]:
+    """The layers and other operations of a model, and of the models in it, in their order.
+
+    ValueError where one is not built, or may compute something else than Keras' own.
+    """
+    check_own_class("`model`", model)
     if not model.built:
         raise ValueError("`model` is not built; accepted: one that knows its inputs: add keras.Input")
-    found = getattr(model, "operations", None) or model.layers
-    return list(found)
+    for each in getattr(model, "operations", None) or model.layers:
+        if isinstance(each, keras.Model):
+            yield from operations(keras, each)
+        else:
+            check_precision(each)
+            yield each
+
+
+def check_own_class(where: str, thing: Any) -> None:
+    """Raise ValueError unless a model or a layer computes as its class does, and this one is Keras'."""
+    kind = type(thing)
+    if not kind.__module__.startswith("keras."):
+        raise ValueError(
+            f"{where} is a {kind.__module__}.{kind.__qualname__}, which may compute something else than "
+            f"a class of Keras; {ACCEPTED}, in a keras.Sequential or functional keras.Model, no "
+            "subclasses; put its layers together in one"
+        )
+    if "call" in vars(thing):
+        raise ValueError(
+            f"{where} has a `call` of its own; accepted: that of its class, {kind.__name__}; delete the "
+            "attribute"
+        )
+
+
+def check_precision(layer: Any) -> None:
+    """Raise ValueError where a layer is none of Keras' own, or rounds to less than float32."""
+    where = f"the layer {layer.name!r}"
+    check_own_class(where, layer)
+    if getattr(layer, "quantization_mode", None) is not None or getattr(layer, "lora_enabled", False):
+        what = "has LoRA weights" if layer.quantization_mode is None else "is quantized"
+        raise ValueError(
+            f"{where} {what} ({layer.dtype_policy.name}); accepted: plain layers of float32 or float64"
+        )
+    policy = getattr(layer, "dtype_policy", None)
+    if policy is not None and policy.compute_dtype not in ("float32", "float64"):
+        raise ValueError(
+            f"{where} computes in {policy.compute_dtype} (its policy is {policy.name!r}); accepted: "
+            "float32, float64; build the model again with dtype='float32', and set its weights"
+        )
 
 
 def named(where: str, function: Any) -> Activation:
     """The activation that a function of Keras is; ValueError for what is none of ours."""
     name = getattr(function, "__name__", type(function).__name__)
+    if not str(getattr(function, "__module__", "")).startswith("keras."):
+        raise ValueError(f"{where} has the activation {name!r}, which is none of Keras' own; {ACCEPTED}")
     if name == "relu":
         return RELU
     if name == "leaky_relu":

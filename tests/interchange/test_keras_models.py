@@ -92,6 +92,61 @@ def test_what_has_no_counterpart_is_named(random):
         from_keras(3)
 
 
+def test_nested_models_are_read(random):
+    layers = keras.layers
+    inner = keras.Sequential(
+        [keras.Input((4,)), layers.Dense(5, activation="tanh"), layers.Dropout(0.1)]
+    )
+    inputs = keras.Input((5,))
+    middle = keras.Model(inputs, layers.ReLU()(layers.Dense(6)(inputs)))
+    model = keras.Sequential([keras.Input((4,)), inner, middle, layers.Dense(2)])
+    net, params = from_keras(model)
+    assert net.sizes == (4, 5, 6, 2)
+    X = random.normal(size=(50, 4)).astype("float32")
+    assert difference(net.predict(params, X), outputs(model, X)) <= CLOSE
+
+
+def bounded(x):
+    return keras.ops.minimum(keras.ops.relu(x), 100.0)
+
+
+bounded.__name__ = "relu"  # as it may be called
+
+
+def test_what_may_compute_something_else_is_refused():
+    layers = keras.layers
+
+    class Dense(layers.Dense):
+        def call(self, inputs):
+            return keras.ops.clip(super().call(inputs), -100, 100)
+
+    class Doubled(keras.Sequential):
+        def call(self, inputs, training=None, mask=None):
+            return 2 * super().call(inputs, training=training, mask=mask)
+
+    def model(*inner, kind=keras.Sequential):
+        return kind([keras.Input((4,)), *inner])
+
+    patched, quantized, lora = (model(layers.Dense(3, name="mine")) for _ in range(3))
+    patched.layers[0].call = lambda x: x
+    quantized.layers[0].quantize("int8")
+    lora.layers[0].enable_lora(2)
+    nested = keras.Sequential([keras.Input((4,)), model(layers.Dense(3), kind=Doubled)])
+    refused = [
+        (model(Dense(3, name="mine")), "the layer 'mine' is a .*Dense, which may compute"),
+        (model(layers.Dense(3), kind=Doubled), "`model` is a .*Doubled, which may compute"),
+        (nested, "is a .*Doubled, which may compute"),
+        (patched, "the layer 'mine' has a `call` of its own"),
+        (quantized, "the layer 'mine' is quantized"),
+        (lora, "the layer 'mine' has LoRA weights"),
+        (model(layers.Dense(3, dtype="mixed_float16", name="mine")), "'mine' computes in float16"),
+        (model(layers.Dense(3, activation=bounded)), "'relu', which is none of Keras' own"),
+    ]
+    for given, message in refused:
+        with pytest.raises(ValueError, match=message):
+            from_keras(given)
+
+
 def test_without_keras_the_error_says_what_to_install():
     program = (
         "import sys; sys.modules['keras'] = None\n"
