@@ -270,6 +270,8 @@ class BaseMLP(CallbackSupportMixin, FittedMLP):
         ------
         sklearn.exceptions.NotFittedError
             If it is not fitted.
+        TypeError
+            For a subclass with a `predict`, `predict_proba` or `activations` of its own.
         ValueError
             For activations that scikit-learn lacks, or several different ones.
 

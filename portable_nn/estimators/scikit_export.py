@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from portable_nn.backends import to_host
 from portable_nn.estimators.conventions import hidden_activations
+from portable_nn.estimators.overriding import check_predicts_as_ours
 from portable_nn.estimators.warning import warn
 
 SHARED = (  # fitted attributes that mean the same in both
@@ -26,6 +27,7 @@ SOLVERS = {"adamw": "adam", "rmsprop": "adam"}  # what comes nearest to those th
 def to_sklearn(estimator: Any) -> Any:
     """Ours, fitted, as scikit-learn's; see `portable_nn.MLPClassifier.to_sklearn`."""
     check_is_fitted(estimator)
+    check_predicts_as_ours(estimator)
     theirs = MLPClassifier if is_classifier(estimator) else MLPRegressor
     activation = scikit_activation(estimator)
     known = theirs().get_params()

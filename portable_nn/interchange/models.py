@@ -30,6 +30,10 @@ OUTPUTS = {  # what is predicted for a row
     "multilabel": "the probability of each label",
 }
 ACCEPTED = "accepted: (net, params), or a fitted MLPClassifier or MLPRegressor of portable_nn"
+OF_A_PIPELINE = (
+    "; of a pipeline give its last step, pipeline[-1], and what its other steps make of the rows; as "
+    "ONNX skl2onnx.to_onnx writes all of it, after portable_nn.interchange.register_with_skl2onnx()"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,14 +107,19 @@ def model_of(thing: Any) -> Model:
         checked.check_values()
         return Model(net.sizes, net.g, on_host(params))
     if not (hasattr(thing, "_g") and hasattr(thing, "_params")):
-        raise TypeError(f"`model` is {described(thing)}; {ACCEPTED}")
+        hint = OF_A_PIPELINE if hasattr(thing, "named_steps") else ""
+        raise TypeError(f"`model` is {described(thing)}; {ACCEPTED}{hint}")
     if not hasattr(thing, "coefs_"):
         raise ValueError(f"`model`, {described(thing)}, is not fitted; call fit first")
     return model_of_estimator(thing)
 
 
 def model_of_estimator(estimator: Any) -> Model:
-    """The model in a fitted estimator of ours."""
+    """The model in a fitted estimator of ours; TypeError for one that predicts in a way of its own."""
+    # not above: scikit-learn, which this loads, is optional
+    from portable_nn.estimators.overriding import check_predicts_as_ours  # noqa: PLC0415
+
+    check_predicts_as_ours(estimator)
     params, g = on_host(estimator._params()), tuple(estimator._g())
     check_values(backends.get("numpy"), check_form(params, (0,) * (len(params) + 1)))
     sizes = (params[0][0].shape[1], *(W.shape[0] for W, _ in params))

@@ -41,7 +41,8 @@ def register_with_skl2onnx() -> None:
     -----
     The nodes are those of `to_onnx`, in the dtype of the pipeline's input: for float32 the parameters
     are rounded. As for scikit-learn's own classifiers probabilities come as dictionaries, unless
-    ``options={"zipmap": False}`` is passed.
+    ``options={"zipmap": False}`` is passed. With inputs of float64 pass it: onnxruntime makes
+    dictionaries of float32 alone, and does not load the model otherwise.
     """
     try:
         skl2onnx = importlib.import_module("skl2onnx")

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import portable_nn as pnn
+from portable_nn.interchange import to_c, to_sklearn
 from portable_nn.interchange.models import model_of
 
 
@@ -87,6 +88,60 @@ def test_fitted_estimators_know_their_task_labels_and_names():
     model = model_of(fitted(regressor, X, X[:, :2]))
     assert (model.task, model.sizes, model.classes) == ("regression", (3, 4, 2), None)
     assert model.feature_names is None
+
+
+@pytest.mark.usefixtures("host_only")
+def test_a_subclass_that_predicts_otherwise_is_not_exported(random):
+    pytest.importorskip("sklearn", reason="scikit-learn is not installed")
+
+    class Thresholded:
+        def predict(self, X):
+            return self.predict_proba(X)[:, 1] > 0.9
+
+    class Careful(Thresholded, pnn.MLPClassifier):
+        pass
+
+    class Flat(pnn.MLPClassifier):
+        def predict_proba(self, X):
+            return super().predict_proba(X) / 2 + 0.25
+
+    class Flatter(Flat):
+        pass
+
+    class Positive(pnn.MLPRegressor):
+        def activations(self, X):
+            return [abs(A) for A in super().activations(X)]
+
+    class Named(pnn.MLPClassifier):
+        def described(self):
+            return "as ours"
+
+    X = random.normal(size=(20, 3))
+    y = (X[:, 0] > 0).astype(int)
+    options = {"hidden_layer_sizes": (4,), "max_iter": 1, "random_state": 0}
+    for kind, method, where in (
+        (Careful, "predict", "Thresholded"),
+        (Flatter, "predict_proba", "Flat"),
+        (Positive, "activations", "Positive"),
+    ):
+        estimator = fitted(kind(**options), X, y)
+        for export in (model_of, to_sklearn):
+            with pytest.raises(TypeError, match=f"`{method}` of {kind.__name__} is .*{where}, which"):
+                export(estimator)
+    plain = fitted(Named(**options), X, y)
+    assert model_of(plain).task == "binary"
+    assert np.array_equal(to_sklearn(plain).predict(X), plain.predict(X))
+    plain.predict = lambda X: 1 - y
+    with pytest.raises(TypeError, match="`predict` of Named is defined by the estimator itself"):
+        model_of(plain)
+
+
+@pytest.mark.usefixtures("host_only")
+def test_of_a_pipeline_the_message_says_what_to_give(tmp_path):
+    pipeline = pytest.importorskip("sklearn.pipeline", reason="scikit-learn is not installed")
+    steps = pipeline.make_pipeline("passthrough", pnn.MLPClassifier())
+    with pytest.raises(TypeError, match=r"pipeline\[-1\].*skl2onnx.*register_with_skl2onnx"):
+        to_c(steps, tmp_path / "model.c")
 
 
 def test_an_estimator_of_any_backend_comes_to_the_host(backend, random):
