@@ -88,7 +88,8 @@ def as_document(thing: Any, for_prediction: bool, left_out: list[str]) -> tuple[
         found = estimator_as_values(thing, for_prediction, left_out)
         if found is not None:
             return found
-    raise TypeError(f"{type(thing).__name__} was given; accepted: {ACCEPTED}{remedy(thing)}")
+    whose = "scikit-learn's " if of_scikit_learn(thing) else ""
+    raise TypeError(f"{whose}{type(thing).__name__} was given; accepted: {ACCEPTED}{remedy(thing)}")
 
 
 def remedy(thing: Any) -> str:
