@@ -196,6 +196,11 @@ BOUNDED = {  # activations that are ours, or nothing, only within bounds
         NODE("And", ["is_above", "is_below"], ["is_between"]),
         NODE("Where", ["is_between", "zero", "H"], ["A1"]),
     ],
+    "relu to 6400, by numbers of other scales": [
+        NODE("Mul", ["Z1", "hundredth"], ["H"]),
+        NODE("Clip", ["H", "zero", "b64"], ["H2"]),
+        NODE("Mul", ["H2", "hundred"], ["A1"]),
+    ],
     "a fresh batch normalization": [NODE("Mul", ["Z1", "fresh"], ["A1"])],
 }
 
@@ -204,6 +209,7 @@ def bounded(*middle):
     model = chain(*middle)
     numbers = {"zero": 0, "b64": 64, "m64": -64, "m40": -40, "b40": 40, "b500": 500, "b1e3": 1e3}
     numbers |= {"b001": 0.001, "b777": 7.77, "b7773": 7.773, "b3e12": 3e12, "b10": 10, "m10": -10}
+    numbers |= {"hundred": 100, "hundredth": 0.01}
     model.graph.initializer.extend(constants(**numbers, fresh=(1 + 1e-5) ** -0.5))
     return model
 
