@@ -78,7 +78,7 @@ def main() -> None:
             for name, (fresh, way) in ways.items():
                 if fresh is not None:
                     fresh.unlink(missing_ok=True)
-                    os.sync()  # nobody pays for what another has left to be written
+                os.sync()  # nobody pays for what another has left to be written
                 start = time.perf_counter()
                 found = way()
                 taken = time.perf_counter() - start
