@@ -20,7 +20,8 @@ def from_onnx(
     """The network in an ONNX model that is a chain of dense layers, and its labels.
 
     Read are models by torch.onnx, skl2onnx, Keras and `to_onnx`, and others that are made of Gemm, or
-    MatMul and Add, with one of our activations between them, however it is written.
+    MatMul and Add, with one of our activations between them, however it is written: what stands between
+    two layers is carried out on rows around every number in it, and compared with the activations.
 
     Parameters
     ----------

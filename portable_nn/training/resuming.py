@@ -143,7 +143,7 @@ def placed(backend: Backend, snapshot: Snapshot, form: trees.Form) -> Start:
     params, (t, slots), position, *_ = snapshot
     state = OptimizerState(t, tuple(moved(backend, slot, form) for slot in slots))
     total = backend.asarray(position.total)
-    return Start(moved(backend, params, form), state, True, position._replace(total=total))
+    return Start(moved(backend, params, form), state, False, position._replace(total=total))
 
 
 def moved(backend: Backend, tree: trees.Tree, form: trees.Form) -> trees.Tree:
