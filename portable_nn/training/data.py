@@ -9,9 +9,12 @@ import numpy as np
 
 from portable_nn.backends import Backend, dtype_name, streaming
 from portable_nn.backends.streaming import Piece
+from portable_nn.checks import Given, check_owner
 from portable_nn.equations import Array
 from portable_nn.network.objective import Batch
+from portable_nn.network.parameters import Checked
 
+STREAM = "; or, for data that is to stay on the host, give fit `stream=True`"
 MOST_BATCHES = 256  # in a chunk: nobody should wait too long for the first one of an epoch
 
 Rows = np.ndarray[Any, Any]  # numbers of rows, on the host
@@ -144,3 +147,31 @@ def even(count: int, most: int) -> int:
     least = max(1, -(-pairs // room))
     chunks = next((k for k in range(least, 2 * least) if pairs % k == 0), least)
     return 2 * -(-pairs // chunks)
+
+
+def training_data(checked: Checked, given: Given, stream: bool) -> Source:
+    """The source of the training data, once parameters and data have been checked."""
+    if stream:
+        checked.check_values()
+        batch = checked.check_host_data(given)
+    else:
+        batch = checked.check_data(given, STREAM)
+    return source(checked.backend, stream, batch, checked.dtype)
+
+
+def validation_data(checked: Checked, validation: Any, stream: bool) -> Source | None:
+    """The source of the validation data, once it has been checked; None if there is none.
+
+    With `stream` it may be on the host, or where the parameters are.
+    """
+    if validation is None:
+        return None
+    if not isinstance(validation, (tuple, list)) or len(validation) not in (2, 3):
+        many = f" of {len(validation)}" if isinstance(validation, (tuple, list)) else ""
+        given = f"{type(validation).__name__}{many}"
+        raise TypeError(f"`validation` is a {given}; accepted: (X, Y) or (X, Y, sample_weight)")
+    X, Y, weight = (*validation, None)[:3]
+    data = Given(X, Y, weight, "validation ")
+    stream = stream and check_owner("validation X", X).host
+    batch = checked.check_host_data(data) if stream else checked.check_data(data, more=True)
+    return source(checked.backend, stream, batch, checked.dtype)

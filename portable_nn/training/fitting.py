@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from portable_nn.backends import with_own_settings
-from portable_nn.checks import Given, Value, as_array, check_flag, check_owner
+from portable_nn.checks import Given, Value, as_array, check_flag
 from portable_nn.equations import Array, Parameters
 from portable_nn.errors import NonFiniteCostError, naming_ours
 from portable_nn.network import Network
@@ -20,7 +20,7 @@ from portable_nn.schedules import Schedule
 from portable_nn.training.arguments import arguments_of, fingerprint
 from portable_nn.training.callbacks import TrainingState, call, watcher
 from portable_nn.training.checkpoints import Checkpoint, checkpoints_last
-from portable_nn.training.data import Source, source
+from portable_nn.training.data import Source, training_data, validation_data
 from portable_nn.training.description import Training, check_network
 from portable_nn.training.early_stopping import BestSoFar, EarlyStopping
 from portable_nn.training.history import History, entries
@@ -287,32 +287,3 @@ NOT_FINITE = (
     "epoch {}; the parameters before it are in this error's `params`; try a smaller learning rate, "
     "features of a smaller scale (standardise X), or another pair of output activation and loss"
 )
-STREAM = "; or, for data that is to stay on the host, give fit `stream=True`"
-
-
-def training_data(checked: Checked, given: Given, stream: bool) -> Source:
-    """The source of the training data, once parameters and data have been checked."""
-    if stream:
-        checked.check_values()
-        batch = checked.check_host_data(given)
-    else:
-        batch = checked.check_data(given, STREAM)
-    return source(checked.backend, stream, batch, checked.dtype)
-
-
-def validation_data(checked: Checked, validation: Any, stream: bool) -> Source | None:
-    """The source of the validation data, once it has been checked; None if there is none.
-
-    With `stream` it may be on the host, or where the parameters are.
-    """
-    if validation is None:
-        return None
-    if not isinstance(validation, (tuple, list)) or len(validation) not in (2, 3):
-        many = f" of {len(validation)}" if isinstance(validation, (tuple, list)) else ""
-        given = f"{type(validation).__name__}{many}"
-        raise TypeError(f"`validation` is a {given}; accepted: (X, Y) or (X, Y, sample_weight)")
-    X, Y, weight = (*validation, None)[:3]
-    data = Given(X, Y, weight, "validation ")
-    stream = stream and check_owner("validation X", X).host
-    batch = checked.check_host_data(data) if stream else checked.check_data(data, more=True)
-    return source(checked.backend, stream, batch, checked.dtype)
