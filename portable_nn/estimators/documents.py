@@ -21,7 +21,7 @@ from portable_nn.estimators.random_states import random_state_as_values
 from portable_nn.estimators.regressor import MLPRegressor
 from portable_nn.estimators.transformer import MLPTransformer
 from portable_nn.network import Network
-from portable_nn.storage.networks import layers_as_values
+from portable_nn.network.parameters import layers_as_values
 
 Values = dict[str, Any]
 ESTIMATORS: dict[str, type[BaseMLP]] = {"MLPClassifier": MLPClassifier, "MLPRegressor": MLPRegressor}

@@ -19,13 +19,13 @@ from portable_nn.estimators.problem import Problem
 from portable_nn.estimators.sparse import SparseRows
 from portable_nn.estimators.targets import Targets
 from portable_nn.network.objective import Batch
+from portable_nn.network.parameters import layers_as_values
 from portable_nn.training.arguments import described, fingerprint
 from portable_nn.training.callbacks import TrainingState
 from portable_nn.training.checkpoints import Checkpoint
 from portable_nn.training.resuming import (
     Resumption,
     believing,
-    by_name,
     by_place,
     check_callbacks_remember,
     check_same_training,
@@ -117,7 +117,7 @@ def record_of(e: MLPAttributes, course: Course, callbacks: Sequence[Any]) -> dic
     known = {name: vars(e).get(name) for name in ATTRIBUTES}
     return {
         "attributes": {k: np.asarray(v) if isinstance(v, list) else v for k, v in known.items()},
-        "best_params": None if e._best is None else by_name(e._best),
+        "best_params": None if e._best is None else layers_as_values(e._best),
         "learning_rate": e._optimizer.learning_rate,
         "history": course.state.history.state(),
         "is_over": course.is_over,

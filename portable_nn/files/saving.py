@@ -10,9 +10,8 @@ from typing import Any
 
 from portable_nn.checks import check_flag
 from portable_nn.network import Network
-from portable_nn.network.parameters import check_parameters
+from portable_nn.network.parameters import check_parameters, layers_as_values
 from portable_nn.storage import write_document
-from portable_nn.storage.networks import layers_as_values
 
 NETWORK = "network"
 TRANSFORMER = "MLPTransformer"

@@ -96,7 +96,7 @@ def require_onnx() -> Any:
     try:
         return importlib.import_module("onnx.helper")
     except ImportError as error:
-        raise ImportError("to_onnx needs the package onnx: pip install onnx") from error
+        raise ImportError("this needs the package onnx: pip install onnx") from error
 
 
 def prediction(model: Model, nodes: Nodes, X: str, opset: int) -> str:

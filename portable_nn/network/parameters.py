@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from portable_nn.backends import Backend, dtype_name
+from portable_nn.backends import Backend, dtype_name, to_host
 from portable_nn.checks import Given, check_one_dtype, check_one_place, check_values
 from portable_nn.checks.arrays import is_whole
 from portable_nn.checks.host_arrays import check_host_values, check_on_host
@@ -137,3 +137,11 @@ def check_shapes(arrays: dict[str, Array], sizes: Sequence[int]) -> Shape:
                     f"{tuple(sizes)}" + (f" and the stack {stack} of `W[1]`" if stack else "")
                 )
     return stack
+
+
+def layers_as_values(params: Any) -> dict[str, Any]:
+    """Host copies of [(W[1], b[1]), ...], or of gradients or slots of that form, by layer and name."""
+    return {
+        str(l): {"W": np.asarray(to_host(W)), "b": np.asarray(to_host(b))}
+        for l, (W, b) in enumerate(params, start=1)
+    }

@@ -6,20 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from portable_nn.backends import dtype_name, to_host
+from portable_nn.backends import dtype_name
 from portable_nn.checks.arrays import FLOATS
 from portable_nn.equations import Parameters
 from portable_nn.network import Network
 from portable_nn.network.parameters import check_parameters
 from portable_nn.storage.refusal import Unreadable
-
-
-def layers_as_values(params: Any) -> dict[str, Any]:
-    """Host copies of [(W[1], b[1]), ...], or of gradients or slots of that form, by layer and name."""
-    return {
-        str(l): {"W": np.asarray(to_host(W)), "b": np.asarray(to_host(b))}
-        for l, (W, b) in enumerate(params, start=1)
-    }
 
 
 def layers_from_values(values: Any, net: Network, what: str = "params") -> Parameters:

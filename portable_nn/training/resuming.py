@@ -12,6 +12,7 @@ from portable_nn import trees
 from portable_nn.backends import Backend, to_host
 from portable_nn.equations import Parameters
 from portable_nn.errors import ModelFormatError
+from portable_nn.network.parameters import layers_as_values
 from portable_nn.optimizers import OptimizerState
 from portable_nn.training.arguments import differences
 from portable_nn.training.callbacks import TrainingState
@@ -35,13 +36,8 @@ def older(path: str, k: int) -> str:
     return f"{path}.{k}" if k else path
 
 
-def by_name(params: Parameters) -> dict[str, Any]:
-    """Parameters, or what has their form, on the host: by the number of the layer, and W or b."""
-    return {str(l): {"W": to_host(W), "b": to_host(b)} for l, (W, b) in enumerate(params, 1)}
-
-
 def by_place(named: Mapping[str, Any]) -> Parameters:
-    """What `by_name` has named."""
+    """What `layers_as_values` has named."""
     return [(layer["W"], layer["b"]) for layer in named.values()]
 
 
@@ -51,8 +47,8 @@ def write_snapshot(path: str, snapshot: Snapshot) -> None:
 
     params, (t, slots), position, record, of, _ = snapshot
     values = {
-        "params": by_name(params),
-        "optimizer": {"t": int(t), "slots": [by_name(slot) for slot in slots]},
+        "params": layers_as_values(params),
+        "optimizer": {"t": int(t), "slots": [layers_as_values(slot) for slot in slots]},
         "position": position._asdict() | {"total": to_host(position.total)},
         "record": record,
     }
@@ -194,7 +190,7 @@ def record_of(state: TrainingState, best: BestSoFar | None, callbacks: Sequence[
         "stopped": state.stopped,
         "history": state.history.state(),
         "best": None if best is None or best.params is None else best.state(),
-        "best_params": None if best is None or best.params is None else by_name(best.params),
+        "best_params": None if best is None or best.params is None else layers_as_values(best.params),
         "callbacks": states_of(callbacks),
     }
 
