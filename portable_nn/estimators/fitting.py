@@ -35,6 +35,7 @@ from portable_nn.estimators.validation import given_validation, split
 from portable_nn.network import Network
 from portable_nn.network.objective import Batch
 from portable_nn.training.data import DeviceSource
+from portable_nn.training.draws import check_generator_state
 from portable_nn.training.resuming import believing, read_snapshot
 from portable_nn.training.snapshots import Snapshot
 
@@ -178,6 +179,7 @@ class BaseMLP(CallbackSupportMixin, FittedMLP):
         if snapshot is not None:  # all is drawn again as it was
             random = random if self.random_state is not None else np.random.RandomState()
             with believing(snapshot.path):
+                check_generator_state(snapshot.record["random"])
                 random.set_state(snapshot.record["random"])
         drawn = random, random.get_state(legacy=False)
         problem = Problem(backend, net, train, *drawn, smoothing=targets.smoothing)

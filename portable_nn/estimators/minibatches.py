@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.utils import shuffle
 
 from portable_nn.equations import Parameters
-from portable_nn.errors import NonFiniteCostError
+from portable_nn.errors import ModelFormatError, NonFiniteCostError
 from portable_nn.estimators.attributes import MLPAttributes
 from portable_nn.estimators.callbacks import Callbacks
 from portable_nn.estimators.conventions import optimizer
@@ -20,6 +20,7 @@ from portable_nn.estimators.warning import warn
 from portable_nn.optimizers.optimizer import init_state
 from portable_nn.training.callbacks import TrainingState, watcher
 from portable_nn.training.description import Training
+from portable_nn.training.draws import check_generator_state
 from portable_nn.training.fitting import record as record_history
 from portable_nn.training.history import History
 from portable_nn.training.loop import Epoch, Loop, passing_stop_iteration
@@ -48,6 +49,9 @@ class Shuffles:
         return {"index": self.index, "random": self.random.get_state(legacy=False)}
 
     def restore(self, state: dict[str, Any]) -> None:
+        if not np.array_equal(np.sort(state["index"]), np.arange(len(self.index))):
+            raise ModelFormatError("a checkpoint has an order that is none of these rows; train anew")
+        check_generator_state(state["random"])
         self.index = state["index"]
         self.random.set_state(state["random"])
 

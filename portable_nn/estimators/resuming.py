@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from portable_nn import trees
 from portable_nn.backends import Backend
 from portable_nn.equations import Parameters
 from portable_nn.estimators.attributes import MLPAttributes
@@ -130,14 +129,14 @@ def record_of(e: MLPAttributes, course: Course, callbacks: Sequence[Any]) -> dic
 
 def go_on(e: MLPAttributes, course: Course, snapshot: Snapshot, backend: Backend) -> Start:
     """Put back what `record_of` kept; what the loop starts from, on the device."""
-    form, state, record = trees.flatten(e._params())[1], course.state, snapshot.record
+    first, state, record = e._params(), course.state, snapshot.record
     with believing(snapshot.path):
-        start = placed(backend, snapshot, form)
+        start = placed(backend, snapshot, first)
         found = {name: record["attributes"][name] for name in ATTRIBUTES}
         vars(e).update({k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in found.items()})
         e._set_params(start.params)
         best = record["best_params"]
-        e._best = None if best is None else moved(backend, by_place(best), form)
+        e._best = None if best is None else moved(backend, by_place(best), first)
         e._optimizer.state, e._optimizer.learning_rate = start.optimizer_state, record["learning_rate"]
         state.epoch, state.params, state.stopped = e.n_iter_, start.params, record["stopped"]
         state.history.restore(record["history"])

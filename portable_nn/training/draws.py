@@ -9,6 +9,28 @@ import numpy as np
 Host = np.ndarray[Any, Any]
 
 
+# where in its numbers a generator is, and how many there are: NumPy does not check what it is given
+PLACES = {"MT19937": (("state", "pos"), 624), "Philox": (("buffer_pos",), 4)}
+
+
+GENERATORS = ("MT19937", "PCG64", "PCG64DXSM", "SFC64", "Philox")  # those of numpy.random
+
+
+def check_generator_state(state: dict[str, Any]) -> None:
+    """Raise unless a generator can be put into this state, and reads no memory but its own there.
+
+    The errors are ValueError, or those of NumPy.
+    """
+    names, most = PLACES.get(state["bit_generator"], ((), 0))
+    place: Any = state
+    for name in names:
+        place = place[name]
+    if names and not (type(place) is int and 0 <= place <= most):
+        raise ValueError(f"the state of the generator {state['bit_generator']} has the place {place!r}")
+    if state["bit_generator"] in GENERATORS:  # else it is a user's own, and the one that was given
+        getattr(np.random, state["bit_generator"])(0).state = state
+
+
 class Draws(Protocol):
     """Where the orders and the masks of a training come from; it can be put back to an earlier state."""
 
@@ -41,4 +63,5 @@ class GeneratorDraws:
         return dict(self.random.bit_generator.state)
 
     def restore(self, state: dict[str, Any]) -> None:
+        check_generator_state(state)
         self.random.bit_generator.state = state

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from portable_nn import trees
 from portable_nn.backends import Backend, to_host
+from portable_nn.checks import check_whole
 from portable_nn.equations import Parameters
 from portable_nn.errors import ModelFormatError
 from portable_nn.network.parameters import layers_as_values
@@ -17,6 +18,7 @@ from portable_nn.optimizers import OptimizerState
 from portable_nn.training.arguments import differences
 from portable_nn.training.callbacks import TrainingState
 from portable_nn.training.description import Training
+from portable_nn.training.draws import check_generator_state
 from portable_nn.training.early_stopping import BestSoFar
 from portable_nn.training.snapshots import Position, Snapshot, Start
 
@@ -104,6 +106,10 @@ def read(path: str, of: str) -> Snapshot:
         optimizer = values["optimizer"]
         slots = tuple(by_place(slot) for slot in optimizer["slots"])
         state, position = OptimizerState(optimizer["t"], slots), Position(**values["position"])
+        for count in (state.t, position.epoch, position.batches):
+            check_whole("a count", count, 0)
+        for draws in (position.before, position.now):
+            check_generator_state(draws.get("random", draws))
         return Snapshot(by_place(values["params"]), state, position, values["record"], of, path)
 
 
@@ -112,7 +118,7 @@ def believing(path: str) -> Iterator[None]:
     """ModelFormatError where what is taken from a checkpoint is not there, or is something else."""
     try:
         yield
-    except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
+    except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
         raise ModelFormatError(
             f"{path} is a checkpoint that lacks something, or was changed ({type(error).__name__}: "
             f"{error}); resume an older one, or train anew"
@@ -134,17 +140,23 @@ def check_same_training(snapshot: Snapshot, arguments: Mapping[str, Any], epochs
         )
 
 
-def placed(backend: Backend, snapshot: Snapshot, form: trees.Form) -> Start:
-    """What the loop starts from, on the device; parameters have the given form, of lists and tuples."""
+def placed(backend: Backend, snapshot: Snapshot, like: Parameters) -> Start:
+    """What the loop starts from, on the device, instead of parameters like these."""
     params, (t, slots), position, *_ = snapshot
-    state = OptimizerState(t, tuple(moved(backend, slot, form) for slot in slots))
+    state = OptimizerState(t, tuple(moved(backend, slot, like) for slot in slots))
     total = backend.asarray(position.total)
-    return Start(moved(backend, params, form), state, False, position._replace(total=total))
+    return Start(moved(backend, params, like), state, False, position._replace(total=total))
 
 
-def moved(backend: Backend, tree: trees.Tree, form: trees.Form) -> trees.Tree:
-    """The arrays of the tree on the device, nested in this form."""
-    return trees.unflatten(form, [backend.asarray(array) for array in trees.leaves(tree)])
+def moved(backend: Backend, tree: trees.Tree, like: Parameters) -> Parameters:
+    """The arrays of the tree on the device, nested as `like`; ValueError for other shapes and dtypes."""
+    wanted, form = trees.flatten(like)
+    found = [backend.asarray(array) for array in trees.leaves(tree)]
+    for array, other in zip(found, wanted, strict=True):
+        if (array.shape, array.dtype) != (other.shape, other.dtype):
+            raise ValueError(f"{array.dtype} of shape {array.shape} in the place of {other.shape}")
+    params: Parameters = trees.unflatten(form, found)
+    return params
 
 
 def states_of(callbacks: Sequence[Any]) -> list[list[Any]]:
@@ -197,14 +209,14 @@ def record_of(state: TrainingState, best: BestSoFar | None, callbacks: Sequence[
 
 def go_on(snapshot: Snapshot, state: TrainingState, best: BestSoFar | None, backend: Backend) -> Start:
     """Put back what `record_of` kept; what the loop starts from, on the device."""
-    form, record = trees.flatten(state.params)[1], snapshot.record
+    first, record = state.params, snapshot.record
     with believing(snapshot.path):
-        start = placed(backend, snapshot, form)
+        start = placed(backend, snapshot, first)
         state.epoch, state.stopped = record["epoch"], record["stopped"]
         state.params, state.optimizer_state = start.params, start.optimizer_state
         state.history.restore(record["history"])
         if best is not None and record["best"] is not None:
-            best.restore(record["best"], moved(backend, by_place(record["best_params"]), form))
+            best.restore(record["best"], moved(backend, by_place(record["best_params"]), first))
         return start
 
 

@@ -10,6 +10,7 @@ from interrupted import Death, DeathError, checkpoints
 
 pytest.importorskip("sklearn")
 import portable_nn as pnn
+from portable_nn.storage import read_document, write_document
 
 pytestmark = pytest.mark.usefixtures("host_only")
 N, SIZE = 150, 16
@@ -121,6 +122,23 @@ def test_other_parameters_and_data_are_named_and_nothing_is_changed(data, tmp_pa
         make().fit(X, y[::-1], resume=path)
     with pytest.raises(pnn.ModelFormatError, match="accepted for `resume`: a checkpoint of MLPR"):
         pnn.MLPRegressor(hidden_layer_sizes=4).fit(X, X[:, 0], resume=path)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("name", ["start", "now", "order"])
+def test_a_forged_checkpoint_is_refused(name, data, tmp_path):
+    make = functools.partial(pnn.MLPClassifier, (4,), random_state=0)
+    make(max_iter=2, callbacks=[checkpoints(tmp_path, keep=1)]).fit(*data)
+    path = tmp_path / "run.ckpt"
+    kind, values, _ = read_document(path)
+    place = values["record"] if name == "start" else values["position"]["now"]
+    if name == "order":
+        values["position"]["before"]["index"][0] = 10**9
+    else:
+        place["random"]["state"]["pos"] = -(10**8)
+    write_document(path, kind, values)
+    with pytest.raises(pnn.ModelFormatError, match="a checkpoint"):
+        make(max_iter=3).fit(*data, resume=path)
 
 
 def test_what_cannot_be_resumed_says_so(data, tmp_path):

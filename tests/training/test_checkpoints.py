@@ -12,7 +12,7 @@ from helpers import flat, to
 from interrupted import Death, DeathAfter, DeathError, checkpoints
 
 import portable_nn as pnn
-from portable_nn.storage import read_document
+from portable_nn.storage import read_document, write_document
 
 EPOCHS, SIZE = 5, 8  # of 40 rows: 5 updates an epoch
 DIES_AT = {"within an epoch": 13, "at the end of one": 15, "before any checkpoint": 2}
@@ -318,6 +318,36 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(training_problem, tmp_
     (tmp_path / "run.ckpt.1").write_bytes(b"nothing")
     with pytest.raises(pnn.ModelFormatError, match=r"run\.ckpt: .*truncated"):
         fit(resume=path)
+
+
+def broken(values, name):
+    position, layer = values["position"], values["params"]["1"]
+    match name:
+        case "place":
+            position["now"]["state"]["pos"] = 10**8
+        case "key":
+            position["now"]["state"]["key"] = position["now"]["state"]["key"][:7]
+        case "batches":
+            position["batches"] = -3
+        case "shape":
+            layer["W"] = layer["W"][:, :1]
+        case "dtype":
+            layer["b"] = layer["b"].astype("float32")
+        case "history":
+            del values["record"]["history"]["cost"]
+
+
+@pytest.mark.parametrize("name", ["place", "key", "batches", "shape", "dtype", "history"])
+def test_a_forged_checkpoint_is_refused(name, training_problem, tmp_path, host_only):
+    net, params, X, Y = training_problem
+    path = tmp_path / "run.ckpt"
+    fit = functools.partial(pnn.fit, net, params, X, Y, epochs=3, batch_size=SIZE)
+    fit(seed=np.random.Generator(np.random.MT19937(5)), callbacks=[checkpoints(tmp_path, keep=1)])
+    kind, values, _ = read_document(path)
+    broken(values, name)
+    write_document(path, kind, values)
+    with pytest.raises(pnn.ModelFormatError, match=r"run\.ckpt is a checkpoint that lacks something"):
+        fit(seed=np.random.Generator(np.random.MT19937(5)), resume=path)
 
 
 def test_what_is_no_checkpoint_is_refused(training_problem, tmp_path, host_only):
