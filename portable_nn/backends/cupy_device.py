@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from portable_nn.compiler.cuda.cublas import WORKSPACE, Cublas, mapped_library
+from portable_nn.compiler.cuda.cublas import WORKSPACE, Cublas, library_of
 from portable_nn.compiler.cuda.device import OPTIONS, ArrayInfo, Enqueue, EnqueueKernel, array_info
 from portable_nn.compiler.cuda.products import MatrixProduct
 from portable_nn.compiler.layout import Layout, Shape
@@ -19,7 +19,7 @@ from portable_nn.compiler.signatures import HostArray
 
 
 class CupyDevice:
-    """See `Device`. Products go through our own cuBLAS handle, because CuPy's cannot be captured."""
+    """See `Device`. Products go through our own handle of cuBLAS, because CuPy's cannot be captured."""
 
     def __init__(self, device: Any) -> None:
         import cupy  # noqa: PLC0415
@@ -72,24 +72,27 @@ class CupyDevice:
     @functools.cached_property
     def cublas(self) -> Cublas | None:
         """Our own handle; None if it is unclear which library CuPy uses."""
-        small = self.cupy.ones((2, 2), "float32")
-        small @ small  # CuPy loads the library at its first product
-        library = mapped_library()
+        from cupy.cuda import cublas  # noqa: PLC0415
+
+        library = library_of(cublas)
         if library is None:
             return None
-        self.workspace = self.cupy.empty(WORKSPACE, "uint8")
-        tf32 = os.environ.get("CUPY_TF32", "0") not in ("", "0")  # as for CuPy's own products
-        return Cublas(library, self.stream.ptr, self.address(self.workspace), tf32)
+        with self.device:
+            self.workspace = self.cupy.empty(WORKSPACE, "uint8")
+            return Cublas(library, self.stream.ptr, self.address(self.workspace))
 
     @property
     def can_capture(self) -> bool:
         return self.cublas is not None
 
+    @property
+    def tf32(self) -> bool:
+        return os.environ.get("CUPY_TF32", "0") not in ("", "0")  # as for CuPy's own products
+
     def product(self, product: MatrixProduct, left: Any, right: Any, out: Any) -> Enqueue:
         if self.cublas is None:
             return functools.partial(self.cupy.matmul, left, right, out=out)
-        addresses = (self.address(array) for array in (left, right, out))
-        return self.cublas.prepared(product, *addresses)
+        return self.cublas.prepared(product, [self.address(x) for x in (left, right, out)], self.tf32)
 
     def capture(self, work: Enqueue) -> Enqueue:
         self.stream.begin_capture()

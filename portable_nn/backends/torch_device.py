@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from portable_nn.compiler.cuda.cublas import WORKSPACE, Cublas, library_of
 from portable_nn.compiler.cuda.device import OPTIONS, ArrayInfo, Enqueue, EnqueueKernel
 from portable_nn.compiler.cuda.products import MatrixProduct
 from portable_nn.compiler.layout import Layout, Shape
@@ -17,7 +18,7 @@ from portable_nn.compiler.signatures import HostArray
 
 
 class TorchDevice:
-    """See `Device`. Products are torch's own, which can be captured."""
+    """See `Device`. Products go through our own handle of cuBLAS, as far as torch's library is found."""
 
     can_capture = True
 
@@ -72,8 +73,26 @@ class TorchDevice:
         found = compiler._cuda_load_module(code, list(names))
         return [functools.partial(enqueue_kernel, found[name]) for name in names]
 
+    @functools.cached_property
+    def cublas(self) -> Cublas | None:
+        """Our own handle; None if it is unclear which library torch uses."""
+        library = library_of(self.torch._C)
+        if library is None:
+            return None
+        self.workspace = self.empty((WORKSPACE,), "uint8")
+        return Cublas(library, self.stream.cuda_stream, self.address(self.workspace))
+
+    @property
+    def tf32(self) -> bool:
+        try:
+            return bool(self.torch.get_float32_matmul_precision() != "highest")
+        except RuntimeError:  # it was set in torch's newer way, which this question does not know
+            return bool(self.torch.backends.cuda.matmul.fp32_precision == "tf32")
+
     def product(self, product: MatrixProduct, left: Any, right: Any, out: Any) -> Enqueue:
-        return functools.partial(self.torch.matmul, left, right, out=out)
+        if self.cublas is None:
+            return functools.partial(self.torch.matmul, left, right, out=out)
+        return self.cublas.prepared(product, [self.address(x) for x in (left, right, out)], self.tf32)
 
     def capture(self, work: Enqueue) -> Enqueue:
         graph = self.torch.cuda.CUDAGraph()

@@ -1,4 +1,4 @@
-"""A GPU that is none: NumPy's memory, kernels compiled as C++ for the CPU, a cuBLAS of forty lines.
+"""A GPU that is none: NumPy's memory, kernels compiled as C++ for the CPU, a cuBLASLt of eighty lines.
 
 Enqueued work runs when the context of the device's stream ends, with blocks and threads in either order;
 memory that has not been written holds NaN. So errors in a kernel, in the order of launches or in what is
@@ -105,7 +105,14 @@ static void start(void (*kernel)(void**), void** arguments, int blocks, int thre
 
 CUBLAS = """
 #include <cstddef>
-struct Handle { void *stream, *workspace; };
+#include <cstdlib>
+#include <cstring>
+struct Object { long long values[8]; };
+struct Layout { int type; long long rows, columns, leading, batch, stride; };
+struct Algorithm { int parts, unused[15]; };
+struct Suggestion { Algorithm algorithm; size_t workspace; int state; float waves; int reserved[4]; };
+static int objects = 0, parts_used = 0, suggested[8] = {264, 132, 33, 1}, count = 4;
+static long long alignments[4];
 template <typename T> static void multiply(bool ta, bool tb, int m, int n, int k, const T* A, int lda,
                                            const T* B, int ldb, T* C, int ldc, T alpha, T beta) {
   for (int j = 0; j < n; j++)
@@ -118,20 +125,68 @@ template <typename T> static void multiply(bool ta, bool tb, int m, int n, int k
     }
 }
 extern "C" {
-int cublasCreate_v2(Handle** handle) { *handle = new Handle{nullptr, nullptr}; return 0; }
-int cublasSetStream_v2(Handle* h, void* stream) { h->stream = stream; h->workspace = nullptr; return 0; }
-int cublasSetWorkspace_v2(Handle* h, void* at, size_t) { h->workspace = at; return 0; }
-int cublasGemmStridedBatchedEx(Handle* h, int ta, int tb, int m, int n, int k, const void* alpha,
-    const void* A, int at, int lda, long long sa, const void* B, int bt, int ldb, long long sb,
-    const void* beta, void* C, int ct, int ldc, long long sc, int batch, int compute, int algorithm) {
-  if (!h->stream || !h->workspace) return 1;
-  if (at != bt || at != ct || (at == 0 ? compute != 68 && compute != 77 : compute != 70)) return 15;
-  if (lda < (ta ? k : m) || ldb < (tb ? n : k) || ldc < m || algorithm != -1) return 7;
-  for (int i = 0; i < batch; i++)
-    if (at == 0) multiply<float>(ta, tb, m, n, k, (float*)A + i * sa, lda, (float*)B + i * sb, ldb,
-                                 (float*)C + i * sc, ldc, *(float*)alpha, *(float*)beta);
-    else multiply<double>(ta, tb, m, n, k, (double*)A + i * sa, lda, (double*)B + i * sb, ldb,
-                          (double*)C + i * sc, ldc, *(double*)alpha, *(double*)beta);
+int cublasLtCreate(void** handle) { *handle = malloc(1); return 0; }
+int cublasLtMatmulDescCreate(Object** made, int compute, int type) {
+  *made = new Object{{compute, type}}; objects++; return 0;
+}
+int cublasLtMatmulDescSetAttribute(Object* of, int which, const int* value, size_t size) {
+  if ((which != 3 && which != 4) || size != 4) return 7;
+  of->values[which] = *value; return 0;
+}
+int cublasLtMatmulDescDestroy(Object* of) { delete of; objects--; return 0; }
+int cublasLtMatrixLayoutCreate(Layout** made, int type, size_t rows, size_t columns, long long ld) {
+  if (ld < (long long)rows) return 7;
+  *made = new Layout{type, (long long)rows, (long long)columns, ld, 1, 0}; objects++; return 0;
+}
+int cublasLtMatrixLayoutSetAttribute(Layout* of, int which, const void* value, size_t size) {
+  if (which == 5 && size == 4) of->batch = *(const int*)value;
+  else if (which == 6 && size == 8) of->stride = *(const long long*)value;
+  else return 7;
+  return 0;
+}
+int cublasLtMatrixLayoutDestroy(Layout* of) { delete of; objects--; return 0; }
+int cublasLtMatmulPreferenceCreate(Object** made) { *made = new Object{}; objects++; return 0; }
+int cublasLtMatmulPreferenceSetAttribute(Object* of, int which, const void* value, size_t size) {
+  if (which == 1 && size == 8) of->values[0] = *(const size_t*)value;
+  else if (which >= 5 && which <= 8 && size == 4) alignments[which - 5] = *(const int*)value;
+  else return 7;
+  return 0;
+}
+int cublasLtMatmulPreferenceDestroy(Object* of) { delete of; objects--; return 0; }
+void suggest(const int* parts, int n) { memcpy(suggested, parts, n * 4); count = n; }
+int last_parts() { return parts_used; }
+int living_objects() { return objects; }
+int alignment(int which) { return alignments[which]; }
+int cublasLtMatmulAlgoGetHeuristic(void*, Object*, Layout*, Layout*, Layout*, Layout*,
+    Object* preference, int asked, Suggestion* found, int* returned) {
+  if (preference->values[0] != 32 << 20) return 7;
+  for (int i = 0; i < count && i < asked; i++)
+    found[i] = {{suggested[i] & 0xFFFF}, 0, suggested[i] >> 16, 0.0f, {}};
+  *returned = count; return 0;
+}
+int cublasLtMatmulAlgoConfigGetAttribute(
+    const Algorithm* of, int which, int* value, size_t size, size_t*) {
+  if (which != 2 || size != 4) return 7;
+  *value = of->parts; return 0;
+}
+int cublasLtMatmul(void*, Object* of, const void* alpha, const void* A, Layout* a, const void* B,
+    Layout* b, const void* beta, const void* C, Layout*, void* D, Layout* d, const Algorithm* algorithm,
+    void* workspace, size_t, void* stream) {
+  if (!stream || !workspace) return 1;
+  const int type = of->values[1], compute = of->values[0], ta = of->values[3], tb = of->values[4];
+  if (a->type != type || b->type != type || d->type != type) return 15;
+  if (type == 0 ? compute != 68 && compute != 77 : compute != 70) return 15;
+  const long long m = d->rows, n = d->columns, k = ta ? a->rows : a->columns;
+  if ((ta ? a->columns : a->rows) != m || (tb ? b->columns : b->rows) != k) return 7;
+  if ((tb ? b->rows : b->columns) != n || C != D) return 7;
+  parts_used = algorithm->parts;
+  for (int i = 0; i < d->batch; i++)
+    if (type == 0) multiply<float>(ta, tb, m, n, k, (float*)A + i * a->stride, a->leading,
+        (float*)B + i * b->stride, b->leading, (float*)D + i * d->stride, d->leading,
+        *(float*)alpha, *(float*)beta);
+    else multiply<double>(ta, tb, m, n, k, (double*)A + i * a->stride, a->leading,
+        (double*)B + i * b->stride, b->leading, (double*)D + i * d->stride, d->leading,
+        *(double*)alpha, *(double*)beta);
   return 0;
 }
 }
@@ -182,6 +237,7 @@ class FakeDevice:
         self.lock = threading.RLock()
         self.memory_users: list[Any] = []
         self.seen_arrays: list[Any] = []
+        self.tf32 = False
         self.queue: list[Any] = []  # what has been enqueued
         self.is_on_stream = self.is_capturing = False
         self.loaded: set[Any] = set()  # kernels and products that have been enqueued
@@ -243,7 +299,7 @@ class FakeDevice:
         self.enqueue(lambda: function(given, blocks, threads, int(self.backwards)), id(function))
 
     def product(self, product: Any, left: Any, right: Any, out: Any) -> Any:
-        run = self.cublas.prepared(product, *map(self.address, (left, right, out)))
+        run = self.cublas.prepared(product, [self.address(x) for x in (left, right, out)], self.tf32)
         return lambda alive=(left, right, out): self.enqueue(run, product)
 
     def capture(self, work: Any) -> Any:

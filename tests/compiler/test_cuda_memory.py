@@ -43,6 +43,17 @@ def test_other_data_of_the_same_shape_is_read_in_place(device, replay, random):
     assert len(steps.loaded) == 8
 
 
+def test_products_are_made_anew_where_the_user_changes_their_precision(device, replay):
+    step = lambda xp, carry, fixed, one: (carry[0] @ carry[0] * one[0],)  # noqa: E731
+    steps, seen = scan_on(device, replay, step), []
+    prepared = device.cublas.prepared
+    device.cublas.prepared = lambda *a: seen.append(a[-1]) or prepared(*a)
+    for tf32 in (False, True, True, False):
+        device.tf32 = tf32
+        steps((np.eye(3, dtype="float32"),), (), np.ones((2, 1), "float32"), (False,))
+    assert seen == [False, True]
+
+
 def test_the_data_is_not_kept(device, replay, random):
     step = lambda xp, carry, fixed, one: (carry[0] + one[0] * fixed[0],)  # noqa: E731
     steps, X = scan_on(device, replay, step), random.normal(size=(4, 5))

@@ -9,13 +9,15 @@ import array_api_compat.numpy
 import numpy as np
 import pytest
 from cuda_helpers import needs_gcc
-from fake_cuda import FakeDevice
+from fake_cuda import CUBLAS, FakeDevice, compiled
 
 import portable_nn as pnn
 from portable_nn.backends.torch_backend import TorchBackend
 from portable_nn.backends.torch_device import TorchDevice
 from portable_nn.compiler.cuda import CudaScan
+from portable_nn.compiler.cuda.cublas import Cublas
 from portable_nn.compiler.cuda.device import MODE_VARIABLE
+from portable_nn.compiler.cuda.products import product_of
 from portable_nn.compiler.layout import Layout
 from portable_nn.training.steps import training_steps
 
@@ -148,6 +150,30 @@ def test_the_user_chooses_how_steps_run_on_cuda_by_torch(how, kind, torch, monke
     backend.__dict__["cuda"] = None
     backend.scan(lambda xp, *_: None)
     assert made == ([] if kind is None else [kind])
+
+
+def test_products_go_through_our_handle_or_else_through_torch(torch, folder):
+    device = object.__new__(TorchDevice)
+    device.torch = torch
+    left, right, out = torch.ones(2, 3), torch.ones(3, 2), torch.zeros(2, 2)
+    layouts = [Layout(tuple(x.shape), x.stride()) for x in (left, right, out)]
+    for cublas in (Cublas(compiled(CUBLAS, folder), 1, 1), None):
+        device.__dict__["cublas"] = cublas
+        out.zero_()
+        device.product(product_of(*layouts, np.dtype("float32")), left, right, out)()
+        assert (out == 3).all()
+
+
+def test_the_user_chooses_tf32_as_torch_has_it(torch):
+    device = object.__new__(TorchDevice)
+    device.torch = torch
+    before = torch.get_float32_matmul_precision()
+    try:
+        for precision, expected in (("highest", False), ("high", True), ("medium", True)):
+            torch.set_float32_matmul_precision(precision)
+            assert device.tf32 == expected
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 def test_our_stream_waits_for_the_callers_and_the_caller_for_ours(torch):

@@ -71,6 +71,10 @@ class Device(Protocol):
     def can_capture(self) -> bool:
         """Whether all work can be captured into a CUDA graph."""
 
+    @property
+    def tf32(self) -> bool:
+        """Whether the library, as it is set now, multiplies float32 in TF32."""
+
     def own_stream(self) -> AbstractContextManager[None]:
         """A context in which work goes to the device's own stream.
 

@@ -138,7 +138,8 @@ class CudaScan:
         """The program with arrays of its own, for data at these addresses."""
         self.limit_memory_users()
         steps = len(per_step[0])
-        where = key, tuple(self.device.address(array) for array in data)
+        addresses = tuple(self.device.address(array) for array in data)
+        where = key, (self.device.tf32, *addresses)
         loaded = self.loaded.get(where)
         if loaded is None or loaded.steps < steps:
             self.loaded.pop(where, None)
