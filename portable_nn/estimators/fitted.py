@@ -158,6 +158,9 @@ class FittedMLP(MLPAttributes, BaseEstimator, metaclass=ABCMeta):
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         twin = type(self).__new__(type(self))
+        for coef in vars(self).get("coefs_", ()):  # in its memory order, on which last bits may depend
+            backend = of(coef)
+            memo[id(coef)] = backend.xp.asarray(coef, copy=True, device=backend.device)
         twin.__dict__.update(copy.deepcopy(self.__dict__, memo))
         return twin
 
