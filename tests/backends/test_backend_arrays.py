@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import textwrap
@@ -149,6 +150,7 @@ def test_float64_on_jax_without_x64_is_refused_and_float32_trains():
         """
     )
     environment = {"PATH": "", "JAX_ENABLE_X64": "0", "JAX_PLATFORMS": "cpu"}
+    environment |= {"PYTHONPATH": os.environ.get("PYTHONPATH", "")}
     done = subprocess.run(
         [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False
     )
