@@ -244,6 +244,10 @@ class Backend:
         """Whether no element of `x` is NaN or infinite, as a 0-d array of this library."""
         return self.xp.all(self.xp.isfinite(x))
 
+    def finite_matrices(self, x: Array) -> Array:
+        """Whether each matrix of a stack (..., m, n) is finite, as an array (...,) of bools."""
+        return self.xp.all(self.xp.isfinite(x), axis=(-2, -1))
+
     # -- steps -----------------------------------------------------------------------------------
 
     def compile(self, step: Step) -> Step:

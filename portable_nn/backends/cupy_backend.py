@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import math
+import types
 from typing import TYPE_CHECKING, Any
 
 import array_api_compat
@@ -38,9 +40,7 @@ class CupyBackend(Backend):
 
     @classmethod
     def namespace(cls) -> Any:
-        import array_api_compat.cupy  # noqa: PLC0415
-
-        return array_api_compat.cupy
+        return lean_namespace()
 
     @classmethod
     def owns(cls, x: object) -> bool:
@@ -66,8 +66,15 @@ class CupyBackend(Backend):
         return f"cuda:{device.id}"
 
     def to_numpy(self, x: Any) -> HostArray:
-        host: HostArray = x.get()
+        host: HostArray = x.get(order="A")  # in its own memory order, as other libraries have it
         return host
+
+    def all_finite(self, x: Any) -> Any:
+        with self.device:
+            return finite(x, x.ndim) if is_real(x) else super().all_finite(x)
+
+    def finite_matrices(self, x: Any) -> Any:
+        return finite(x, 2) if is_real(x) else super().finite_matrices(x)
 
     def compile(self, step: Step) -> Step:
         @functools.wraps(step)
@@ -104,6 +111,67 @@ class CupyBackend(Backend):
         from portable_nn.backends.cuda_streams import CupyStreams  # noqa: PLC0415
 
         return OverlappingSender(CupyStreams(self.device))
+
+
+def is_real(x: Any) -> bool:
+    """Whether CUDA C's isfinite takes the elements."""
+    return x.dtype.name in ("float32", "float64")
+
+
+def finite(x: Any, axes: int) -> Any:
+    """Whether no element is NaN or infinite, over so many last axes."""
+    return all_true("isfinite(x)", x, axes)
+
+
+@functools.cache
+def lean_namespace() -> Any:
+    """array_api_compat.cupy, with an `all` of bools over the last axes that is a kernel of ours.
+
+    CuPy's makes use of CUB, whose compilation takes ten seconds where no process has run it before.
+    """
+    import array_api_compat.cupy as compat  # noqa: PLC0415
+
+    def all_of(x: Any, /, *, axis: Any = None, keepdims: bool = False) -> Any:
+        given = range(x.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+        last = [*range(x.ndim - len(given), x.ndim)]
+        if x.dtype != bool or keepdims or sorted(a % x.ndim for a in given) != last:
+            return compat.all(x, axis=axis, keepdims=keepdims)
+        return all_true("x", x, len(last))
+
+    lean = types.ModuleType("portable_nn.backends.cupy_namespace", lean_namespace.__doc__)
+    vars(lean).update({name: getattr(compat, name) for name in dir(compat) if name != "__name__"})
+    vars(lean).update(all=all_of)
+    return lean
+
+
+def all_true(condition: str, x: Any, axes: int) -> Any:
+    """Whether a condition in CUDA C holds for all elements `x` over so many last axes, in one pass."""
+    import cupy  # noqa: PLC0415
+
+    shape = x.shape[: x.ndim - axes]
+    found = cupy.ones(shape, dtype=bool)
+    if shape:
+        each_of_a_stack(condition)(x, math.prod(x.shape[x.ndim - axes :]), found)
+    else:
+        each(condition)(x, found)
+    return found
+
+
+@functools.cache
+def each(condition: str) -> Any:
+    """The kernel that looks at each element; without a division, which would take longer than that."""
+    import cupy  # noqa: PLC0415
+
+    return cupy.ElementwiseKernel("T x", "raw bool y", f"if (!({condition})) y[0] = false", "each")
+
+
+@functools.cache
+def each_of_a_stack(condition: str) -> Any:
+    """The same for stacks of arrays with `n` elements each."""
+    import cupy  # noqa: PLC0415
+
+    body = f"if (!({condition})) y[i / n] = false"
+    return cupy.ElementwiseKernel("T x, int64 n", "raw bool y", body, "each_of_a_stack")
 
 
 def missing_library() -> str | None:

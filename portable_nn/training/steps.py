@@ -118,7 +118,7 @@ def summary_step(backend: Backend, metrics: tuple[Metric, ...] = ()) -> Callable
         means = [total / n for total, n in sums]
         finite = xp.ones_like(means[0], dtype=xp.bool)
         for array in trees.leaves(arrays):
-            finite = finite & xp.all(xp.isfinite(array), axis=(-2, -1))
+            finite = finite & backend.finite_matrices(array)
         found = [metric.value(xp, s, weight) for metric, s in zip(metrics, measured, strict=True)]
         others = [xp.astype(row, means[0].dtype) for row in (*found, finite)]
         return xp.stack([*means, *others])
