@@ -103,8 +103,8 @@ def test_the_user_chooses_how_steps_run_on_cupy(how, monkeypatch):
             backend.scan(lambda xp, *_: None)
         return
     steps = backend.scan(lambda xp, *_: None)
-    assert isinstance(steps, CudaScan) == (how in ("fused", "replayed"))
-    assert not isinstance(steps, CudaScan) or steps.replay == (how == "replayed")
+    assert isinstance(steps, CudaScan) == (how != "eager")
+    assert not isinstance(steps, CudaScan) or steps.replay == (how != "fused")
 
 
 def test_cupy_has_the_interface_that_is_used():

@@ -30,11 +30,11 @@ class StepMode(enum.Enum):
 
 
 def step_mode() -> StepMode:
-    """The mode that the environment variable PORTABLE_NN_CUDA_STEPS asks for; eager by default.
+    """The mode that the environment variable PORTABLE_NN_CUDA_STEPS asks for; replayed by default.
 
     Raises ValueError for any other value.
     """
-    asked = os.environ.get(MODE_VARIABLE) or StepMode.EAGER.value
+    asked = os.environ.get(MODE_VARIABLE) or StepMode.REPLAYED.value
     modes = {mode.value: mode for mode in StepMode}
     if asked not in modes:
         raise ValueError(f"{MODE_VARIABLE} is {asked!r}; accepted: {', '.join(modes)}")
