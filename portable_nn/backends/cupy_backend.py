@@ -153,7 +153,7 @@ def all_true(condition: str, x: Any, axes: int) -> Any:
     if shape:
         each_of_a_stack(condition)(x, math.prod(x.shape[x.ndim - axes :]), found)
     else:
-        each(condition)(x, found)
+        each(condition)(x.ravel(order="K"), found)  # one axis: nothing to divide there either
     return found
 
 
