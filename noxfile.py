@@ -194,7 +194,7 @@ def gpu(session: nox.Session) -> None:
         session.run("pytest", "--collect-only", "-qq", "--gpu")
         session.skip(NO_DEVICE)
     session.run("pytest", "--backend", "cupy", *session.posargs)
-    for way in ("fused", "replayed"):
+    for way in ("fused", "eager"):  # beside "replayed", the default
         chosen = ["tests/training", "tests/test_parity.py", "tests/estimators/test_arrays.py"]
         here = {"PORTABLE_NN_CUDA_STEPS": way}
         session.run("pytest", "--backend", "cupy", *chosen, *session.posargs, env=here)
@@ -202,7 +202,7 @@ def gpu(session: nox.Session) -> None:
         there = f"import importlib.util as u; print(u.find_spec('{library}') is not None)"
         if "True" in str(session.run("python", "-c", there, silent=True)):
             session.run("pytest", "--gpu", "--backend", library, *session.posargs)
-            for way in ("fused", "replayed") if library == "torch" else ():
+            for way in ("fused", "eager") if library == "torch" else ():
                 here = {"PORTABLE_NN_CUDA_STEPS": way}
                 session.run("pytest", "--gpu", "--backend", library, *chosen, *session.posargs, env=here)
 

@@ -15,7 +15,7 @@ OUT="${OUT:-gpu-results}" PYTHON="${PYTHON:-python3}" MINUTES="${MINUTES:-8}"
 SUITE_SECONDS="${SUITE_SECONDS:-540}" # for each of the test suites, which run side by side
 BENCH="${BENCH:-}"                    # more arguments of gpu.py, such as: --contender cupy-replayed torch-module
 PARTS="${*:-probe tests profile first quick bench tf32 stacks}"
-CORES="$(nproc 2>/dev/null || echo 2)"
+CORES="$(env -u OMP_NUM_THREADS nproc 2>/dev/null || echo 2)" # nproc would follow that variable
 export PYTHONPATH="$PWD${PYTHONPATH:+:$PYTHONPATH}" PYTHONUNBUFFERED=1 OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"
 export XLA_PYTHON_CLIENT_PREALLOCATE=false
 mkdir -p "$OUT"
