@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import functools
 import importlib
 from collections.abc import Callable, Iterator, Sequence
@@ -239,6 +240,10 @@ class Backend:
     def to_numpy(self, x: Array) -> HostArray:
         """The values of `x` as a NumPy array on the host; it may share memory with `x`."""
         return np.asarray(x)
+
+    def duplicate(self, x: Array) -> Array:
+        """A deep copy of `x`, in the same memory order."""
+        return copy.deepcopy(x)
 
     def all_finite(self, x: Array) -> Array:
         """Whether no element of `x` is NaN or infinite, as a 0-d array of this library."""

@@ -66,7 +66,9 @@ class CupyBackend(Backend):
         return f"cuda:{device.id}"
 
     def to_numpy(self, x: Any) -> HostArray:
-        host: HostArray = x.get(order="A")  # in its own memory order, as other libraries have it
+        host: HostArray = x.get(
+            order="A"
+        )  # in columns where it is in columns, as other libraries have it
         return host
 
     def all_finite(self, x: Any) -> Any:
@@ -75,6 +77,10 @@ class CupyBackend(Backend):
 
     def finite_matrices(self, x: Any) -> Any:
         return finite(x, 2) if is_real(x) else super().finite_matrices(x)
+
+    def duplicate(self, x: Any) -> Any:
+        with self.device:
+            return x.copy(order="K")  # a deep copy would be in rows
 
     def compile(self, step: Step) -> Step:
         @functools.wraps(step)
@@ -134,7 +140,8 @@ def lean_namespace() -> Any:
     def all_of(x: Any, /, *, axis: Any = None, keepdims: bool = False) -> Any:
         given = range(x.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
         last = [*range(x.ndim - len(given), x.ndim)]
-        if x.dtype != bool or keepdims or sorted(a % x.ndim for a in given) != last:
+        from_the_end = sorted(a + x.ndim if a < 0 else a for a in given)
+        if x.dtype != bool or keepdims or from_the_end != last:
             return compat.all(x, axis=axis, keepdims=keepdims)
         return all_true("x", x, len(last))
 
@@ -153,7 +160,8 @@ def all_true(condition: str, x: Any, axes: int) -> Any:
     if shape:
         each_of_a_stack(condition)(x, math.prod(x.shape[x.ndim - axes :]), found)
     else:
-        each(condition)(x.ravel(order="K"), found)  # one axis: nothing to divide there either
+        is_whole = x.flags.c_contiguous or x.flags.f_contiguous
+        each(condition)(x.ravel(order="K") if is_whole else x, found)  # one axis has no divisions
     return found
 
 

@@ -143,13 +143,14 @@ class TorchBackend(Backend):
         return run
 
     def scan_on_cuda(self, step: ScanStep) -> Scan:
-        """A CUDA program, if the user asks for it by the environment variable."""
+        """A CUDA program, unless the user asks for eager steps, or torch cannot compile one."""
         import torch  # noqa: PLC0415
 
+        from portable_nn.backends.torch_device import can_compile  # noqa: PLC0415
         from portable_nn.compiler.cuda import CudaScan, StepMode, step_mode  # noqa: PLC0415
 
         mode = step_mode()
-        if mode is StepMode.EAGER:
+        if mode is StepMode.EAGER or not can_compile():
             return super().scan(step)
         eager = self.compile(functools.partial(step, self.xp))
         traced = functools.partial(step, array_api_compat.numpy)

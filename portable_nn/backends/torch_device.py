@@ -84,10 +84,10 @@ class TorchDevice:
 
     @property
     def tf32(self) -> bool:
-        try:
+        setting = getattr(self.torch.backends.cuda.matmul, "fp32_precision", None)
+        if setting is None:  # before torch 2.9
             return bool(self.torch.get_float32_matmul_precision() != "highest")
-        except RuntimeError:  # it was set in torch's newer way, which this question does not know
-            return bool(self.torch.backends.cuda.matmul.fp32_precision == "tf32")
+        return bool(setting == "tf32")
 
     def product(self, product: MatrixProduct, left: Any, right: Any, out: Any) -> Enqueue:
         if self.cublas is None:
@@ -96,10 +96,19 @@ class TorchDevice:
 
     def capture(self, work: Enqueue) -> Enqueue:
         graph = self.torch.cuda.CUDAGraph()
-        with self.torch.cuda.graph(graph, stream=self.stream):
+        # other threads may allocate and copy meanwhile: it is no business of theirs that we capture
+        with self.torch.cuda.graph(graph, stream=self.stream, capture_error_mode="thread_local"):
             work()
         replay: Enqueue = graph.replay
         return replay
+
+
+def can_compile() -> bool:
+    """Whether torch compiles CUDA C: since 2.8, and not where it is built for AMD's cards."""
+    import torch  # noqa: PLC0415
+    from torch.cuda import _utils  # noqa: PLC0415
+
+    return hasattr(_utils, "_nvrtc_compile") and torch.version.hip is None
 
 
 def enqueue_kernel(kernel: Any, blocks: int, threads: int, arrays: Sequence[Any]) -> None:

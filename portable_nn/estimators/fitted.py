@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from portable_nn import trees
-from portable_nn.backends import Backend, get, of, own_settings, to_host
+from portable_nn.backends import Backend, get, of, own_settings, owner, to_host
 from portable_nn.equations import Activation, Array
 from portable_nn.estimators import inputs
 from portable_nn.estimators.attributes import MLPAttributes
@@ -158,9 +158,10 @@ class FittedMLP(MLPAttributes, BaseEstimator, metaclass=ABCMeta):
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         twin = type(self).__new__(type(self))
-        for coef in vars(self).get("coefs_", ()):  # in its memory order, on which last bits may depend
-            backend = of(coef)
-            memo[id(coef)] = backend.xp.asarray(coef, copy=True, device=backend.device)
+        for coef in vars(self).get("coefs_") or ():
+            backend = owner(coef)
+            if backend is not None and id(coef) not in memo:  # last bits may depend on memory orders
+                memo[id(coef)] = backend.duplicate(coef)
         twin.__dict__.update(copy.deepcopy(self.__dict__, memo))
         return twin
 

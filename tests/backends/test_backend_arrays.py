@@ -48,6 +48,33 @@ def test_arrays_of_any_memory_layout_are_accepted(backend):
     np.testing.assert_array_equal(backend.to_numpy(backend.asarray(big_endian)), host)
 
 
+def test_all_and_finite_matrices_say_what_numpy_says(backend):
+    host = np.ones((3, 4, 5), dtype=bool)
+    host[0, 1, 2] = host[2] = False
+    mask = backend.asarray(host)
+    for axis in (None, 2, -1, 0, (1, 2), (-1, -2), (0, 1, 2), (0, 2), ()):
+        found = backend.to_numpy(backend.xp.all(mask, axis=axis))
+        np.testing.assert_array_equal(found, host.all(axis=axis))
+    assert backend.to_numpy(backend.xp.all(mask, axis=(1, 2), keepdims=True)).shape == (3, 1, 1)
+    assert bool(backend.xp.all(backend.asarray(np.zeros((0, 3), dtype=bool))))
+    assert bool(backend.xp.all(backend.asarray(np.array(True))))
+    with pytest.raises(Exception, match=r"(?i)axis|dim"):
+        backend.xp.all(mask, axis=3)
+    for bad in (np.nan, np.inf, -np.inf):
+        values = np.ones((3, 4, 5))
+        values[1, 3, 4] = bad
+        x = backend.asarray(values)
+        np.testing.assert_array_equal(backend.to_numpy(backend.finite_matrices(x)), [True, False, True])
+        for view, expected in (
+            (x, False),
+            (x[1:2, 3, :], False),
+            (x[:, :3, ::2], True),
+            (x[0, ...].T, True),
+        ):
+            assert bool(backend.all_finite(view)) == expected
+        assert not bool(backend.finite_matrices(x[1, ...]))
+
+
 def test_a_copy_does_not_share_memory_with_the_host(backend):
     if backend.name == "numpy":
         pytest.skip("NumPy arrays are on the host: asarray gives the array itself")

@@ -85,6 +85,20 @@ def test_if_a_capture_fails_a_warning_says_so_and_nothing_is_lost(device, monkey
     assert (len(steps.loaded), len(steps.carries), steps.memory) == (0, 0, None)
 
 
+def test_without_memory_for_the_results_it_runs_eagerly(device, replay, monkeypatch):
+    steps = scan_on(device, replay, lambda xp, carry, fixed, one: (carry[0] + one[0],))
+    steps((np.zeros(2),), (), np.ones((3, 1)), (True,))
+
+    def fail(self, shape, dtype):
+        raise MemoryError("none left")
+
+    monkeypatch.setattr(FakeDevice, "empty", fail)
+    with pytest.warns(UserWarning, match="runs eagerly, not compiled: none left"):
+        (found,) = steps((np.zeros(2),), (), np.ones((3, 1)), (True,))
+    np.testing.assert_array_equal(found, 3.0)
+    assert (len(steps.loaded), len(steps.carries), steps.memory) == (0, 0, None)
+
+
 def test_without_steps_or_arrays_there_is_nothing_to_do(device, replay):
     step = lambda xp, carry, fixed, one: carry  # noqa: E731
     x = np.ones(3)

@@ -140,6 +140,24 @@ def test_a_view_of_memory_has_another_layout(torch):
     assert device.view(other, np.dtype("float32"), Layout((2,), (3,), 1)).tolist() == [3.0, 6.0]
 
 
+def test_where_torch_compiles_no_kernels_steps_run_eagerly_without_a_warning(torch, monkeypatch):
+    monkeypatch.delenv(MODE_VARIABLE, raising=False)
+    made = []
+    monkeypatch.setattr("portable_nn.compiler.cuda.CudaScan", lambda *_, replay: made.append(replay))
+    backend = object.__new__(TorchBackend)
+    backend.xp, backend.device = array_api_compat.numpy, torch.device("cuda:0")
+    backend.__dict__["cuda"] = None
+    backend.scan(lambda xp, *_: None)
+    assert made == [True]
+    with monkeypatch.context() as patch:
+        patch.delattr("torch.cuda._utils._nvrtc_compile")  # as before torch 2.8
+        backend.scan(lambda xp, *_: None)
+    with monkeypatch.context() as patch:
+        patch.setattr("torch.version.hip", "6.0")  # a build for AMD's cards
+        backend.scan(lambda xp, *_: None)
+    assert made == [True]
+
+
 @pytest.mark.parametrize(("how", "kind"), [("eager", None), ("fused", False), ("replayed", True)])
 def test_the_user_chooses_how_steps_run_on_cuda_by_torch(how, kind, torch, monkeypatch):
     monkeypatch.setenv(MODE_VARIABLE, how)
@@ -167,11 +185,18 @@ def test_products_go_through_our_handle_or_else_through_torch(torch, folder):
 def test_the_user_chooses_tf32_as_torch_has_it(torch):
     device = object.__new__(TorchDevice)
     device.torch = torch
+    settings = torch.backends.cuda.matmul
     before = torch.get_float32_matmul_precision()
     try:
         for precision, expected in (("highest", False), ("high", True), ("medium", True)):
             torch.set_float32_matmul_precision(precision)
             assert device.tf32 == expected
+        if hasattr(settings, "fp32_precision"):  # since 2.9
+            settings.fp32_precision = "ieee"
+            assert not device.tf32
+            torch.set_float32_matmul_precision("highest")
+            settings.fp32_precision = "tf32"
+            assert device.tf32
     finally:
         torch.set_float32_matmul_precision(before)
 

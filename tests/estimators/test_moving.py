@@ -149,6 +149,18 @@ def test_a_pickle_loads_without_the_library_it_was_trained_with(backend, tmp_pat
     assert done.stdout.split() == [str(c) for c in ours.to("numpy").predict(X_iris)]
 
 
+@pytest.mark.usefixtures("host_only")
+def test_deep_copies_share_nothing_and_keep_what_is_one_array_one():
+    ours = pnn.MLPClassifier(**OPTIONS).fit(X_iris, y_iris)
+    coef, twin = copy.deepcopy([ours.coefs_[0], ours])
+    assert twin.coefs_[0] is coef
+    assert not np.shares_memory(coef, ours.coefs_[0])
+    assert coef.flags.f_contiguous == ours.coefs_[0].flags.f_contiguous
+    for value in (None, [[[1.0, 2.0]], [[3.0]]]):  # what only the user can have put there
+        ours.coefs_ = value
+        assert copy.deepcopy(ours).coefs_ == value
+
+
 def test_copies_stay_on_their_device(backend):
     x = backend.asarray(X_iris)
     ours = pnn.MLPClassifier(**OPTIONS).fit(x, y_iris)

@@ -2,7 +2,9 @@
 
 Sums and matrix products of a program may be rounded in another way than the library's own; elementwise
 operations are rounded alike. Whether a program is used does not depend on time, so a run can be repeated
-to the bit.
+to the bit; only where the device's memory is too small do steps run eagerly, with a warning. Beside the
+user's arrays a program needs its own carry and the results, and keeps the first and its buffers for the
+next call; the two scans that were used last keep theirs.
 """
 
 from __future__ import annotations
@@ -75,14 +77,16 @@ class CudaScan:
         program = self.program(key, forms, leaves, len(state), strides)
         if program is None:
             return None
-        results = [self.device.empty(info.shape, info.dtype) for info in infos[: len(state)]]
+        try:  # on the caller's stream, where they will be used and freed
+            results = [self.device.empty(info.shape, info.dtype) for info in infos[: len(state)]]
+        except Exception as error:
+            self.give_up(key, error)
+            return None
         with self.device.own_stream():
             try:
                 loaded = self.load(program, key, state, data, per_step)
             except Exception as error:  # so far it has written to its own memory alone
-                self.programs[key] = None
-                self.free_memory()  # there may have been too little
-                warnings.warn(f"the step runs eagerly, not compiled: {error}", stacklevel=2)
+                self.give_up(key, error)
                 return None
             loaded.start([*state, *per_step])
             loaded.run(len(per_step[0]))
@@ -90,6 +94,12 @@ class CudaScan:
             for target, source in zip(results, loaded.carry, strict=True):
                 self.device.copy(target, source)
         return trees.unflatten(form, results)
+
+    def give_up(self, key: Hashable, error: Exception) -> None:
+        """Run this step eagerly from now on, and say why; there may have been too little memory."""
+        self.programs[key] = None
+        self.free_memory()
+        warnings.warn(f"the step runs eagerly, not compiled: {error}", stacklevel=2)
 
     def program(
         self,
