@@ -5,6 +5,7 @@ python benchmarks/gpu_probe.py
 
 from __future__ import annotations
 
+import argparse
 import sys
 import traceback
 from collections.abc import Callable
@@ -169,6 +170,7 @@ def our_handle_of_cublas() -> Any:
 
 def main() -> int:
     """Ask everything; 0 if all was answered."""
+    argparse.ArgumentParser(description=__doc__).parse_args()
     if cp is None or not cp.is_available():
         print("CuPy has no CUDA device here: nothing was asked")
         return 0

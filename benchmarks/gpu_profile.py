@@ -22,7 +22,7 @@ from tables import table
 import portable_nn as pnn
 from portable_nn.training.steps import training_steps
 
-STEPS = "PORTABLE_NN_CUDA_STEPS"
+STEPS, WAYS = "PORTABLE_NN_CUDA_STEPS", ("replayed", "fused", "eager")
 NETS = {
     "tiny": replace(TINY, batches=64),
     "mnist": replace(MNIST_SHAPED, batches=64),
@@ -79,8 +79,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--backend", nargs="+", default=["cupy", "torch"])
-    parser.add_argument("--steps", nargs="+", default=["replayed", "fused", "eager"])
+    parser.add_argument("--backend", nargs="+", choices=("cupy", "torch"), default=["cupy", "torch"])
+    parser.add_argument("--steps", nargs="+", choices=WAYS, default=list(WAYS))
     parser.add_argument("--net", nargs="+", choices=tuple(NETS), default=["tiny", "mnist"])
     given, failed = parser.parse_args(), False
     for backend in given.backend:

@@ -1,24 +1,33 @@
 #!/usr/bin/env bash
 # What there is to know of a CUDA machine, in one run: what its libraries do, whether all tests pass, how fast it is.
 #
-#   bash benchmarks/on_a_gpu.sh                       # everything, about 25 minutes
+#   bash benchmarks/on_a_gpu.sh                       # everything, about 25 minutes, at most 42
 #   bash benchmarks/on_a_gpu.sh probe tests           # some of: probe tests profile first quick bench tf32 stacks
-#   OUT=folder PYTHON=python3.12 MINUTES=8 bash benchmarks/on_a_gpu.sh
+#   OUT=folder PYTHON=/path/to/python3.12 MINUTES=8 bash benchmarks/on_a_gpu.sh
 #
 # It uses the packages of the environment that it runs in: CuPy, torch, JAX, optax, pytest with xdist, scikit-learn. Each
 # part has its time, writes to a log of its own as it goes on, and may fail without stopping the others; a table comes
-# last. Without a CUDA device it runs to its end on the CPU, and says what it left out.
+# last, and the exit code is 1 if any failed. Without a CUDA device it runs to its end on the CPU, and says what it left
+# out. OUT is a folder for results, from where it is called; MINUTES are those of the longest benchmark.
 set -uo pipefail
-cd "$(dirname "$0")/.."
 
+ALL="probe tests profile first quick bench tf32 stacks"
+PARTS="${*:-$ALL}"
+for one in $PARTS; do
+  case " $ALL " in *" $one "*) ;; *) echo "no part $one; accepted: $ALL" >&2 && exit 2 ;; esac
+done
 OUT="${OUT:-gpu-results}" PYTHON="${PYTHON:-python3}" MINUTES="${MINUTES:-8}"
 SUITE_SECONDS="${SUITE_SECONDS:-540}" # for each of the test suites, which run side by side
 BENCH="${BENCH:-}"                    # more arguments of gpu.py, such as: --contender cupy-replayed torch-module
-PARTS="${*:-probe tests profile first quick bench tf32 stacks}"
+BENCH_SECONDS="$(awk -v m="$MINUTES" 'BEGIN { if (m !~ /^[0-9]*\.?[0-9]+$/) exit 1; print int(60 * m + 120) }')" ||
+  { echo "MINUTES is $MINUTES; accepted: a number" >&2 && exit 2; }
+mkdir -p "$OUT" && OUT="$(cd "$OUT" && pwd)" || exit 2
+command -v "$PYTHON" >/dev/null || { echo "PYTHON is $PYTHON; accepted: an interpreter" >&2 && exit 2; }
+case "$PYTHON" in /*) ;; */*) PYTHON="$PWD/$PYTHON" ;; esac
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 2
 CORES="$(env -u OMP_NUM_THREADS nproc 2>/dev/null || echo 2)" # nproc would follow that variable
 export PYTHONPATH="$PWD${PYTHONPATH:+:$PYTHONPATH}" PYTHONUNBUFFERED=1 OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"
 export XLA_PYTHON_CLIENT_PREALLOCATE=false
-mkdir -p "$OUT"
 : >"$OUT/summary.txt"
 
 if nvidia-smi -L >/dev/null 2>&1; then DEVICE=cuda; else DEVICE=cpu; fi
@@ -34,6 +43,8 @@ part() { # part NAME SECONDS COMMAND...: what it printed goes to NAME.log, how i
 }
 
 left_out() { # left_out NAME...
+  local name
+  for name in "$@"; do rm -f "$OUT/$name.log"; done # of an earlier run
   printf '%-24s not run: no CUDA device\n' "$@" >>"$OUT/summary.txt"
 }
 
@@ -88,17 +99,17 @@ for one in $PARTS; do
   profile) on_cuda profile part profile 240 "$PYTHON" benchmarks/gpu_profile.py ;;
   first) measured first 240 gpu_first_fit.py ;;
   quick) measured quick 240 gpu.py --quick --minutes 2 --log "$workers" $BENCH ;;
-  bench) on_cuda bench measured bench $((60 * ${MINUTES%.*} + 120)) gpu.py --minutes "$MINUTES" --log "$workers" $BENCH ;;
+  bench) on_cuda bench measured bench "$BENCH_SECONDS" gpu.py --minutes "$MINUTES" --log "$workers" $BENCH ;;
   tf32) on_cuda tf32 measured tf32 240 gpu.py --tf32 --net huge wide --minutes 1 --log "$workers" $BENCH ;;
   stacks)
     if [ "$DEVICE" = cuda ]; then few=""; else few="--quick"; fi
     measured stacks 300 gpu_stacks.py $few --log "$workers"
     ;;
-  *) echo "no part $one; accepted: probe tests profile first quick bench tf32 stacks" >&2 && exit 2 ;;
   esac
 done
 
-for one in probe profile first quick bench tf32 stacks; do
-  if [ -s "$OUT/$one.log" ]; then printf '\n== %s\n' "$one" && tail -n 90 "$OUT/$one.log"; fi
+for one in $PARTS; do
+  if [ "$one" != tests ] && [ -s "$OUT/$one.log" ]; then printf '\n== %s\n' "$one" && tail -n 90 "$OUT/$one.log"; fi
 done
 printf '\n== summary\n' && cat "$OUT/summary.txt"
+! grep -qE ' code +[1-9]' "$OUT/summary.txt"

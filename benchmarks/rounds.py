@@ -141,6 +141,8 @@ class Worker:
             self.process.stdin.flush()
         reply = self.read()
         self.result.about |= reply.pop("about", {})
+        if not math.isfinite(reply.get("cost", 0.0)):  # what trains to nothing is not fast
+            reply["state"] = f"failed: its cost is {reply['cost']}"
         if "state" in reply:
             self.result.state, self.result.rounds = reply["state"], []
         elif keep:

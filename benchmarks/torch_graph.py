@@ -23,7 +23,7 @@ def captured(step: Callable[[], None], device: str) -> Callable[[], object]:
         for _ in range(WARM_UP):
             step()
     torch.cuda.current_stream().wait_stream(side)
-    with torch.cuda.graph(graph):
+    with torch.cuda.graph(graph, stream=side):  # autograd's nodes remember the stream of the first calls
         step()
     replay: Callable[[], object] = graph.replay
     return replay

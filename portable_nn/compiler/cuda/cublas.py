@@ -2,9 +2,9 @@
 
 CuPy's own products cannot be captured into a CUDA graph; those of cuBLASLt can. It suggests algorithms
 for a product, the one that it thinks fastest first. Where a product is small, that is often one that
-splits each sum into more parts than is worth while: on an H200, 264 parts of a sum of 128 terms take
-51 us, 33 parts take 5. So the first suggestion with parts of a sensible length is taken. The choice does
-not depend on time, and so the bits of a training do not. The interface is NVIDIA's:
+splits each sum into more parts than is worth while: on an H200, 264 parts of a sum of 128 terms took
+52 us, 33 parts 5. So the first suggestion with parts of a sensible length is taken, or else the one that
+splits least. The choice does not depend on time, and so the bits of a training do not. The interface:
 https://docs.nvidia.com/cuda/cublas/#cublaslt-api.
 """
 
