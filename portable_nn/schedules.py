@@ -23,7 +23,16 @@ from portable_nn.checks import (
 )
 from portable_nn.checks.numbers import store_numbers, store_whole
 
-__all__ = ["Schedule", "constant", "cosine", "inverse_time", "one_cycle", "step_decay"]
+__all__ = [
+    "Schedule",
+    "constant",
+    "cosine",
+    "coslog4",
+    "inverse_time",
+    "one_cycle",
+    "step_decay",
+    "warm_up_cosine",
+]
 
 Schedule: TypeAlias = Callable[[int], Value]
 
@@ -140,6 +149,76 @@ class cosine:  # noqa: N801
 
     def __call__(self, step: int) -> Value:
         return _cosine(as_array(self.learning_rate), self.final, step / self.steps)
+
+
+@dataclass(frozen=True)
+class warm_up_cosine:  # noqa: N801
+    """Up from `start` to learning_rate along a line, then down to `final` along half a cosine.
+
+    Parameters
+    ----------
+    learning_rate : float, or one for each network of a stack
+        The largest one, >= 0.
+    steps : int
+        Updates until `final` is reached, those of the way up included; it stays there.
+    warm_up : int
+        Updates until `learning_rate` is reached, in [0, steps).
+    start, final : float
+        >= 0. A `start` of 0 means that the first update changes nothing.
+
+    Examples
+    --------
+    >>> schedule = warm_up_cosine(0.1, steps=100, warm_up=10)
+    >>> [round(float(schedule(step)), 3) for step in (0, 5, 10, 55, 100)]
+    [0.0, 0.05, 0.1, 0.05, 0.0]
+    """
+
+    learning_rate: Value
+    steps: int
+    warm_up: int
+    start: float = 0.0
+    final: float = 0.0
+
+    def __post_init__(self) -> None:
+        store_values(self, learning_rate=NONNEGATIVE)
+        store_whole(self, steps=1)
+        store_whole(self, warm_up=0)
+        if self.warm_up >= self.steps:
+            raise ValueError(f"`warm_up` is {self.warm_up}; accepted: less than `steps`, {self.steps}")
+        store_numbers(self, start=NONNEGATIVE, final=NONNEGATIVE)
+
+    def __call__(self, step: int) -> Value:
+        peak, up = as_array(self.learning_rate), self.warm_up
+        if step < up:
+            return self.start + (peak - self.start) * (step / up)
+        return _cosine(peak, self.final, (step - up) / (self.steps - up))
+
+
+@dataclass(frozen=True)
+class coslog4:  # noqa: N801
+    """Four waves: learning_rate (1 - cos(2 pi log2(1 + 15 t))) / 2 with t = step / steps.
+
+    It starts at 0 and falls to 0 four times, the last time at the end, where it stays; each wave is
+    twice as long as the one before (RealMLP: Holzmueller, Grinsztajn and Steinwart, 2024).
+
+    Parameters
+    ----------
+    learning_rate : float, or one for each network of a stack
+        The largest one, >= 0.
+    steps : int
+        Updates until the end, >= 1.
+    """
+
+    learning_rate: Value
+    steps: int
+
+    def __post_init__(self) -> None:
+        store_values(self, learning_rate=NONNEGATIVE)
+        store_whole(self, steps=1)
+
+    def __call__(self, step: int) -> Value:
+        phase = 2 * math.pi * math.log2(1 + 15 * min(step / self.steps, 1.0))
+        return as_array(self.learning_rate) * (0.5 * (1 - math.cos(phase)))
 
 
 @dataclass(frozen=True)

@@ -182,7 +182,8 @@ OBJECTS = [
     *(pnn.SGD(0.1), pnn.SGD(0.1, momentum=0.9, nesterov=True), pnn.RMSprop(0.1, 0.5), pnn.Adam(0.1)),
     *(pnn.AdamW([0.1, 0.2], weight_decay=[[0.5], [0.25]]), pnn.Adam(schedules.cosine(0.1, 7, 0.01))),
     *(schedules.constant(0.1), schedules.step_decay([0.1, 0.2], 3), schedules.inverse_time(0.1, 2.0, 5)),
-    schedules.one_cycle(0.1, 9, 0.5, 2.0, 3.0),
+    *(schedules.one_cycle(0.1, 9, 0.5, 2.0, 3.0), schedules.coslog4([0.1, 0.2], 9)),
+    schedules.warm_up_cosine(0.1, 9, 2, 0.01, 0.02),
 ]
 
 
