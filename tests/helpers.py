@@ -24,6 +24,8 @@ CENTRE = {
     "selu": 0.4,
     "silu": 0.8,
     "gelu": 0.6,
+    "mish": 0.6,
+    "hard_swish": 0.8,
 }
 
 
@@ -102,6 +104,7 @@ def numeric_gradients(J: Callable[[Params], Any], params: Params, epsilon: float
 
 # what programs of steps are tried on
 HIDDEN = ["relu", "leaky_relu", "tanh", "sigmoid", "elu", "selu", "softplus", "silu", "gelu", "identity"]
+HIDDEN += ["mish", "hard_swish"]
 OUTPUTS = [
     ("softmax", "categorical_cross_entropy"),
     ("sigmoid", "binary_cross_entropy"),

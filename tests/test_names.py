@@ -97,7 +97,13 @@ def test_arguments_under_other_names_tell_ours(given):
 
 
 LOSSES = {"bce": "binary_cross_entropy", "MSE": "squared_error", "nll": "categorical_cross_entropy"}
-ACTIVATIONS = {"swish": "silu", "linear": "identity", "logistic": "sigmoid", "ReLU": "relu"}
+ACTIVATIONS = {
+    "swish": "silu",
+    "Hardswish": "hard_swish",
+    "linear": "identity",
+    "logistic": "sigmoid",
+    "ReLU": "relu",
+}
 
 
 def test_values_under_other_names_tell_ours():

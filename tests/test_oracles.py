@@ -28,6 +28,8 @@ def torch_pieces(torch: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         "softplus": F.softplus,
         "silu": F.silu,
         "gelu": lambda z: F.gelu(z, approximate="tanh"),
+        "mish": F.mish,
+        "hard_swish": F.hardswish,
     }
     losses = {
         "binary_cross_entropy": lambda a, y: F.binary_cross_entropy(a, y, reduction="none").sum(1),
@@ -58,6 +60,8 @@ def jax_pieces(jax: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         "softplus": nn.softplus,
         "silu": nn.silu,
         "gelu": nn.gelu,
+        "mish": nn.mish,
+        "hard_swish": nn.hard_swish,
     }
     losses = {
         "binary_cross_entropy": lambda a, y: -(y * jnp.log(a) + (1 - y) * jnp.log1p(-a)).sum(1),

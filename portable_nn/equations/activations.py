@@ -211,6 +211,30 @@ def gelu_prime(xp: Namespace, Z: Array) -> Array:  # sigmoid(u) + z sigmoid'(u) 
     return sigmoid(xp, U) + Z * sigmoid_prime(xp, U) * (GELU_C * (1 + 3 * GELU_K * Z * Z))
 
 
+def mish_parts(xp: Namespace, Z: Array) -> tuple[Array, Array]:  # tanh(log(1 + e^z)) = n / (n + r)
+    E, above = xp.exp(-xp.abs(Z)), unit_step(xp, Z)  # n = e^2z + 2 e^z, r = 2; over e^2z where z >= 0
+    return 2 * E + xp.maximum(E * E, above), 2 * xp.maximum(E * E, 1 - above)
+
+
+def mish(xp: Namespace, Z: Array) -> Array:  # z tanh(log(1 + e^z)) (Misra, 2019)
+    N, R = mish_parts(xp, Z)
+    return Z * (N / (N + R))
+
+
+def mish_prime(xp: Namespace, Z: Array) -> Array:  # t + z sigmoid(z) (1 - t^2), t = n / (n + r)
+    N, R = mish_parts(xp, Z)
+    D = N + R
+    return N / D + Z * sigmoid(xp, Z) * ((R / D) * ((N + D) / D))
+
+
+def hard_swish(xp: Namespace, Z: Array) -> Array:  # z min(max(z + 3, 0), 6) / 6 (Howard et al., 2019)
+    return Z * (xp.minimum(xp.maximum(Z + 3, 0.0), 6.0) / 6)
+
+
+def hard_swish_prime(xp: Namespace, Z: Array) -> Array:  # (2z + 3) / 6 if |z| < 3 else 1[z >= 3]
+    return xp.where(xp.abs(Z) < 3, (2 * Z + 3) / 6, unit_step(xp, Z))
+
+
 def relu(at_zero: float = 1.0) -> Activation:
     """max(0, z), with the derivative `at_zero`, a number in [0, 1], at z = 0.
 
@@ -261,5 +285,7 @@ ACTIVATIONS = {
         Activation("softplus", softplus, softplus_prime),
         Activation("silu", silu, silu_prime),
         Activation("gelu", gelu, gelu_prime),
+        Activation("mish", mish, mish_prime),
+        Activation("hard_swish", hard_swish, hard_swish_prime),
     )
 }

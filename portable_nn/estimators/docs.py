@@ -36,9 +36,9 @@ hidden_layer_sizes : int or array-like of int, default=(100,)
 
 activation : str, Activation, or list of them, default='relu'
     Of all hidden layers, or one for each: 'identity', 'logistic' (or 'sigmoid'), 'tanh', 'relu',
-    'leaky_relu', 'softmax', 'elu', 'selu', 'exp', 'softplus', 'silu', 'gelu' (in its tanh form), or a
-    user-defined `portable_nn.Activation`. 'relu' has scikit-learn's derivative at z = 0, which is 0;
-    ``portable_nn.relu()`` has that of the source, 1.
+    'leaky_relu', 'softmax', 'elu', 'selu', 'exp', 'softplus', 'silu', 'gelu' (in its tanh form),
+    'mish', 'hard_swish', or a user-defined `portable_nn.Activation`. 'relu' has scikit-learn's
+    derivative at z = 0, which is 0; ``portable_nn.relu()`` has that of the source, 1.
 
 solver : {'adam', 'sgd', 'lbfgs', 'adamw', 'rmsprop'}, default='adam'
     'lbfgs' is SciPy's quasi-Newton method, on all the data at once; the others use mini-batches.

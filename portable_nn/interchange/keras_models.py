@@ -31,6 +31,9 @@ NAMES = {  # of activations, in Keras and here
     "softplus": "softplus",
     "silu": "silu",
     "swish": "silu",
+    "mish": "mish",
+    "hard_silu": "hard_swish",
+    "hard_swish": "hard_swish",
     "exponential": "exp",
 }
 KERAS_SLOPE = 0.2  # of the activation that is given by its name

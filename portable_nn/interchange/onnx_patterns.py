@@ -52,6 +52,8 @@ OPERATORS = (
     Operator("Elu", ACTIVATIONS["elu"], {}, is_for_floats=True),
     Operator("Selu", ACTIVATIONS["selu"], {}, is_for_floats=True),
     Operator("Softplus", ACTIVATIONS["softplus"], {}, is_for_floats=True),
+    Operator("HardSwish", ACTIVATIONS["hard_swish"], {}, since=14, is_for_floats=True),
+    Operator("Mish", ACTIVATIONS["mish"], {}, since=18, is_for_floats=True),
     # its kernel for float64 is 3e-9 off
     Operator("Gelu", ACTIVATIONS["gelu"], {"approximate": "tanh"}, since=20, is_for_floats=True),
 )  # Tanh and Exp are operations of their own; silu is Z times Sigmoid

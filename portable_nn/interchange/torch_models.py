@@ -26,6 +26,8 @@ MODULES: dict[str, Callable[[Any, float | None], Any]] = {
     "softplus": lambda nn, _: nn.Softplus(threshold=40.0),
     "silu": lambda nn, _: nn.SiLU(),
     "gelu": lambda nn, _: nn.GELU(approximate="tanh"),
+    "mish": lambda nn, _: nn.Mish(),
+    "hard_swish": lambda nn, _: nn.Hardswish(),
 }
 # the activation that a module is; None with other constants
 KNOWN: dict[str, Callable[[Any], Activation | None]] = {
@@ -37,6 +39,8 @@ KNOWN: dict[str, Callable[[Any], Activation | None]] = {
     "ELU": lambda part: ACTIVATIONS["elu"] if part.alpha == 1 else None,
     "SELU": lambda part: ACTIVATIONS["selu"],
     "SiLU": lambda part: ACTIVATIONS["silu"],
+    "Mish": lambda part: ACTIVATIONS["mish"],
+    "Hardswish": lambda part: ACTIVATIONS["hard_swish"],
     "Softplus": lambda part: (
         ACTIVATIONS["softplus"] if part.beta == 1 and part.threshold >= 20 else None
     ),
@@ -48,8 +52,8 @@ REMEDIES = {
     "LogSoftmax": "it gives logarithms; accepted: leave it out, and pass output='softmax'",
 }
 ACCEPTED = (
-    "accepted: Linear, ReLU, LeakyReLU, Sigmoid, Tanh, Softmax, ELU, SELU, Softplus, SiLU, "
-    "GELU(approximate='tanh'), Identity, Dropout, Sequential"
+    "accepted: Linear, ReLU, LeakyReLU, Sigmoid, Tanh, Softmax, ELU, SELU, Softplus, SiLU, Mish, "
+    "Hardswish, GELU(approximate='tanh'), Identity, Dropout, Sequential"
 )
 
 

@@ -14,7 +14,7 @@ from portable_nn.checks.numbers import check_fits, scalar
 from portable_nn.equations import Activation
 
 SCHEMES = ("auto", "glorot", "he", "normal")
-RELU_FAMILY = ("relu", "leaky_relu", "elu", "selu", "softplus", "silu", "gelu")
+RELU_FAMILY = ("relu", "leaky_relu", "elu", "selu", "softplus", "silu", "gelu", "mish", "hard_swish")
 
 
 def count_parameters(sizes: Sequence[int]) -> int:

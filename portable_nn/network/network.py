@@ -49,8 +49,8 @@ class Network:
         (n_0, ..., n_L): the number of inputs, then the units of each layer.
     activations : sequence of str or Activation
         (g[1], ..., g[L]), one per layer: "identity", "sigmoid", "tanh", "relu", "leaky_relu",
-        "softmax", "elu", "selu", "exp", "softplus", "silu", "gelu", or an `Activation`: of `relu` or
-        `leaky_relu` with constants of your choice, or user-defined.
+        "softmax", "elu", "selu", "exp", "softplus", "silu", "gelu", "mish", "hard_swish", or an
+        `Activation`: of `relu` or `leaky_relu` with constants of your choice, or user-defined.
     loss : str or Loss
         "binary_cross_entropy", "categorical_cross_entropy", "squared_error", "absolute_error",
         "huber", "pinball", "poisson", or a user-defined `Loss`.

@@ -28,6 +28,14 @@ def _gelu_prime(z):
     return s + z * s * _sigmoid(-c * (z + k * z**3)) * c * (1 + 3 * k * z**2)
 
 
+def _softplus(z):
+    return mpmath.log1p(mpmath.exp(z))
+
+
+def _mish_prime(z):
+    return mpmath.tanh(_softplus(z)) + z * mpmath.sech(_softplus(z)) ** 2 * _sigmoid(z)
+
+
 EXACT = {  # g and g' in mpmath, written anew
     "identity": (lambda z: z, lambda z: 1),
     "sigmoid": (_sigmoid, lambda z: _sigmoid(z) * _sigmoid(-z)),
@@ -48,6 +56,11 @@ EXACT = {  # g and g' in mpmath, written anew
         lambda z: _sigmoid(z) * (1 + z * _sigmoid(-z)),
     ),
     "gelu": (_gelu, _gelu_prime),
+    "mish": (lambda z: z * mpmath.tanh(_softplus(z)), _mish_prime),
+    "hard_swish": (
+        lambda z: z * min(max(z + 3, 0), 6) / 6,
+        lambda z: (2 * z + 3) / 6 if abs(z) < 3 else int(z > 0),
+    ),
     "exp": (mpmath.exp, mpmath.exp),
 }
 

@@ -85,6 +85,8 @@ ACTIVATIONS = {
     "exp": np.exp,
     "softplus": lambda z: np.log(1 + np.exp(z)),
     "silu": lambda z: z * sigmoid(z),
+    "mish": lambda z: z * np.tanh(np.log1p(np.exp(z))),
+    "hard_swish": lambda z: z * np.clip(z + 3, 0, 6) / 6,
     "gelu": lambda z: z * sigmoid(2 * math.sqrt(2 / math.pi) * (z + 0.044715 * z**3)),
 }
 

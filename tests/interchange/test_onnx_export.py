@@ -59,6 +59,8 @@ OPERATORS = {
     "softplus": "Softplus",
     "silu": "Sigmoid Mul",
     "gelu": "Gelu",
+    "mish": "Mish",
+    "hard_swish": "HardSwish",
 }
 
 
@@ -84,7 +86,7 @@ def test_nodes_that_older_versions_of_onnxruntime_fuse_and_cannot_run_are_not_wr
 
 def test_small_predictions_keep_their_digits():
     X = np.linspace(-12, -1, 2001, dtype="float32")[:, None]
-    for name in ("gelu", "silu"):  # the operators of these names lose some in onnxruntime
+    for name in ("gelu", "silu", "mish", "hard_swish"):  # their operators lose some in onnxruntime
         net = pnn.Network((1, 1), (name,), "squared_error")
         params = [(np.ones((1, 1), "float32"), np.zeros((1, 1), "float32"))]
         assert difference(run(to_onnx((net, params)), X)["A"], net.predict(params, X)) <= 1e-6

@@ -70,6 +70,8 @@ def test_both_exporters_of_torch_are_read(exporter, X):
         nn.SiLU(),
         nn.GELU("tanh"),
         nn.SELU(),
+        nn.Mish(),
+        nn.Hardswish(),
     ]
     layers = [part for each in inner for part in (nn.Linear(6, 6), each)]
     last = nn.Linear(6, 3, bias=False)
@@ -83,7 +85,8 @@ def test_both_exporters_of_torch_are_read(exporter, X):
             torch.onnx.export(module, (x,), file, dynamo=False)
             model = onnx.load_from_string(file.getvalue())
     net, params, classes = from_onnx(model)
-    names = ["relu", "leaky_relu", "elu", "softplus", "silu", "gelu", "selu", "softmax"]
+    names = ["relu", "leaky_relu", "elu", "softplus", "silu", "gelu", "selu", "mish", "hard_swish"]
+    names.append("softmax")
     assert [g.name for g in net.g] == names
     assert classes is None
     with torch.no_grad():

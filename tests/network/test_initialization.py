@@ -29,7 +29,9 @@ def test_initial_parameters_have_the_spread_of_their_scheme():
         assert (W1.shape, b1.shape, W2.shape, b2.shape) == ((400, 300), (400, 1), (200, 400), (200, 1))
 
 
-@pytest.mark.parametrize("name", ["relu", "leaky_relu", "elu", "selu", "softplus", "silu", "gelu"])
+@pytest.mark.parametrize(
+    "name", ["relu", "leaky_relu", "elu", "selu", "softplus", "silu", "gelu", "mish", "hard_swish"]
+)
 def test_auto_is_he_for_the_relu_family(name):
     net = pnn.Network((30, 40), (name,), "squared_error")
     np.testing.assert_array_equal(net.initialize()[0][0], net.initialize(scheme="he")[0][0])
