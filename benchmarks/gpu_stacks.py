@@ -73,7 +73,7 @@ def torch_ensemble(
     from peers import torch_module
     from torch.func import functional_call, grad_and_value, stack_module_state, vmap
     from torch.nn import functional
-    from torch_graph import captured, finished
+    from torch_graph import captured, epochs
 
     torch.manual_seed(0)
     modules = [torch_module(c.sizes).to(device) for _ in range(networks)]
@@ -97,20 +97,7 @@ def torch_ensemble(
         total.add_(costs.mean())
 
     one = captured(step, device) if is_captured else step
-
-    def run() -> dict[str, Any]:
-        for _ in range(c.epochs):
-            parts = torch.randperm(c.n, device=device).split(c.batch)
-            total.zero_()
-            for rows in parts:
-                torch.index_select(X, 0, rows, out=x)
-                torch.index_select(labels, 0, rows, out=y)
-                one()
-            mean = total.item() / len(parts)
-        finished(device)
-        return {"cost": mean}
-
-    return run
+    return epochs(c, one, (X, labels), (x, y), total)
 
 
 def jax_ensemble(c: Configuration, networks: int, device: str) -> Callable[[], dict[str, Any]]:

@@ -94,7 +94,7 @@ def torch_graph_training(c: Configuration, device: str) -> Callable[[], dict[str
     each replay. (With the gather inside of the graph torch 2.11 ended in assertions on the device.)
     """
     import torch
-    from torch_graph import captured, finished
+    from torch_graph import captured, epochs
 
     net, cost, X, labels = torch_parts(c, device)
     optimizer = torch.optim.Adam(net.parameters(), lr=1e-3, fused=True, capturable=device != "cpu")
@@ -108,21 +108,7 @@ def torch_graph_training(c: Configuration, device: str) -> Callable[[], dict[str
         optimizer.step()
         total.add_(loss.detach())
 
-    one = captured(step, device)
-
-    def run() -> dict[str, Any]:
-        for _ in range(c.epochs):
-            parts = torch.randperm(c.n, device=device).split(c.batch)
-            total.zero_()
-            for rows in parts:
-                torch.index_select(X, 0, rows, out=x)
-                torch.index_select(labels, 0, rows, out=y)
-                one()
-            mean = total.item() / len(parts)
-        finished(device)
-        return {"cost": mean}
-
-    return run
+    return epochs(c, captured(step, device), (X, labels), (x, y), total)
 
 
 def jax_training(

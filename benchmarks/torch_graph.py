@@ -4,6 +4,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
+
+from configurations import Configuration
 
 WARM_UP = 3  # calls on a side stream before the capture: workspaces, optimizer state, lazy loading
 
@@ -27,6 +30,32 @@ def captured(step: Callable[[], None], device: str) -> Callable[[], object]:
         step()
     replay: Callable[[], object] = graph.replay
     return replay
+
+
+def epochs(
+    c: Configuration, step: Callable[[], object], data: Any, batch: Any, total: Any
+) -> Callable[[], dict[str, Any]]:
+    """Rounds of epochs whose `step` reads a `batch` in memory that is filled from `data` before each.
+
+    It adds the costs to `total`, which the host reads once an epoch.
+    """
+    import torch
+
+    device = total.device
+
+    def run() -> dict[str, Any]:
+        for _ in range(c.epochs):
+            parts = torch.randperm(c.n, device=device).split(c.batch)
+            total.zero_()
+            for rows in parts:
+                for source, into in zip(data, batch, strict=True):
+                    torch.index_select(source, 0, rows, out=into)
+                step()
+            mean = total.item() / len(parts)
+        finished(device.type)
+        return {"cost": mean}
+
+    return run
 
 
 def finished(device: str) -> None:

@@ -140,34 +140,36 @@ def test_a_view_of_memory_has_another_layout(torch):
     assert device.view(other, np.dtype("float32"), Layout((2,), (3,), 1)).tolist() == [3.0, 6.0]
 
 
-def test_where_torch_compiles_no_kernels_steps_run_eagerly_without_a_warning(torch, monkeypatch):
-    monkeypatch.delenv(MODE_VARIABLE, raising=False)
-    made = []
-    monkeypatch.setattr("portable_nn.compiler.cuda.CudaScan", lambda *_, replay: made.append(replay))
+@pytest.fixture
+def scans(torch, monkeypatch):
+    """``scans()`` makes a scan on a CUDA device by torch: [whether it replays], [] if it is eager."""
     backend = object.__new__(TorchBackend)
     backend.xp, backend.device = array_api_compat.numpy, torch.device("cuda:0")
     backend.__dict__["cuda"] = None
-    backend.scan(lambda xp, *_: None)
-    assert made == [True]
+
+    def make():
+        made = []
+        monkeypatch.setattr("portable_nn.compiler.cuda.CudaScan", lambda *_, replay: made.append(replay))
+        backend.scan(lambda xp, *_: None)
+        return made
+
+    return make
+
+
+def test_where_torch_compiles_no_kernels_steps_run_eagerly_without_a_warning(scans, monkeypatch):
+    monkeypatch.delenv(MODE_VARIABLE, raising=False)
+    assert scans() == [True]
     with monkeypatch.context() as patch:
         patch.delattr("torch.cuda._utils._nvrtc_compile")  # as before torch 2.8
-        backend.scan(lambda xp, *_: None)
-    with monkeypatch.context() as patch:
-        patch.setattr("torch.version.hip", "6.0")  # a build for AMD's cards
-        backend.scan(lambda xp, *_: None)
-    assert made == [True]
+        assert scans() == []
+    monkeypatch.setattr("torch.version.hip", "6.0")  # a build for AMD's cards
+    assert scans() == []
 
 
 @pytest.mark.parametrize(("how", "kind"), [("eager", None), ("fused", False), ("replayed", True)])
-def test_the_user_chooses_how_steps_run_on_cuda_by_torch(how, kind, torch, monkeypatch):
+def test_the_user_chooses_how_steps_run_on_cuda_by_torch(how, kind, scans, monkeypatch):
     monkeypatch.setenv(MODE_VARIABLE, how)
-    made = []
-    monkeypatch.setattr("portable_nn.compiler.cuda.CudaScan", lambda *_, replay: made.append(replay))
-    backend = object.__new__(TorchBackend)
-    backend.xp, backend.device = array_api_compat.numpy, torch.device("cuda:0")
-    backend.__dict__["cuda"] = None
-    backend.scan(lambda xp, *_: None)
-    assert made == ([] if kind is None else [kind])
+    assert scans() == ([] if kind is None else [kind])
 
 
 def test_products_go_through_our_handle_or_else_through_torch(torch, folder):
