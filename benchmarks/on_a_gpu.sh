@@ -14,6 +14,7 @@ set -uo pipefail
 ALL="probe tests profile first quick bench tf32 stacks"
 PARTS="${*:-$ALL}"
 for one in $PARTS; do
+  case "$one" in -h | --help) sed -n 's/^# \{0,1\}//p' "$0" | sed -n '2,/^OUT/p' && exit 0 ;; esac
   case " $ALL " in *" $one "*) ;; *) echo "no part $one; accepted: $ALL" >&2 && exit 2 ;; esac
 done
 OUT="${OUT:-gpu-results}" PYTHON="${PYTHON:-python3}" MINUTES="${MINUTES:-8}"

@@ -1,6 +1,7 @@
 """Schedules: the learning rate as a function of the step, which counts updates from 0.
 
-Each is a frozen object called as ``schedule(step)``; any function that returns a number >= 0, or for a
+An epoch of n examples has ceil(n / batch_size) steps. Each schedule is a frozen object called as
+``schedule(step)``; any function that returns a number >= 0, or for a
 stack of networks an array of such numbers, is a schedule too. `learning_rate` may likewise be an array
 or a list of the stack's shape.
 """
@@ -153,22 +154,29 @@ class cosine:  # noqa: N801
 
 @dataclass(frozen=True)
 class warm_up_cosine:  # noqa: N801
-    """Up from `start` to learning_rate along a line, then down to `final` along half a cosine.
+    """From `start` to learning_rate along a line, then to `final` along half a cosine.
 
     Parameters
     ----------
     learning_rate : float, or one for each network of a stack
-        The largest one, >= 0.
+        The one at the end of the warm-up, >= 0.
     steps : int
-        Updates until `final` is reached, those of the way up included; it stays there.
+        Updates until `final` is reached, those of the warm-up included; it stays there.
     warm_up : int
-        Updates until `learning_rate` is reached, in [0, steps).
+        Updates until `learning_rate` is reached, in [0, steps); with 0 there is no `start`.
     start, final : float
         >= 0. A `start` of 0 means that the first update changes nothing.
 
+    Notes
+    -----
+    Early stopping, and the estimators' `tol`, take a rate near 0 for the end of progress: let
+    `n_iter_no_change`, or the patience, be longer than the warm-up.
+
     Examples
     --------
-    >>> schedule = warm_up_cosine(0.1, steps=100, warm_up=10)
+    Ten epochs of 640 examples in batches of 64, the first of them to warm up:
+
+    >>> schedule = warm_up_cosine(0.1, steps=10 * 10, warm_up=10)
     >>> [round(float(schedule(step)), 3) for step in (0, 5, 10, 55, 100)]
     [0.0, 0.05, 0.1, 0.05, 0.0]
     """
@@ -207,6 +215,18 @@ class coslog4:  # noqa: N801
         The largest one, >= 0.
     steps : int
         Updates until the end, >= 1.
+
+    Notes
+    -----
+    The first update changes nothing. Early stopping, and the estimators' `tol`, take the rates near 0
+    between two waves for the end of progress: let `n_iter_no_change`, or the patience, be the number of
+    epochs, and keep the best one (`EarlyStopping(restore_best=True)`).
+
+    Examples
+    --------
+    >>> schedule = coslog4(0.1, steps=1500)  # 1500 = epochs * ceil(n / batch_size)
+    >>> [round(float(schedule(step)), 3) for step in (0, 41, 100, 183, 300, 1500)]
+    [0.0, 0.1, 0.0, 0.1, 0.0, 0.0]
     """
 
     learning_rate: Value

@@ -126,7 +126,7 @@ clip_norm : float or None, default=None
 
 schedule : callable or None, default=None
     ``schedule(step)`` is the learning rate of update 0, 1, ..., see `portable_nn.schedules`; for every
-    solver but 'lbfgs'.
+    solver but 'lbfgs'. While a rate near 0 brings nothing, epochs count towards `n_iter_no_change`.
 
 scoring : str, callable or None, default=None
     The validation score, any scorer of scikit-learn; None: accuracy of a classifier, R^2 of a regressor.
