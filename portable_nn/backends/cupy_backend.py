@@ -66,9 +66,7 @@ class CupyBackend(Backend):
         return f"cuda:{device.id}"
 
     def to_numpy(self, x: Any) -> HostArray:
-        host: HostArray = x.get(
-            order="A"
-        )  # in columns where it is in columns, as other libraries have it
+        host: HostArray = x.get(order="A")  # in columns where it is, as other libraries have it
         return host
 
     def all_finite(self, x: Any) -> Any:
