@@ -22,6 +22,7 @@ from goals import Goal
 from rounds import Circumstances, Contender, Result, interleave, speed_ratio
 
 STEPS = "PORTABLE_NN_CUDA_STEPS"  # how ours makes its steps on CuPy; read in the worker's process
+WAYS = ("replayed", "fused", "eager")
 
 
 def ours(label: str, backend: str, steps: str | None = None) -> Contender:

@@ -19,18 +19,17 @@ import time
 from dataclasses import replace
 
 import record
-from configurations import TINY, one_hot
+from configurations import TINY
+from gpu import STEPS, WAYS
 from tables import table
 
-STEPS = "PORTABLE_NN_CUDA_STEPS"
-WAYS = ("eager", "fused", "replayed")
 BATCHES = (4, 50, 200)  # steps of an epoch
 
 
 def fits(backend: str, device: str | None) -> None:
     """Seconds of the fits, as a line of JSON."""
     start = time.perf_counter()
-    from ours import network  # noqa: PLC0415
+    from ours import data_on, network  # noqa: PLC0415
 
     import portable_nn as pnn  # noqa: PLC0415
 
@@ -42,12 +41,11 @@ def fits(backend: str, device: str | None) -> None:
         ("50 steps, batch 48", 50, 48),
     ):
         c = replace(TINY, batches=batches, batch=batch)
-        X, labels = c.data()
-        x, Y = library.asarray(X), library.asarray(one_hot(labels, 3))
+        X, Y = data_on(library, c)
         net = network(c)
         start = time.perf_counter()
         params = net.initialize(seed=0, backend=library, dtype="float32")
-        trained, _ = pnn.fit(net, params, x, Y, pnn.Adam(), epochs=1, batch_size=batch, seed=0)
+        trained, _ = pnn.fit(net, params, X, Y, pnn.Adam(), epochs=1, batch_size=batch, seed=0)
         library.ready(*(array for layer in trained for array in layer))
         found[name] = time.perf_counter() - start
     print(json.dumps(found))
@@ -73,7 +71,7 @@ def main() -> int:
     places = on_cuda if given.device == "cuda" else [("torch", "cpu")]
     rows, names, failed = [], [], 0
     for place in places:
-        for way in given.steps if given.device == "cuda" else WAYS[:1]:
+        for way in given.steps if given.device == "cuda" else ("eager",):
             with tempfile.TemporaryDirectory() as cache:
                 for kept in ("empty", "kept"):
                     command = [sys.executable, __file__, "--one", *place]

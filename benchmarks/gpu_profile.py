@@ -16,13 +16,13 @@ from dataclasses import replace
 from typing import Any
 
 import ours
-from configurations import HUGE, MNIST_SHAPED, TINY, Configuration, one_hot
+from configurations import HUGE, MNIST_SHAPED, TINY, Configuration
+from gpu import STEPS, WAYS
 from tables import table
 
 import portable_nn as pnn
 from portable_nn.training.steps import training_steps
 
-STEPS, WAYS = "PORTABLE_NN_CUDA_STEPS", ("replayed", "fused", "eager")
 NETS = {
     "tiny": replace(TINY, batches=64),
     "mnist": replace(MNIST_SHAPED, batches=64),
@@ -40,8 +40,7 @@ def events(c: Configuration, backend: str, steps: str, epochs: int) -> dict[str,
     library = pnn.backends.get(backend, None if backend == "cupy" else "cuda:0")
     net = ours.network(c)
     params = net.initialize(seed=0, backend=library, dtype="float32")
-    X, labels = c.data()
-    X, Y = library.asarray(X), library.asarray(one_hot(labels, c.sizes[-1]))
+    X, Y = ours.data_on(library, c)
 
     def run() -> None:
         trained, _ = pnn.fit(net, params, X, Y, pnn.Adam(), epochs=epochs, batch_size=c.batch, seed=0)

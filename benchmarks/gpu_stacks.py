@@ -14,55 +14,21 @@ import argparse
 import sys
 from collections.abc import Callable
 from dataclasses import replace
-from itertools import count, pairwise
+from itertools import pairwise
 from typing import Any
 
 import gpu
 import numpy as np
 import record
-from configurations import TINY, Configuration, one_hot
+from configurations import TINY, Configuration
 from goals import Goal, report
-from ours import network
 from rounds import Circumstances, Contender, Result, interleave, notes, speed_ratio
 from tables import table
-
-import portable_nn as pnn
 
 SIZES = (16, 64, 256, 1024)  # how many networks
 LOOPED = 4  # networks of a round of the loop, whose time is proportional to their number
 NET = replace(TINY, batches=200)
 GOALS = {("stack", "loop", 256): 50.0, ("stack", "torch-func", 256): 1.0}
-
-
-def ours_stacked(c: Configuration, networks: int, backend: str, device: str | None = None) -> Any:
-    """`pnn.fit` of a stack."""
-    return ours_training(c, backend, device, (networks,), 1)
-
-
-def ours_looped(c: Configuration, networks: int, backend: str, device: str | None = None) -> Any:
-    """`pnn.fit` of one network after another: of a few, whatever the number of networks is."""
-    del networks
-    return ours_training(c, backend, device, (), LOOPED)
-
-
-def ours_training(
-    c: Configuration, backend: str, device: str | None, stack: tuple[int, ...], times: int
-) -> Callable[[], dict[str, Any]]:
-    """Rounds of so many calls of `pnn.fit`."""
-    library, net = pnn.backends.get(backend, device), network(c)
-    params = net.initialize(seed=0, backend=library, dtype="float32", stack=stack)
-    X, labels = c.data()
-    X, Y = library.asarray(X), library.asarray(one_hot(labels, c.sizes[-1]))
-    seeds = count()
-
-    def run() -> dict[str, Any]:
-        for _ in range(times):
-            options = {"epochs": c.epochs, "batch_size": c.batch, "seed": next(seeds)}
-            trained, history = pnn.fit(net, params, X, Y, pnn.Adam(), **options)
-            library.ready(*(array for layer in trained for array in layer))
-        return {"cost": float(np.mean(np.asarray(history.cost[-1])))}
-
-    return run
 
 
 def torch_ensemble(
@@ -105,6 +71,7 @@ def jax_ensemble(c: Configuration, networks: int, device: str) -> Callable[[], d
     import jax
     import jax.numpy as jnp
     import optax
+    from peers import jax_step
 
     jax.config.update("jax_default_device", jax.devices(device)[0])
     random, optimizer = np.random.default_rng(0), optax.adam(1e-3)
@@ -117,17 +84,7 @@ def jax_ensemble(c: Configuration, networks: int, device: str) -> Callable[[], d
     ]
     X, labels = map(jnp.asarray, c.data())
 
-    def cost(params: Any, x: Any, y: Any) -> Any:
-        for W, b in params[:-1]:
-            x = jax.nn.relu(x @ W + b)
-        logits = x @ params[-1][0] + params[-1][1]
-        return optax.softmax_cross_entropy_with_integer_labels(logits, y).mean()
-
-    def step(state: Any, x: Any, y: Any) -> Any:
-        params, memory, total = state
-        loss, gradients = jax.value_and_grad(cost)(params, x, y)
-        updates, memory = optimizer.update(gradients, memory, params)
-        return optax.apply_updates(params, updates), memory, total + loss
+    step = jax_step(optimizer)
 
     def epoch(state: Any, X: Any, labels: Any, order: Any) -> Any:
         every = jax.vmap(step, in_axes=(0, None, None))
@@ -154,10 +111,16 @@ def contenders(device: str, networks: int) -> dict[str, Contender]:
     """Who takes part: ours on CuPy, on the CPU on NumPy."""
     library = "cupy" if device == "cuda" else "numpy"
     place = {"networks": networks, "device": device}
-    mine = {"networks": networks, "backend": library}
     found = {
-        "stack": Contender(f"ours, {library}, a stack", f"{HERE}:ours_stacked", mine, (library,)),
-        "loop": Contender("ours, one after another", f"{HERE}:ours_looped", mine, (library,)),
+        "stack": Contender(
+            f"ours, {library}, a stack",
+            "ours:training",
+            {"backend": library, "stack": [networks]},
+            (library,),
+        ),
+        "loop": Contender(
+            "ours, one after another", "ours:training", {"backend": library, "times": LOOPED}, (library,)
+        ),
         "torch-func": Contender("torch.func", f"{HERE}:torch_ensemble", place, ("torch",)),
         "torch-func-graph": Contender(
             "torch.func, captured by hand",

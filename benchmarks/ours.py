@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import count
 from typing import Any
 
+import numpy as np
 from configurations import Configuration, one_hot
 
 import portable_nn as pnn
@@ -30,28 +31,43 @@ def network(c: Configuration) -> pnn.Network:
     return pnn.Network(c.sizes, [*hidden, "softmax"], "categorical_cross_entropy")
 
 
-def training(c: Configuration, backend: str, device: str | None = None) -> Callable[[], dict[str, Any]]:
-    """`pnn.fit` on a backend, each round from the same parameters with permutations of its own."""
+def data_on(library: pnn.backends.Backend, c: Configuration) -> tuple[Any, Any]:
+    """The rows and the one-hot labels, where this backend computes."""
+    X, labels = c.data()
+    return library.asarray(X), library.asarray(one_hot(labels, c.sizes[-1]))
+
+
+def training(
+    c: Configuration,
+    backend: str,
+    device: str | None = None,
+    stack: Sequence[int] = (),
+    times: int = 1,
+) -> Callable[[], dict[str, Any]]:
+    """`pnn.fit` on a backend, each round from the same parameters with permutations of its own.
+
+    Of a stack of networks, or so many `times` in a round.
+    """
     library = pnn.backends.get(backend, device)
     net = network(c)
-    params = net.initialize(seed=0, backend=library, dtype="float32")
-    X, labels = c.data()
-    X, Y = library.asarray(X), library.asarray(one_hot(labels, c.sizes[-1]))
+    params = net.initialize(seed=0, backend=library, dtype="float32", stack=tuple(stack))
+    X, Y = data_on(library, c)
     seeds = count()
 
     def run() -> dict[str, Any]:
-        trained, history = pnn.fit(
-            net,
-            params,
-            X,
-            Y,
-            pnn.Adam(),
-            epochs=c.epochs,
-            batch_size=c.batch,
-            seed=next(seeds),
-        )
-        library.ready(*(array for layer in trained for array in layer))
-        return {"cost": float(history.cost[-1])}
+        for _ in range(times):
+            trained, history = pnn.fit(
+                net,
+                params,
+                X,
+                Y,
+                pnn.Adam(),
+                epochs=c.epochs,
+                batch_size=c.batch,
+                seed=next(seeds),
+            )
+            library.ready(*(array for layer in trained for array in layer))
+        return {"cost": float(np.mean(history.cost[-1]))}
 
     return run
 

@@ -111,6 +111,26 @@ def torch_graph_training(c: Configuration, device: str) -> Callable[[], dict[str
     return epochs(c, captured(step, device), (X, labels), (x, y), total)
 
 
+def jax_step(optimizer: Any) -> Callable[..., Any]:
+    """``step(state, x, y)`` with an optimizer of optax; the state ends with the sum of the costs."""
+    import jax
+    import optax
+
+    def cost(params: Any, x: Any, y: Any) -> Any:
+        for W, b in params[:-1]:
+            x = jax.nn.relu(x @ W + b)
+        logits = x @ params[-1][0] + params[-1][1]
+        return optax.softmax_cross_entropy_with_integer_labels(logits, y).mean()
+
+    def step(state: Any, x: Any, y: Any) -> Any:
+        params, memory, total = state
+        loss, gradients = jax.value_and_grad(cost)(params, x, y)
+        updates, memory = optimizer.update(gradients, memory, params)
+        return optax.apply_updates(params, updates), memory, total + loss
+
+    return step
+
+
 def jax_training(
     c: Configuration, scan: bool, device: str | None = None
 ) -> Callable[[], dict[str, Any]]:
@@ -131,17 +151,10 @@ def jax_training(
     ]
     X, labels = map(jnp.asarray, c.data())
 
-    def cost(params: Any, x: Any, y: Any) -> Any:
-        for W, b in params[:-1]:
-            x = jax.nn.relu(x @ W + b)
-        logits = x @ params[-1][0] + params[-1][1]
-        return optax.softmax_cross_entropy_with_integer_labels(logits, y).mean()
+    update = jax_step(optimizer)
 
     def step(state: Any, X: Any, labels: Any, rows: Any) -> Any:
-        params, memory, total = state
-        loss, gradients = jax.value_and_grad(cost)(params, X[rows], labels[rows])
-        updates, memory = optimizer.update(gradients, memory, params)
-        return optax.apply_updates(params, updates), memory, total + loss
+        return update(state, X[rows], labels[rows])
 
     def epoch(state: Any, X: Any, labels: Any, order: Any) -> Any:
         return jax.lax.scan(lambda s, rows: (step(s, X, labels, rows), None), state, order)[0]
