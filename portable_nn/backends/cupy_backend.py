@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import functools
 import math
-import types
 from typing import TYPE_CHECKING, Any
 
 import array_api_compat
 import array_api_compat.numpy
 
 from portable_nn.backends.base import Backend
+from portable_nn.backends.namespaces import namespace_with
 from portable_nn.backends.streaming import OverlappingSender, Sender
 from portable_nn.compiler.signatures import HostArray, Scan, ScanStep, Step
 from portable_nn.trees import Tree
@@ -143,10 +143,7 @@ def lean_namespace() -> Any:
             return compat.all(x, axis=axis, keepdims=keepdims)
         return all_true("x", x, len(last))
 
-    lean = types.ModuleType("portable_nn.backends.cupy_namespace", lean_namespace.__doc__)
-    vars(lean).update({name: getattr(compat, name) for name in dir(compat) if name != "__name__"})
-    vars(lean).update(all=all_of)
-    return lean
+    return namespace_with(compat, "cupy", all=all_of)
 
 
 def all_true(condition: str, x: Any, axes: int) -> Any:

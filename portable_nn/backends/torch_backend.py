@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import math
-import types
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ import numpy as np
 
 from portable_nn import trees
 from portable_nn.backends.base import Backend
+from portable_nn.backends.namespaces import namespace_with
 from portable_nn.backends.streaming import OverlappingSender, Sender
 from portable_nn.compiler.signatures import HostArray, Scan, ScanStep, Step
 from portable_nn.errors import BackendUnavailableError
@@ -228,7 +228,4 @@ def lean_namespace() -> Any:
     def minimum(x1: Any, x2: Any) -> Any:
         return torch.clamp(x1, max=x2) if isinstance(x2, (int, float)) else compat.minimum(x1, x2)
 
-    lean = types.ModuleType("portable_nn.backends.torch_namespace", lean_namespace.__doc__)
-    vars(lean).update({name: getattr(compat, name) for name in dir(compat) if name != "__name__"})
-    vars(lean).update(maximum=maximum, minimum=minimum)
-    return lean
+    return namespace_with(compat, "torch", maximum=maximum, minimum=minimum)
