@@ -39,8 +39,6 @@ ELSEWHERE = {
     "smooth_l1": ("huber",),
     "quantile": ("pinball",),
     "swish": ("silu",),
-    "hardswish": ("hard_swish",),
-    "hard_silu": ("hard_swish",),
     "linear": ("identity",),
     "logistic": ("sigmoid",),
     "expit": ("sigmoid",),

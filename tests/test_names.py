@@ -100,6 +100,7 @@ LOSSES = {"bce": "binary_cross_entropy", "MSE": "squared_error", "nll": "categor
 ACTIVATIONS = {
     "swish": "silu",
     "Hardswish": "hard_swish",
+    "hard_silu": "hard_swish",
     "linear": "identity",
     "logistic": "sigmoid",
     "ReLU": "relu",
