@@ -27,6 +27,7 @@ ORDER = [
     "checks",
     "optimizers",
     "schedules",
+    "layers",
     "network",
     "storage",
     "training",

@@ -121,7 +121,7 @@ def test_values_under_other_names_tell_ours():
 
 
 def test_attributes_under_other_names_tell_ours(data):
-    for name, ours in (("summary", "print"), ("forward", "predict"), ("init", "initialize")):
+    for name, ours in (("apply", "predict"), ("forward", "predict"), ("init", "initialize")):
         with pytest.raises(
             AttributeError, match=f"'Network' object has no attribute '{name}'; here: .*{ours}"
         ):
@@ -145,9 +145,10 @@ def test_the_order_of_optax_is_noticed(data):
 
 def test_a_network_in_print_lists_its_layers():
     lines = str(NET).splitlines()
-    assert lines[0] == "Network with the loss categorical_cross_entropy, 27 parameters"
-    assert lines[1] == "  layer 1: 4 -> 3, tanh, 15 parameters"
-    assert len(lines) == 3
+    assert lines[0] == "Network with the loss categorical_cross_entropy, float32"
+    assert lines[3].split() == ["Dense", "3", "W[1]", "3", "x", "4,", "b[1]", "3", "x", "1", "15", "60"]
+    assert lines[-1].split() == ["in", "all", "27", "108"]
+    assert len(lines) == 8
 
 
 def test_user_defined_optimizers_keep_their_own_names():

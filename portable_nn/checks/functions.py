@@ -13,12 +13,26 @@ import numpy as np
 
 from portable_nn.backends import get
 from portable_nn.equations import Activation, Array, Loss, delta
+from portable_nn.errors import unknown_name
 
 BATCH = np.asarray([[0.5, 0.25], [0.75, 0.5], [0.125, 0.25]], dtype="float32")  # 3 outputs, 2 examples
 TARGETS = np.asarray([[1.0, 0.0], [0.0, 0.5], [0.0, 0.5]], dtype="float32")
 FULL, SUMMED = (3, 2), (1, 2)
 POINTS = np.asarray([[0.37, -0.61], [1.31, -1.73], [0.083, 2.9]])
 SHARES = np.asarray([[1.0, 0.5], [0.75, 1.0], [0.5, 1.25]])  # dL/dA, for a derivative with respect to Z
+
+
+def look_up(kind: str, given: Any, known: dict[str, Any], accepted: type) -> Any:
+    """`given` itself, or what it names."""
+    if isinstance(given, accepted):
+        return given
+    if not isinstance(given, str):
+        raise TypeError(
+            f"{given!r} was given as {kind}; accepted: a name or a portable_nn.{accepted.__name__}"
+        )
+    if given not in known:
+        raise ValueError(unknown_name(kind, given, known))
+    return known[given]
 
 
 def check_activation(g: Activation) -> None:

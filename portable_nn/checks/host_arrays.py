@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from portable_nn.backends import Backend, streaming
@@ -27,10 +28,16 @@ def check_host_values(host: Backend, given: Given, loss: Loss, n_classes: int) -
     arrays: dict[str, Any] = dict(given.arrays)
     _, y, w = given.names
     weight = arrays.pop(w, None)
-    n = given.X.shape[-2]
-    size = max(1, streaming.CHUNK // max(array.nbytes // n for array in arrays.values()))
-    for start in range(0, n, size):
-        part = {name: array[..., start : start + size, :] for name, array in arrays.items()}
+    for rows in host_parts(*arrays.values()):
+        part = {name: array[..., rows, :] for name, array in arrays.items()}
         check_values(host, part, loss, y, n_classes=n_classes)
     if weight is not None:
         check_values(host, {w: weight}, weight=w)
+
+
+def host_parts(*arrays: Any) -> Iterator[slice]:
+    """The rows of arrays (..., n, k) on the host, in parts of which none is larger than a chunk."""
+    n = arrays[0].shape[-2]
+    size = max(1, streaming.CHUNK // max(1, *(array.nbytes // n for array in arrays)))
+    for start in range(0, n, size):
+        yield slice(start, start + size)

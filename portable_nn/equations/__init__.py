@@ -44,6 +44,7 @@ __all__ = [
     "Namespace",
     "Parameters",
     "backward",
+    "backward_to",
     "cost",
     "delta",
     "forward",
@@ -56,7 +57,7 @@ __all__ = [
     "symbol",
 ]
 
-Parameters: TypeAlias = list[tuple[Array, Array]]  # [(W[1], b[1]), ..., (W[L], b[L])]
+Parameters: TypeAlias = list[tuple[Array, ...]]  # [(W[1], b[1]), ..., (W[L], b[L])]
 
 
 AT_ONCE = 1 << 17  # examples in one sum
@@ -145,12 +146,12 @@ def cost(
     return (1 / B) * xp.sum(terms, axis=(-2, -1))
 
 
-def squared_norm(xp: Namespace, parameters: Parameters) -> Array:
+def squared_norm(xp: Namespace, weights: Sequence[Array]) -> Array:
     """sum_l ||W[l]||^2, shape () or that of the stack; l2/(2B) times it is the penalty in J.
 
-    `parameters` are as for `forward`; the biases b[l] have no penalty.
+    `weights` are W[1], ..., W[L]; the biases b[l] have no penalty.
     """
-    return sum(xp.sum(W * W, axis=(-2, -1)) for W, _ in parameters)  # type: ignore[return-value]
+    return sum(xp.sum(W * W, axis=(-2, -1)) for W in weights)  # type: ignore[return-value]
 
 
 def delta(xp: Namespace, g: Activation, Z: Array, dA: Array) -> Array:
@@ -197,16 +198,36 @@ def backward(
     `Delta_L` (n_L, B) is that of `output_delta`, times the weights (1, B) if there are any; the other
     arguments, `masks` too, are those that `forward` was called with. The penalty is not in it.
     """
+    grads, _ = backward_to(1, xp, parameters, Z, A, Delta_L, activations, masks)
+    return grads
+
+
+def backward_to(
+    first: int,
+    xp: Namespace,
+    parameters: Parameters,
+    Z: Sequence[Array],
+    A: Sequence[Array],
+    Delta_L: Array,
+    activations: Sequence[Activation],
+    masks: Sequence[Array | None] | None = None,
+) -> tuple[Parameters, Array]:
+    """As `backward`, with the same arguments; with ``first=0`` also dL/dA[0], for layers below.
+
+    The gradients of `parameters` from Z and A, `Delta_L`, `activations` and `masks`.
+    """
     W, _ = by_layer(parameters)
     g, L, B = by_number(activations), len(parameters), A[0].shape[-1]
     M = masks_by_number(masks, L)
-    Delta, dW, db = [unknown] * L + [Delta_L], [unknown] * (L + 1), [unknown] * (L + 1)
+    dA, Delta = [unknown] * (L + 1), [unknown] * L + [Delta_L]
+    dW, db = [unknown] * (L + 1), [unknown] * (L + 1)
     for l in range(L, 0, -1):
         if l < L:
-            dA = W[l + 1].mT @ Delta[l + 1]
             if M[l] is not None:
-                dA = dA * M[l]
-            Delta[l] = delta(xp, g[l], Z[l], dA)
+                dA[l] = dA[l] * M[l]
+            Delta[l] = delta(xp, g[l], Z[l], dA[l])
         dW[l] = over_examples((1 / B) * Delta[l], A[l - 1])
         db[l] = (1 / B) * xp.sum(Delta[l], axis=-1, keepdims=True)
-    return list(zip(dW[1:], db[1:], strict=True))
+        if l > first:
+            dA[l - 1] = W[l].mT @ Delta[l]
+    return list(zip(dW[1:], db[1:], strict=True)), dA[0]

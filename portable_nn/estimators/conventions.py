@@ -65,7 +65,7 @@ def initial_parameters(net: Network, random: np.random.RandomState, lone: Any) -
     The output layer has the bound of the last hidden layer's activation, or, where there is none, that
     of `lone`.
     """
-    check_fits("hidden_layer_sizes", net.sizes[1:-1], count_parameters(net.sizes))
+    check_fits("hidden_layer_sizes", net.sizes[1:-1], count_parameters(net.described.layers))
     names = [g.name for g in net.g[:-1]] or [lone]
     params: Parameters = []
     for l, (n_in, n_out) in enumerate(pairwise(net.sizes)):

@@ -18,6 +18,7 @@ from portable_nn.estimators.attributes import MLPAttributes
 from portable_nn.estimators.conventions import hidden_activations
 from portable_nn.estimators.labels import place_labels
 from portable_nn.estimators.plain_state import as_plain, from_plain
+from portable_nn.layers import Recipe
 from portable_nn.network.prediction import compiled, compiled_prediction
 
 
@@ -54,8 +55,8 @@ class FittedMLP(MLPAttributes, BaseEstimator, metaclass=ABCMeta):
                 rows = inputs.as_dtype(rows, wide)
                 params = trees.map(lambda theta: inputs.as_dtype(theta, wide), params)
             if every:
-                return compiled(backend, self._g(), True)(params, rows), to_host
-            return compiled_prediction(backend, self._g(), params, rows), to_host
+                return compiled(backend, Recipe(self._g()), True)(params, rows), to_host
+            return compiled_prediction(backend, Recipe(self._g()), params, rows), to_host
 
     def _hand_back(self, A: Array, to_host: bool) -> Array:
         return of(A).to_numpy(A) if to_host else A

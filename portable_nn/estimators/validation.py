@@ -116,10 +116,10 @@ def judge_by(e: MLPAttributes, problem: Problem, data: Batch, targets: Targets) 
     if e.scoring is not None:
         problem.judge = scorer_judge(e, inputs.rows_on_host(X), inputs.host(targets.y), targets.weight)
         return
-    backend, g = problem.backend, problem.net.g
+    backend, model = problem.backend, problem.net.described.model
 
     def judge(e: MLPAttributes, params: Parameters) -> float:
-        return targets.score(backend.to_numpy(compiled_prediction(backend, g, params, X)))
+        return targets.score(backend.to_numpy(compiled_prediction(backend, model, params, X)))
 
     problem.judge = judge
 

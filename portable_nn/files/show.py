@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from portable_nn.errors import ModelFormatError
-from portable_nn.network.initialization import count_parameters
 from portable_nn.storage.document import Outline, read_outline
 from portable_nn.storage.plain_values import Described
 
@@ -78,7 +77,9 @@ def lines_of_network(network: dict[str, Any], params: Any) -> Iterator[tuple[str
     yield "loss", worded(network.get("loss"))
     W = dig(params, "1", "W")
     stack = W.shape[:-2] if isinstance(W, np.ndarray) else ()
-    each = f"{count_parameters(sizes):,}"
+    arrays = [a for layer in params.values() for a in layer.values()] if isinstance(params, dict) else []
+    count = sum(int(np.prod(a.shape[-2:])) for a in arrays if isinstance(a, np.ndarray))
+    each = f"{count:,}"
     yield "parameters", each if not stack else f"{each} for each network of a stack {stack}"
     if isinstance(W, np.ndarray):
         yield "dtype", W.dtype.name

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from portable_nn.backends import Backend, get
+from portable_nn.checks.functions import look_up
 from portable_nn.compiler.signatures import HostArray
 from portable_nn.equations import ACTIVATIONS, Activation, Bound, Loss, Parameters, leaky_relu, relu
 from portable_nn.network import Network
-from portable_nn.network.choices import look_up
 
 LOSSES = {"sigmoid": "binary_cross_entropy", "softmax": "categorical_cross_entropy"}  # of an output
 RELU = relu(at_zero=0.0)  # as the other libraries differentiate it

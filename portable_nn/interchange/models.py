@@ -8,14 +8,15 @@ from typing import Any, Literal, TypeAlias, TypeVar
 
 import numpy as np
 
-from portable_nn import backends
+from portable_nn import backends, trees
 from portable_nn.checks import check_dtype, check_values
 from portable_nn.compiler.graph import UntraceableError
 from portable_nn.compiler.rows import RowGraph, trace_row
 from portable_nn.compiler.signatures import HostArray
-from portable_nn.equations import Activation, symbol
+from portable_nn.equations import Activation, Parameters, symbol
+from portable_nn.layers import Recipe
 from portable_nn.network import Network
-from portable_nn.network.parameters import check_form, check_parameters
+from portable_nn.network.parameters import check_parameters
 from portable_nn.network.prediction import layers
 
 Task: TypeAlias = Literal["network", "binary", "multiclass", "multilabel", "regression"]
@@ -84,8 +85,8 @@ class Model:
         xp = backends.get("numpy").xp
 
         def prediction(X: Any, *flat: Any) -> Any:
-            params = list(zip(flat[::2], flat[1::2], strict=True))
-            return layers(xp, self.g, params, X)[-1]
+            params: Parameters = list(zip(flat[::2], flat[1::2], strict=True))
+            return layers(xp, Recipe(self.g), params, X)[-1]
 
         return trace_row(prediction, self.sizes[0], [array for layer in self.params for array in layer])
 
@@ -98,13 +99,15 @@ def model_of(thing: Any) -> Model:
     """
     if isinstance(thing, (tuple, list)) and len(thing) == 2 and isinstance(thing[0], Network):
         net, params = thing
-        checked = check_parameters(net.sizes, net.loss, params)
+        checked = check_parameters(net.described, net.loss, params)
         if checked.stack:
             raise ValueError(
                 f"`params` is a stack of networks, of shape {checked.stack}; accepted: one network; "
                 "export its members one by one: [(W[k], b[k]) for W, b in params]"
             )
         checked.check_values()
+        if not isinstance(net.described.model, Recipe):
+            raise TypeError(f"`model` is {net!r}; accepted: a network of dense layers and activations")
         return Model(net.sizes, net.g, on_host(params))
     if not (hasattr(thing, "_g") and hasattr(thing, "_params")):
         hint = OF_A_PIPELINE if hasattr(thing, "named_steps") else ""
@@ -121,7 +124,8 @@ def model_of_estimator(estimator: Any) -> Model:
 
     check_predicts_as_ours(estimator)
     params, g = on_host(estimator._params()), tuple(estimator._g())
-    check_values(backends.get("numpy"), check_form(params, (0,) * (len(params) + 1)))
+    named = zip(map(symbol, trees.places(params)), trees.leaves(params), strict=True)
+    check_values(backends.get("numpy"), dict(named))
     sizes = (params[0][0].shape[1], *(W.shape[0] for W, _ in params))
     given = getattr(estimator, "feature_names_in_", None)
     names = None if given is None else tuple(map(str, given))

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import numbers
 import warnings
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
 from typing import Any
 
 from portable_nn.checks import check_whole
-from portable_nn.checks.functions import check_activation, check_loss
+from portable_nn.checks.functions import check_activation, check_loss, look_up
 from portable_nn.equations import ACTIVATIONS, LOSSES, Activation, Loss
 from portable_nn.errors import unknown_name
-from portable_nn.network.initialization import count_parameters
-from portable_nn.network.objective import are_built_in, functions_of
+from portable_nn.layers import BatchNorm, Dense, Embedding, Layer, LayerNorm
+from portable_nn.layers.chain import is_activation
+from portable_nn.layers.described import Layers, dense_layers, described
+from portable_nn.layers.trial import check_layer
+from portable_nn.network.objective import PACKAGE, are_built_in, functions_of
+
+NORMALIZATIONS = {"batch": BatchNorm, "layer": LayerNorm}
 
 ELSEWHERE = {  # what other libraries call it
-    "summary": "print(net)",
-    "layers": "`sizes` and `g`",
     "loss_fn": "`loss`",
     "init": "net.initialize(seed)",
     "parameters": "net.initialize(seed), a list of (W, b)",
@@ -38,23 +41,77 @@ SUITED = {  # the output activations that give what a loss needs
 }
 
 
-def layers_of(
-    sizes: Sequence[int], activations: Sequence[str | Activation]
-) -> tuple[tuple[int, ...], tuple[Activation, ...]]:
-    """The sizes and the activations of a network; TypeError or ValueError for what is none."""
+def network_layers(
+    sizes: Sequence[Any], activations: Sequence[str | Activation] | None, normalization: Any
+) -> tuple[int, Layers]:
+    """The number of inputs and the layers, the last one an activation; TypeError or ValueError else.
+
+    Either `sizes` are numbers, with an activation for each but the first; or they are a list of layers.
+    """
     if isinstance(sizes, str) or not isinstance(sizes, Iterable) or len(sizes := tuple(sizes)) < 2:
         raise ValueError(f"`sizes` is {sizes!r}; accepted: two or more sizes, such as (784, 10)")
-    widths = tuple(check_whole(f"sizes[{l}]", n, 1) for l, n in enumerate(sizes))
-    if not isinstance(activations, (tuple, list)) or len(activations) != len(widths) - 1:
-        raise ValueError(
-            f"`activations` is {activations!r}; accepted: {len(widths) - 1} of them, one per layer, "
-            "such as ('relu', 'softmax')"
-        )
-    g = tuple(look_up("activation", a, ACTIVATIONS, Activation) for a in activations)
-    for activation in set(g):
+    n_0 = check_whole("sizes[0]", sizes[0], 1)
+    if activations is None:
+        layers = listed(sizes)
+    else:
+        widths = [check_whole(f"sizes[{l}]", n, 1) for l, n in enumerate(sizes)]
+        if not isinstance(activations, (tuple, list)) or len(activations) != len(widths) - 1:
+            raise ValueError(
+                f"`activations` is {activations!r}; accepted: {len(widths) - 1} of them, one per layer, "
+                "such as ('relu', 'softmax')"
+            )
+        g = [look_up("activation", a, ACTIVATIONS, Activation) for a in activations]
+        layers = dense_layers(widths, g)
+    for activation in {each for each in layers if isinstance(each, Activation)}:
         if not are_built_in(*functions_of((activation,))):
             check_activation(activation)
-    return widths, g
+    layers = normalized(layers, normalization)
+    for i, layer in enumerate(layers):
+        if isinstance(layer, Embedding) and i:
+            raise ValueError("an Embedding is not the first layer; accepted: it right after the inputs")
+        if isinstance(layer, Layer) and not layer.__module__.startswith(PACKAGE):
+            check_layer(layer, described(n_0, layers).widths[i])
+    return n_0, layers
+
+
+def listed(sizes: Sequence[Any]) -> Layers:
+    """The layers of a list: a number stands for a dense layer, a string for an activation."""
+    layers: list[Layer | Activation] = []
+    for i, each in enumerate(sizes[1:], start=1):
+        if isinstance(each, (Layer, Activation)):
+            layers.append(each)
+        elif isinstance(each, str):
+            layers.append(look_up("activation", each, ACTIVATIONS, Activation))
+        elif isinstance(each, numbers.Integral) and not isinstance(each, bool):
+            layers.append(Dense(check_whole(f"sizes[{i}]", each, 1)))
+        else:
+            hint = f"; make one: {each.__name__}(...)" if isinstance(each, type) else ""
+            raise TypeError(
+                f"`sizes[{i}]` is {each!r}; accepted: the units of a dense layer, an activation or its "
+                f"name, or a layer such as portable_nn.BatchNorm(){hint}"
+            )
+    if not any(isinstance(each, Layer) for each in layers):
+        raise ValueError(f"`sizes` is {tuple(sizes)!r}; accepted: one layer or more that has units")
+    if not isinstance(layers[-1], Activation):
+        layers.append(ACTIVATIONS["identity"])
+    return tuple(layers)
+
+
+def normalized(layers: Layers, normalization: Any) -> Layers:
+    """The layers, with a normalization before each hidden activation if one is asked for."""
+    if normalization is None:
+        return layers
+    if isinstance(normalization, str):
+        if normalization not in NORMALIZATIONS:
+            raise ValueError(unknown_name("normalization", normalization, NORMALIZATIONS))
+        normalization = NORMALIZATIONS[normalization]()
+    if not isinstance(normalization, Layer):
+        raise TypeError(
+            f"`normalization` is {normalization!r}; accepted: None, 'batch', 'layer', or a layer"
+        )
+    *hidden, output = layers
+    found = [[normalization, each] if is_activation(each) else [each] for each in hidden]
+    return (*(each for those in found for each in those), output)
 
 
 def loss_of(loss: str | Loss) -> Loss:
@@ -78,25 +135,3 @@ def warn_of_unsuited_pair(g: Activation, loss: Loss, units: int) -> None:
         warnings.warn(
             "softmax is not meant for a single output, it is always 1: use sigmoid", stacklevel=3
         )
-
-
-def look_up(kind: str, given: Any, known: dict[str, Any], accepted: type) -> Any:
-    """`given` itself, or what it names."""
-    if isinstance(given, accepted):
-        return given
-    if not isinstance(given, str):
-        raise TypeError(
-            f"{given!r} was given as {kind}; accepted: a name or a portable_nn.{accepted.__name__}"
-        )
-    if given not in known:
-        raise ValueError(unknown_name(kind, given, known))
-    return known[given]
-
-
-def summary(sizes: Sequence[int], g: Sequence[Activation], loss: Loss) -> str:
-    """A line for each layer: its size, activation and number of parameters."""
-    lines = [f"Network with the loss {loss.name}, {count_parameters(sizes):,} parameters"]
-    for l, layer in enumerate(pairwise(sizes)):
-        count, (n_in, n_out) = count_parameters(layer), layer
-        lines.append(f"  layer {l + 1}: {n_in} -> {n_out}, {g[l].name}, {count:,} parameters")
-    return "\n".join(lines)

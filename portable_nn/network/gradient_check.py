@@ -18,14 +18,16 @@ Cost = Callable[[Parameters], Any]
 
 
 def worst_difference(J: Cost, params: Parameters, grads: Parameters, epsilon: float) -> float:
-    """max |grads - two-sided differences of J| / max |differences|, over every parameter.
+    """max |grads - two-sided differences of J| / max |differences|, over every trained parameter.
 
     Where J has a kink, its one-sided differences part, and every value between them is right.
     """
-    here, (thetas, _) = float(J(params)), trees.flatten(params)
+    here = float(J(params))
+    each = [g for layer in grads for g in layer]  # None for what is not trained
     found = [
         (*differences(J, params, place, here, epsilon), to_host(g).ravel())
-        for place, g in zip(range(len(thetas)), trees.leaves(grads), strict=True)
+        for place, g in enumerate(each)
+        if g is not None
     ]
     largest = max(float(np.max(np.abs(both))) for _, both, _, _ in found)
     worst = 0.0

@@ -4,46 +4,61 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from portable_nn.checks import check_whole
 from portable_nn.checks.numbers import check_fits, scalar
-from portable_nn.equations import Activation
+from portable_nn.layers.base import BY_SCHEME, Parameter
+from portable_nn.layers.described import Described, LayerArrays
 
+Host = list[tuple[Any, ...]]  # parameters as NumPy arrays
 SCHEMES = ("auto", "glorot", "he", "normal")
 RELU_FAMILY = ("relu", "leaky_relu", "elu", "selu", "softplus", "silu", "gelu", "mish", "hard_swish")
 
 
-def count_parameters(sizes: Sequence[int]) -> int:
-    """How many numbers W and b of all layers have."""
-    return sum(n_out * (n_in + 1) for n_in, n_out in pairwise(sizes))
+def count_parameters(layers: Sequence[LayerArrays]) -> int:
+    """How many numbers the arrays of all layers have."""
+    return sum(math.prod(array.shape) for layer in layers for array in layer.arrays)
 
 
-def draw(
-    sizes: Sequence[int], g: Sequence[Activation], seed: Any, scheme: str, stack: tuple[int, ...]
-) -> list[tuple[Any, Any]]:
-    """[(W[l], b[l])] as NumPy arrays, each network of the stack from its own seed."""
-    asked = ("stack", stack) if stack else ("sizes", tuple(sizes))
-    check_fits(*asked, count_parameters(sizes) * math.prod(stack))
-    networks = [_weights(sizes, g, s, scheme) for s in seeds(seed, stack)]
-    params = []
-    for l, (n_in, n_out) in enumerate(pairwise(sizes)):
-        W = np.reshape(np.stack([weights[l] for weights in networks]), (*stack, n_out, n_in))
-        params.append((W, np.zeros((*stack, n_out, 1))))
-    return params
+def draw(net: Described, asked: Any, seed: Any, scheme: str, stack: tuple[int, ...]) -> Host:
+    """The parameters as NumPy arrays, each network of the stack from its own seed.
 
-
-def _weights(sizes: Sequence[int], g: Sequence[Activation], seed: int, scheme: str) -> list[Any]:
-    """W[1..L] of one network."""
-    random = np.random.default_rng(seed)
-    layers = zip(sizes[:-1], sizes[1:], g, strict=True)
+    `asked` is what the user gave as sizes, for the error where memory would not do.
+    """
+    name, given = ("stack", stack) if stack else ("sizes", asked)
+    check_fits(name, given, count_parameters(net.layers) * math.prod(stack))
+    networks = [_arrays(net.layers, s, scheme) for s in seeds(seed, stack)]
     return [
-        spread(scheme, n_in, n_out, activation.name) * random.standard_normal((n_out, n_in))
-        for n_in, n_out, activation in layers
+        tuple(
+            each[0] if array.is_shared else np.reshape(np.stack(each), (*stack, *array.shape))
+            for array, *each in zip(layer.arrays, *of_networks, strict=True)
+        )
+        for layer, *of_networks in zip(net.layers, *networks, strict=True)
     ]
+
+
+def _arrays(layers: Sequence[LayerArrays], seed: int, scheme: str) -> list[list[Any]]:
+    """The arrays of one network, layer by layer."""
+    random = np.random.default_rng(seed)
+    return [[_drawn(random, layer, array, scheme) for array in layer.arrays] for layer in layers]
+
+
+def _drawn(random: np.random.Generator, layer: LayerArrays, array: Parameter, scheme: str) -> Any:
+    """The first values of an array, in float64."""
+    initial, shape = array.initial, array.shape
+    if initial == BY_SCHEME:
+        deviation = spread(scheme, shape[1], shape[0], layer.activation)
+        return deviation * random.standard_normal(shape)
+    values = np.asarray(initial(random, shape) if callable(initial) else initial, dtype="float64")
+    if values.shape not in ((), shape) or not np.isfinite(values).all():
+        raise ValueError(
+            f"`initial` of {array.symbol!r} gave an array of shape {values.shape}; accepted: finite "
+            f"numbers of the shape {shape}"
+        )
+    return np.broadcast_to(values, shape).copy()
 
 
 def spread(scheme: str, n_in: int, n_out: int, activation: str) -> float:

@@ -1,8 +1,7 @@
-"""A feed-forward network: its sizes, activations and loss. Rows in, rows out."""
+"""A feed-forward network: its layers and its loss. Rows in, rows out."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,50 +15,47 @@ from portable_nn.checks import (
     PerNetwork,
     Value,
     along_stack,
-    check_dtype,
     check_flag,
     check_number,
     check_stack,
     check_value,
-    check_whole,
 )
-from portable_nn.equations import Activation, Array, Loss, Namespace, Parameters
-from portable_nn.errors import missing_attribute, unknown_name
-from portable_nn.network.choices import (
-    ELSEWHERE,
-    layers_of,
-    loss_of,
-    summary,
-    warn_of_unsuited_pair,
-)
+from portable_nn.equations import Array, Namespace, Parameters
+from portable_nn.network.architecture import Architecture
 from portable_nn.network.gradient_check import worst_difference
-from portable_nn.network.initialization import SCHEMES, draw
-from portable_nn.network.objective import Batch, Objective
+from portable_nn.network.objective import Batch
 from portable_nn.network.parameters import check_parameters
 from portable_nn.network.prediction import layers, predict, streamed
 
 
 @dataclass(frozen=True, init=False, repr=False)
-class Network:
-    """A feed-forward network before it has parameters: sizes, activations, loss; frozen and hashable.
+class Network(Architecture):
+    """A feed-forward network before it has parameters: layers and a loss; frozen and hashable.
 
     Parameters
     ----------
-    sizes : sequence of int
-        (n_0, ..., n_L): the number of inputs, then the units of each layer.
-    activations : sequence of str or Activation
+    sizes : sequence
+        (n_0, ..., n_L): the number of inputs, then the units of each layer. Without `activations` a
+        list of layers after the number of inputs: the units of a dense layer, an activation, or another
+        `Layer`: ``(784, 256, pnn.BatchNorm(), "relu", 10, "softmax")``.
+    activations : sequence of str or Activation, optional
         (g[1], ..., g[L]), one per layer: "identity", "sigmoid", "tanh", "relu", "leaky_relu",
         "softmax", "elu", "selu", "exp", "softplus", "silu", "gelu", "mish", "hard_swish", or an
         `Activation`: of `relu` or `leaky_relu` with constants of your choice, or user-defined.
     loss : str or Loss
         "binary_cross_entropy", "categorical_cross_entropy", "squared_error", "absolute_error",
         "huber", "pinball", "poisson", or a user-defined `Loss`.
+    normalization : "batch", "layer", or a Layer; optional
+        What stands before each hidden activation.
 
     Attributes
     ----------
     sizes : tuple of int
+        (n_0, ..., n_L): of the inputs, after each hidden activation, and of the output.
     g : tuple of Activation
     loss : Loss
+    layers : tuple of Layer and Activation
+        All of them, the output's activation last.
 
     Raises
     ------
@@ -90,76 +86,6 @@ class Network:
     or devices, and for NaN or infinite values (those of arrays being traced cannot be looked at).
     """
 
-    sizes: tuple[int, ...]
-    g: tuple[Activation, ...]
-    loss: Loss
-
-    def __init__(
-        self, sizes: Sequence[int], activations: Sequence[str | Activation], loss: str | Loss
-    ) -> None:
-        chosen = *layers_of(sizes, activations), loss_of(loss)
-        for name, value in zip(("sizes", "g", "loss"), chosen, strict=True):
-            object.__setattr__(self, name, value)
-        warn_of_unsuited_pair(self.g[-1], self.loss, self.sizes[-1])
-
-    def __repr__(self) -> str:
-        names = tuple(g.name for g in self.g)
-        return f"Network({self.sizes}, activations={names}, loss={self.loss.name!r})"
-
-    def __str__(self) -> str:
-        return summary(self.sizes, self.g, self.loss)
-
-    def __getattr__(self, name: str) -> Any:
-        raise missing_attribute(self, name, ELSEWHERE)
-
-    @backends.with_own_settings
-    def initialize(
-        self,
-        seed: Any = 0,
-        backend: Any = "numpy",
-        dtype: Any = "float32",
-        scheme: str = "auto",
-        stack: int | Sequence[int] = (),
-        device: Any = None,
-    ) -> Parameters:
-        """Initial parameters; the same seed gives the same ones on every backend.
-
-        Parameters
-        ----------
-        seed : int, or one per network of the stack
-            Network k of a stack has the parameters of ``initialize(seed=seeds[k])``; one int means
-            seed, seed + 1, ..., seed + K - 1.
-        backend : str or Backend
-            The array library, by name or as `portable_nn.backends.get` returns it.
-        device : optional
-            A device of the library, or its name; None: its default, or the device of `backend`.
-        dtype : "float32" or "float64"
-        scheme : str
-            "normal": 0.01 N(0, 1), the source's; "he": N(0, 2 / n_{l-1}) (He et al., 2015); "glorot":
-            N(0, 2 / (n_{l-1} + n_l)) (Glorot and Bengio, 2010); "auto": "he" in layers of the relu
-            family, else "glorot". Biases are zero.
-        stack : int or sequence of int
-            K or (K,) makes K independent networks.
-
-        Raises
-        ------
-        UnknownBackendError, BackendUnavailableError
-            For `backend`.
-        TypeError, ValueError
-            For the other arguments, and for a dtype that the backend lacks.
-        """
-        if scheme not in SCHEMES:
-            raise ValueError(unknown_name("scheme", scheme, SCHEMES))
-        name = check_dtype(dtype)
-        if isinstance(stack, (int, np.integer)) and not isinstance(stack, bool):
-            stack = (int(stack),)
-        if not isinstance(stack, (tuple, list)):
-            raise TypeError(f"`stack` is {stack!r}; accepted: K for K networks, or a tuple such as (K,)")
-        shape = tuple(check_whole("stack", k, 1) for k in stack)
-        host = draw(self.sizes, self.g, seed, scheme, shape)
-        place = backends.get(backend, device)
-        return [(place.asarray(W, dtype=name), place.asarray(b, dtype=name)) for W, b in host]
-
     @backends.with_own_settings
     def predict(self, params: Parameters, X: Array, stream: bool = False) -> Array:
         """A[L] as rows, (n_samples, n_L); (K, n_samples, n_L) for a stack of K networks.
@@ -184,21 +110,24 @@ class Network:
         """
         check_flag("stream", stream)
         if stream:
-            checked = check_parameters(self.sizes, self.loss, params)
+            checked = check_parameters(self.described, self.loss, params)
             checked.check_values()
             batch = checked.check_host_data(Given(X, has_targets=False))
-            return streamed(checked.backend, self.g, params, np.asarray(batch.X))
-        xp, *_ = self._check(params, Given(X, has_targets=False))
-        return predict(xp, lambda params, part: layers(xp, self.g, params, part)[-1], params, X)
+            result = checked.stack, self.sizes[-1]
+            return streamed(checked.backend, self.described.model, params, np.asarray(batch.X), result)
+        xp, batch, _ = self._check(params, Given(X, has_targets=False))
+        model = self.described.model
+        return predict(xp, lambda params, part: layers(xp, model, params, part)[-1], params, batch.X)
 
     @backends.with_own_settings
     def activations(self, params: Parameters, X: Array) -> list[Array]:
         """Every layer's A as rows: A[1] (n_samples, n_1), ..., A[L] (n_samples, n_L).
 
+        Of a list of layers, what comes out of each of them, activations included, in order.
         `params`, X and errors are as for `predict`; with a stack each A has its leading axis K.
         """
-        xp, *_ = self._check(params, Given(X, has_targets=False))
-        return layers(xp, self.g, params, X)
+        xp, batch, _ = self._check(params, Given(X, has_targets=False))
+        return layers(xp, self.described.model, params, batch.X)
 
     @backends.with_own_settings
     def cost(
@@ -208,10 +137,14 @@ class Network:
         Y: Array,
         l2: Value = 0.0,
         sample_weight: Array | None = None,
+        training: bool = False,
     ) -> Array:
-        """J, as `cost_and_gradients` gives it, which takes the same arguments."""
-        xp, batch, l2 = self._check(params, Given(X, Y, sample_weight), l2)
-        J = self.objective.cost(xp, params, batch, l2)
+        """J, as `cost_and_gradients` gives it, which takes the same arguments.
+
+        But statistics, as of batch normalization, are the running ones, unless `training` is True.
+        """
+        xp, batch, l2 = self._check(params, Given(X, Y, sample_weight), l2, training)
+        J = self.objective.cost(xp, params, batch, l2, training)
         return J[...]  # an array also where NumPy gives a scalar
 
     @backends.with_own_settings
@@ -222,6 +155,7 @@ class Network:
         Y: Array,
         l2: Value = 0.0,
         sample_weight: Array | None = None,
+        training: bool = True,
     ) -> tuple[Array, Parameters]:
         """J and its gradients.
 
@@ -234,16 +168,30 @@ class Network:
             The strength of the penalty; biases are not penalised.
         sample_weight : array (n_samples,), or (K, n_samples) for a stack; optional
             w_i >= 0; by default 1.
+        training : bool
+            Whether statistics, as of batch normalization, are those of the rows X, as in training; else
+            they are the running ones.
 
         Returns
         -------
         J : 0-d array, or of the stack's shape
             sum_i w_i L_i / sum_i w_i  +  l2 / (2 sum_i w_i) * sum_l ||W[l]||^2
         grads : list of (dJ/dW, dJ/db), of the structure of `params`
+            None in place of an array that is not trained.
         """
-        xp, batch, l2 = self._check(params, Given(X, Y, sample_weight), l2)
-        J, grads = self.objective.gradients(xp, params, batch, l2)
+        xp, batch, l2 = self._check(params, Given(X, Y, sample_weight), l2, training)
+        J, grads = self.objective.gradients(xp, params, batch, l2, training=training)
         return J[...], grads
+
+    @backends.with_own_settings
+    def with_statistics(self, params: Parameters, X: Array) -> Parameters:
+        """The parameters after the rows X of a batch have moved their running statistics.
+
+        For a loop of your own; `fit` does it in each update. `params`, X and errors: as for `predict`.
+        """
+        xp, batch, _ = self._check(params, Given(X, has_targets=False), training=True)
+        model, X = self.described.model, batch.in_floats(xp, params).X
+        return model.moved(xp, params, model.forward(xp, params, X.mT, training=True))
 
     @backends.with_own_settings
     def check_gradients(
@@ -272,29 +220,28 @@ class Network:
         epsilon : float
             How far each entry is moved, > 0.
         """
-        xp, batch, penalty = self._check(params, Given(X, Y, sample_weight), l2)
+        xp, batch, penalty = self._check(params, Given(X, Y, sample_weight), l2, True)
         epsilon = check_number("epsilon", epsilon, POSITIVE)
-        if params[0][0].ndim > 2:
+        if check_parameters(self.described, self.loss, params).stack:
             raise ValueError("`params` is a stack; accepted: one network; check its members one by one")
         objective = self.objective
 
         def J(perturbed: Parameters) -> Any:
-            return backends.to_host(objective.cost(xp, perturbed, batch, penalty))
+            return backends.to_host(objective.cost(xp, perturbed, batch, penalty, training=True))
 
         _, grads = objective.gradients(xp, params, batch, penalty)
         return worst_difference(J, params, grads, epsilon)
 
-    @property
-    def objective(self) -> Objective:
-        """What training lowers."""
-        return Objective(self.g, self.loss)
-
-    def _check(self, params: Parameters, given: Given, l2: Value = 0.0) -> tuple[Namespace, Batch, Any]:
+    def _check(
+        self, params: Parameters, given: Given, l2: Value = 0.0, training: bool = False
+    ) -> tuple[Namespace, Batch, Any]:
         """The namespace of the arrays, the data, and l2 as the objective takes it; all checked."""
         l2 = check_value("l2", l2, NONNEGATIVE)
-        checked = check_parameters(self.sizes, self.loss, params)
+        checked = check_parameters(self.described, self.loss, params)
         check_stack("l2", l2, checked.stack)
         batch, backend = checked.check_data(given), checked.backend
+        if check_flag("training", training):
+            checked.check_batch(batch.X.shape[-2])
         if isinstance(l2, PerNetwork):
             return backend.xp, batch, backend.asarray(along_stack(l2), checked.dtype)
         return backend.xp, batch, l2 or None

@@ -19,12 +19,12 @@ from portable_nn.equations import (
     Loss,
     Namespace,
     Parameters,
-    backward,
     cost,
-    forward,
     output_delta,
     squared_norm,
 )
+from portable_nn.layers import Chain, Layer, Model
+from portable_nn.layers.chain import Masks
 
 PACKAGE = __name__.partition(".")[0] + "."
 
@@ -68,31 +68,38 @@ class Objective:
     evenly: over the classes, or over "yes" and "no" where an output is a class of its own.
     """
 
-    g: tuple[Activation, ...]
+    model: Model
     loss: Loss
     smoothing: float = 0.0
 
     @property
+    def output(self) -> Activation:
+        """The activation of the output layer."""
+        return self.model.g[-1]
+
+    @property
     def user_functions(self) -> tuple[Callable[..., Array], ...] | None:
         """Those of its functions that are user-defined; None where they may change, in a subclass."""
-        loss, theirs = self.loss, user_functions_of(self.g)
+        loss, theirs = self.loss, user_functions_of(self.model)
         if type(loss) is not Loss or theirs is None:
             return None
         return (*user_defined(loss.value, loss.derivative, loss.value_from_Z), *theirs)
 
-    def cost(self, xp: Namespace, params: Parameters, batch: Batch, l2: Any = None) -> Array:
-        """J, shape () or the stack's."""
-        return self.judged(xp, params, batch, l2)[0]
+    def cost(
+        self, xp: Namespace, params: Parameters, batch: Batch, l2: Any = None, training: bool = False
+    ) -> Array:
+        """J, shape () or the stack's; with `training` statistics are those of the batch."""
+        return self.judged(xp, params, batch, l2, training)[0]
 
     def judged(
-        self, xp: Namespace, params: Parameters, batch: Batch, l2: Any = None
+        self, xp: Namespace, params: Parameters, batch: Batch, l2: Any = None, training: bool = False
     ) -> tuple[Array, Array, Array]:
         """J, the predictions A[L] and the targets, both in rows."""
         batch = batch.in_floats(xp, params)
         weight, shrink = relative_weights(xp, batch, l2)
-        Z, A = forward(xp, params, batch.X.mT, self.g)
-        J = cost(xp, self.loss, self.g[-1], Z[-1], A[-1], batch.Y.mT, weight)
-        return J if shrink is None else J + penalty(xp, params, shrink), A[-1].mT, batch.Y
+        Z, A, *_ = self.model.forward(xp, params, batch.X.mT, training=training)
+        J = cost(xp, self.loss, self.output, Z[-1], A[-1], batch.Y.mT, weight)
+        return J if shrink is None else J + self.penalty(xp, params, shrink), A[-1].mT, batch.Y
 
     def with_smoothing(self, share: float) -> Objective:
         """The same, with another share of the targets spread evenly."""
@@ -111,32 +118,57 @@ class Objective:
         params: Parameters,
         batch: Batch,
         l2: Any = None,
-        masks: Sequence[Array | None] | None = None,
+        masks: Masks = None,
+        training: bool = True,
     ) -> tuple[Array, Parameters]:
-        """J and its gradients; `masks` as for `equations.forward`."""
+        """J and its gradients; `masks` and `training` as for `Chain.forward`."""
+        return self.learned(xp, params, batch, l2, masks, training)[:2]
+
+    def learned(
+        self,
+        xp: Namespace,
+        params: Parameters,
+        batch: Batch,
+        l2: Any = None,
+        masks: Masks = None,
+        training: bool = True,
+    ) -> tuple[Array, Parameters, Parameters]:
+        """As `gradients`, and the parameters with the statistics that the batch has moved."""
         batch = batch.in_floats(xp, params)
         weight, shrink = relative_weights(xp, batch, l2)
-        Y, loss, g = self.smoothed(batch).mT, self.loss, self.g[-1]
-        Z, A = forward(xp, params, batch.X.mT, self.g, masks)
-        J = cost(xp, loss, g, Z[-1], A[-1], Y, weight)
-        Delta = output_delta(xp, loss, g, Z[-1], A[-1], Y)
-        grads = backward(xp, params, Z, A, Delta if weight is None else weight * Delta, self.g, masks)
+        Y, loss, model = self.smoothed(batch).mT, self.loss, self.model
+        passed = model.forward(xp, params, batch.X.mT, masks, training)
+        Z, A = passed.Z[-1], passed.A[-1]
+        J = cost(xp, loss, self.output, Z, A, Y, weight)
+        Delta = output_delta(xp, loss, self.output, Z, A, Y)
+        Delta = Delta if weight is None else weight * Delta
+        grads = model.backward(xp, params, passed, Delta, masks)
         if shrink is not None:
-            J = J + penalty(xp, params, shrink)
-            grads = [(dW + shrink * W, db) for (W, _), (dW, db) in zip(params, grads, strict=True)]
-        return J, grads
+            J = J + self.penalty(xp, params, shrink)
+            grads = self.with_penalty(xp, params, grads, shrink, J)
+        return J, grads, model.moved(xp, params, passed) if training else params
+
+    def penalty(self, xp: Namespace, params: Parameters, shrink: Any) -> Array:
+        """shrink/2 sum_l ||W[l]||^2, shape () or the stack's."""
+        s = shrink[..., 0, 0] if getattr(shrink, "ndim", 0) else shrink
+        weights = [params[l][k] for l, k, _ in self.model.weights(len(params))]
+        J: Array = 0.5 * s * squared_norm(xp, weights)
+        return J
+
+    def with_penalty(
+        self, xp: Namespace, params: Parameters, grads: Parameters, shrink: Any, J: Array
+    ) -> Parameters:
+        """The gradients with those of the penalty: of a shared W the sum of the networks' penalties."""
+        found = [list(layer) for layer in grads]
+        for l, k, is_shared in self.model.weights(len(params)):
+            each = xp.sum(shrink * xp.ones_like(J)[..., None, None]) if is_shared else shrink
+            found[l][k] = found[l][k] + each * params[l][k]
+        return [tuple(layer) for layer in found]
 
 
 def as_dtype(xp: Namespace, x: Array, dtype: Any) -> Array:
     """`x` itself if it has that dtype, else cast to it."""
     return x if x.dtype == dtype else xp.astype(x, dtype)
-
-
-def penalty(xp: Namespace, params: Parameters, shrink: Any) -> Array:
-    """shrink/2 sum_l ||W[l]||^2, shape () or the stack's."""
-    s = shrink[..., 0, 0] if getattr(shrink, "ndim", 0) else shrink
-    J: Array = 0.5 * s * squared_norm(xp, params)
-    return J
 
 
 def relative_weights(xp: Namespace, batch: Batch, l2: Any) -> tuple[Array | None, Any]:
@@ -159,10 +191,20 @@ def functions_of(g: Sequence[Activation]) -> list[Callable[..., Array] | None]:
     return [f for each in g for f in (each.g, each.g_prime, each.delta)]
 
 
-def user_functions_of(g: Sequence[Activation]) -> tuple[Callable[..., Array], ...] | None:
-    """The functions of activations that are user-defined; None where they may change, in a subclass."""
-    is_plain = all(type(each) is Activation for each in g)
+def user_functions_of(model: Model) -> tuple[Callable[..., Array], ...] | None:
+    """The functions of a model that are user-defined; None where they may change, in a subclass."""
+    layers = model.layers if isinstance(model, Chain) else ()
+    inner = [each for each in layers if isinstance(each, Layer)]
+    g = [*model.g, *(activation for each in inner for activation in each.activations)]
+    is_plain = all(type(each) is Activation for each in g) and all(map(is_built_in_layer, inner))
     return user_defined(*functions_of(g)) if is_plain else None
+
+
+def is_built_in_layer(layer: Layer) -> bool:
+    """Whether the layer's class, not only one of its bases, is this package's."""
+    kind = type(layer)
+    module = sys.modules.get(kind.__module__) if kind.__module__.startswith(PACKAGE) else None
+    return getattr(module, kind.__name__, None) is kind
 
 
 def depending_on(

@@ -1,11 +1,9 @@
-"""The parameters of a dense network: their form, their shapes, and whether data suits them."""
+"""The parameters of a network: their form, their shapes, and whether data suits them."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import replace
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,8 +11,11 @@ import numpy as np
 from portable_nn.backends import Backend, dtype_name, to_host
 from portable_nn.checks import Given, check_one_dtype, check_one_place, check_values
 from portable_nn.checks.arrays import is_whole
-from portable_nn.checks.host_arrays import check_host_values, check_on_host
-from portable_nn.equations import Array, Loss, symbol
+from portable_nn.checks.host_arrays import check_host_values, check_on_host, host_parts
+from portable_nn.equations import Array, Loss
+from portable_nn.layers import Recipe
+from portable_nn.layers.codes import check_codes
+from portable_nn.layers.described import Described
 from portable_nn.network.objective import Batch
 
 Shape = tuple[int, ...]
@@ -23,7 +24,7 @@ Shape = tuple[int, ...]
 class Checked(NamedTuple):
     """Parameters whose form, place and shapes are right; `arrays` has them by name (W[1], b[1], ...)."""
 
-    sizes: tuple[int, ...]
+    net: Described
     loss: Loss
     arrays: dict[str, Array]
     backend: Backend
@@ -32,16 +33,27 @@ class Checked(NamedTuple):
     @property
     def dtype(self) -> Any:
         """The dtype of all of them."""
-        return self.arrays["W[1]"].dtype
+        return next(iter(self.arrays.values())).dtype
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """The numbers of inputs, of the units after each hidden activation, and of outputs."""
+        return self.net.sizes
 
     @property
     def first(self) -> dict[str, Array]:
         """One of them, for other arrays to be compared with."""
-        return {"W[1]": self.arrays["W[1]"]}
+        name = next(iter(self.arrays))
+        return {name: self.arrays[name]}
 
     def check_values(self) -> None:
         """Raise ValueError where a parameter is NaN or infinite."""
         check_values(self.backend, self.arrays)
+
+    def check_batch(self, rows: int) -> None:
+        """Raise ValueError where a batch of so many rows has no statistics."""
+        if rows < 2 and self.net.model.has_statistics:
+            raise ValueError(ONE_ROW)
 
     def check_data(self, given: Given, otherwise: str = "", more: bool = False) -> Batch:
         """The data as a batch, checked against the parameters; with `more` values of the data only are.
@@ -53,6 +65,9 @@ class Checked(NamedTuple):
         arrays = given.arrays if more else self.arrays | given.arrays
         check_values(self.backend, arrays, self.loss, *given.names[1:], n_classes)
         batch = self._batch(given, n_classes)
+        if self.net.levels:
+            X = check_codes(self.net.levels, self.backend, given.names[0], batch.X)
+            batch = batch._replace(X=X)
         if given.has_targets and is_whole(batch.Y) and not self.backend.values_known(batch.Y):
             return self._without_meaning_as_nan(batch)
         return batch
@@ -63,6 +78,9 @@ class Checked(NamedTuple):
         check_one_dtype(self.first | given.arrays, given.arrays)
         given, n_classes = self._in_form(given, host)
         check_host_values(host, given, self.loss, n_classes)
+        if self.net.levels:
+            for rows in host_parts(given.X):
+                check_codes(self.net.levels, host, given.names[0], given.X[..., rows, :])
         return self._batch(given, n_classes)
 
     def _in_form(self, given: Given, backend: Backend) -> tuple[Given, int]:
@@ -105,43 +123,61 @@ def class_indices(backend: Backend, n_classes: int) -> Array:
     return backend.asarray(np.arange(n_classes), backend.index_dtype())
 
 
-def check_parameters(sizes: tuple[int, ...], loss: Loss, params: Any) -> Checked:
+def check_parameters(net: Described, loss: Loss, params: Any) -> Checked:
     """The parameters by name, once their form, place and shapes are those of a network's."""
-    arrays = check_form(params, sizes)
+    arrays = check_form(params, net)
     backend = check_one_place(arrays)
-    return Checked(sizes, loss, arrays, backend, check_shapes(arrays, sizes))
+    return Checked(net, loss, arrays, backend, check_shapes(arrays, net))
 
 
-def check_form(params: Any, sizes: Sequence[int]) -> dict[str, Array]:
-    """The arrays of `params` by name; ValueError unless it is a list of pairs, one per layer."""
-    L = len(sizes) - 1
+def check_form(params: Any, net: Described) -> dict[str, Array]:
+    """The arrays of `params` by name; ValueError unless it is a list of tuples, one per layer."""
+    L = len(net.layers)
+    is_dense = isinstance(net.model, Recipe)
     if not isinstance(params, (list, tuple)) or len(params) != L:
         given = f"{len(params)} layers" if isinstance(params, (list, tuple)) else repr(type(params))
-        many = "1 pair" if L == 1 else f"{L} pairs"
-        raise ValueError(f"`params` is {given}; accepted: a list of {many} (W, b), one per layer")
-    for l, layer in enumerate(params):
-        if not isinstance(layer, (list, tuple)) or len(layer) != 2:
-            raise ValueError(f"`params[{l}]` is {type(layer)}; accepted: a pair (W, b)")
-    return {symbol((l, k)): array for l, layer in enumerate(params) for k, array in enumerate(layer)}
+        kind = "pair" if is_dense else "tuple"
+        many = f"{L} {kind}{'s' * (L != 1)}"
+        form = "(W, b), one per layer" if is_dense else "of arrays, one for each layer that has some"
+        raise ValueError(f"`params` is {given}; accepted: a list of {many} {form}")
+    for l, (layer, one) in enumerate(zip(net.layers, params, strict=True)):
+        if not isinstance(one, (list, tuple)) or len(one) != len(layer.arrays):
+            symbols = f"({', '.join(array.symbol for array in layer.arrays)})"
+            wanted = f"a pair {symbols}" if len(layer.arrays) == 2 else f"a tuple {symbols}"
+            raise ValueError(f"`params[{l}]` is {type(one)}; accepted: {wanted}")
+    names = [name for name, _, _ in net.arrays]
+    return dict(zip(names, (array for layer in params for array in layer), strict=True))
 
 
-def check_shapes(arrays: dict[str, Array], sizes: Sequence[int]) -> Shape:
-    """The stack's shape, () for one network; ValueError unless every W and b has its shape."""
-    stack: Shape = tuple(arrays["W[1]"].shape[:-2])
-    for l, (n_in, n_out) in enumerate(pairwise(sizes), start=1):
-        for name, wanted in ((f"W[{l}]", (n_out, n_in)), (f"b[{l}]", (n_out, 1))):
-            given = tuple(arrays[name].shape)
-            if given != stack + wanted:
-                raise ValueError(
-                    f"`{name}` has shape {given}; accepted: {stack + wanted} for the sizes "
-                    f"{tuple(sizes)}" + (f" and the stack {stack} of `W[1]`" if stack else "")
-                )
+def check_shapes(arrays: dict[str, Array], net: Described) -> Shape:
+    """The stack's shape, () for one network; ValueError unless every array has its shape."""
+    own = [name for name, array, _ in net.arrays if not array.is_shared]
+    stack: Shape = tuple(arrays[own[0]].shape[:-2])
+    for name, array, _ in net.arrays:
+        given, lead = tuple(arrays[name].shape), () if array.is_shared else stack
+        if given != lead + array.shape:
+            raise ValueError(
+                f"`{name}` has shape {given}; accepted: {lead + array.shape} for the sizes "
+                f"{net.sizes}" + (f" and the stack {stack} of `{own[0]}`" if lead else "")
+            )
     return stack
 
 
-def layers_as_values(params: Any) -> dict[str, Any]:
-    """Host copies of [(W[1], b[1]), ...], or of gradients or slots of that form, by layer and name."""
+def layers_as_values(params: Any, net: Described | None = None) -> dict[str, Any]:
+    """Host copies of params, or of gradients or slots of that form, by layer and name.
+
+    Without `net`, pairs are W and b, and the arrays of other layers are numbered.
+    """
+    symbols: Any = [("W", "b") if len(layer) == 2 else map(str, range(len(layer))) for layer in params]
+    if net is not None:
+        symbols = [[array.symbol for array in layer.arrays] for layer in net.layers]
     return {
-        str(l): {"W": np.asarray(to_host(W)), "b": np.asarray(to_host(b))}
-        for l, (W, b) in enumerate(params, start=1)
+        str(l): {name: np.asarray(to_host(array)) for name, array in zip(names, layer, strict=True)}
+        for l, (names, layer) in enumerate(zip(symbols, params, strict=True), start=1)
     }
+
+
+ONE_ROW = (
+    "a batch has one row, and a batch normalization needs the variance of its rows; accepted: two rows "
+    "or more in every batch, the last one of an epoch too: choose another `batch_size`"
+)

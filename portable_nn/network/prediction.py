@@ -11,18 +11,17 @@ import numpy as np
 from portable_nn.backends import Backend, dtype_name, streaming
 from portable_nn.backends.streaming import Piece
 from portable_nn.compiler.signatures import HostArray
-from portable_nn.equations import Activation, Array, Namespace, Parameters, forward
+from portable_nn.equations import Array, Namespace, Parameters
+from portable_nn.layers import Model
 from portable_nn.network.objective import as_dtype, depending_on, user_functions_of
 
 AT_ONCE = 4096  # rows
 
-Activations = tuple[Activation, ...]
 
-
-def layers(xp: Namespace, g: Activations, params: Parameters, X: Array) -> list[Array]:
+def layers(xp: Namespace, model: Model, params: Parameters, X: Array) -> list[Array]:
     """Every layer's A as rows: [A[1], ..., A[L]]."""
-    _, A = forward(xp, params, as_dtype(xp, X, params[0][0].dtype).mT, g)
-    return [columns.mT for columns in A[1:]]
+    passed = model.forward(xp, params, as_dtype(xp, X, params[0][0].dtype).mT)
+    return [columns.mT for columns in passed.A[1:]]
 
 
 def predict(
@@ -38,25 +37,30 @@ def predict(
 
 
 @functools.lru_cache(maxsize=64)
-def compiled(backend: Backend, g: Activations, every: bool) -> Callable[[Parameters, Array], Any]:
+def compiled(backend: Backend, model: Model, every: bool) -> Callable[[Parameters, Array], Any]:
     """``compute(params, X)``: A[L] as rows, or with `every` all layers', made fast by the backend."""
     xp = backend.xp
 
     def compute(params: Parameters, X: Array) -> Any:
-        A = layers(xp, g, params, X)
+        A = layers(xp, model, params, X)
         return A if every else A[-1]
 
-    return backend.compile(depending_on(user_functions_of(g), compute))
+    return backend.compile(depending_on(user_functions_of(model), compute))
 
 
-def streamed(backend: Backend, g: Activations, params: Parameters, X: HostArray) -> HostArray:
-    """A[L] as rows on the host, for rows of X on the host, which are sent to the device part by part."""
+def streamed(
+    backend: Backend, model: Model, params: Parameters, X: HostArray, result: tuple[tuple[int, ...], int]
+) -> HostArray:
+    """A[L] as rows on the host, for rows of X on the host, which are sent to the device part by part.
+
+    `result` is the shape of the stack, and the number of outputs.
+    """
     dtype = dtype_name(params[0][0].dtype)
     n, cast = X.shape[-2], streaming.cast_to_send(X, backend.dtypes(), dtype)
     size = max(1, min(AT_ONCE, streaming.CHUNK // max(1, X.nbytes // n)))
-    compute, sender = compiled(backend, g, False), backend.sender()
-    stack = params[0][0].shape[:-2]
-    found = np.empty((*stack, n, params[-1][0].shape[-2]), dtype)
+    compute, sender = compiled(backend, model, False), backend.sender()
+    stack, n_outputs = result
+    found = np.empty((*stack, n, n_outputs), dtype)
     waiting: tuple[slice, Array] | None = None  # computed while the next part is sent
     for start in range(0, n, size):
         rows = slice(start, min(start + size, n))
@@ -69,6 +73,6 @@ def streamed(backend: Backend, g: Activations, params: Parameters, X: HostArray)
     return found
 
 
-def compiled_prediction(backend: Backend, g: Activations, params: Parameters, X: Array) -> Array:
+def compiled_prediction(backend: Backend, model: Model, params: Parameters, X: Array) -> Array:
     """A[L] as rows, by a compiled function."""
-    return predict(backend.xp, compiled(backend, g, False), params, X)
+    return predict(backend.xp, compiled(backend, model, False), params, X)

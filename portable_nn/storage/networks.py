@@ -19,13 +19,14 @@ def layers_from_values(values: Any, net: Network, what: str = "params") -> Param
 
     All of them are float32, or all float64.
     """
-    L = len(net.g)
+    wanted = [[array.symbol for array in layer.arrays] for layer in net.described.layers]
+    L = len(wanted)
     if not isinstance(values, dict) or list(values) != [str(l) for l in range(1, L + 1)]:
         raise Unreadable(f"`{what}` has not the {L} layers of its network")
-    layers = list(values.values())
-    if not all(isinstance(layer, dict) and list(layer) == ["W", "b"] for layer in layers):
-        raise Unreadable(f"`{what}` has a layer that is not W and b")
-    params = [(layer["W"], layer["b"]) for layer in layers]
+    for layer, symbols in zip(values.values(), wanted, strict=True):
+        if not isinstance(layer, dict) or list(layer) != symbols:
+            raise Unreadable(f"`{what}` has a layer that is not {' and '.join(symbols)}")
+    params = [tuple(layer.values()) for layer in values.values()]
     arrays = [array for layer in params for array in layer]
     if not all(isinstance(array, np.ndarray) for array in arrays):
         raise Unreadable(f"`{what}` has something else than arrays")
@@ -33,7 +34,7 @@ def layers_from_values(values: Any, net: Network, what: str = "params") -> Param
     if len(dtypes) != 1 or not dtypes <= set(FLOATS):
         raise Unreadable(f"`{what}` has arrays of dtype {', '.join(sorted(dtypes))}")
     try:
-        check_parameters(net.sizes, net.loss, params)
+        check_parameters(net.described, net.loss, params)
     except (TypeError, ValueError) as error:
         raise Unreadable(f"`{what}` does not suit its network: {error}") from None
     return params

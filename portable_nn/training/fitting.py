@@ -163,7 +163,7 @@ def fit(
     """
     check_network(net)
     check_flag("stream", stream)
-    checked = check_parameters(net.sizes, net.loss, params)
+    checked = check_parameters(net.described, net.loss, params)
     if not all(checked.backend.values_known(array) for array in checked.arrays.values()):
         raise TypeError(
             "`params` are being traced, by jax.jit or jax.grad; accepted: arrays with values; `fit` "

@@ -40,7 +40,7 @@ def older(path: str, k: int) -> str:
 
 def by_place(named: Mapping[str, Any]) -> Parameters:
     """What `layers_as_values` has named."""
-    return [(layer["W"], layer["b"]) for layer in named.values()]
+    return [tuple(layer.values()) for layer in named.values()]
 
 
 def write_snapshot(path: str, snapshot: Snapshot) -> None:

@@ -61,7 +61,8 @@ def training_steps(backend: Backend, kind: StepKind) -> Callable[..., Any]:
         limit = coefficients.pop(0) if has_limit else None
         X, Y = xp.take(X, rows, axis=-2), xp.take(Y, rows, axis=-2)
         weight = None if weight is None else xp.take(weight, rows, axis=-1)
-        J, grads = objective.gradients(xp, params, Batch(X, Y, weight, *others), l2, masks)
+        batch = Batch(X, Y, weight, *others)
+        J, grads, params = objective.learned(xp, params, batch, l2, masks)
         if limit is not None:
             grads = clipped(xp, grads, limit)
         params, slots = apply(xp, rule, params, grads, slots, coefficients)

@@ -1,0 +1,95 @@
+"""What a layer is: arrays that are trained, a line forward, and its derivative right under it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from portable_nn.equations import Activation, Array, Namespace
+
+TRAINED = ("weights", "biases", "scales", "embeddings")
+UNTRAINED = ("statistics", "constants")
+KINDS = TRAINED + UNTRAINED
+
+Theta: TypeAlias = Sequence[Array]  # the arrays of a layer, in the order of `Layer.parameters`
+Gradients: TypeAlias = tuple[Array, tuple[Array | None, ...]]  # dL/dA below, dJ/dtheta
+Initial: TypeAlias = float | Sequence[Any] | Callable[[Any, tuple[int, int]], Any] | str
+BY_SCHEME = "by scheme"  # of `Network.initialize`, as the weights of a dense layer
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """An array of a layer.
+
+    Parameters
+    ----------
+    symbol : str
+        What the source calls it: "gamma"; a letter or a word.
+    shape : (int, int)
+        Of one network: a number for each of n units is a column, (n, 1).
+    kind : str
+        "weights", "biases", "scales" or "embeddings", by which groups of an optimizer tell them apart;
+        "statistics", which training moves, but no optimizer; "constants", which nothing changes.
+    initial : float, nested sequence of numbers, or callable
+        The first value of all entries; all values; or ``initial(random, shape)``, which draws them on
+        the host by a numpy.random.Generator.
+    is_shared : bool
+        Whether the networks of a stack share it.
+    """
+
+    symbol: str
+    shape: tuple[int, int]
+    kind: str
+    initial: Initial = 0.0
+    is_shared: bool = False
+
+
+class Layer:
+    """A layer between the inputs and the output's activation: subclass it as a frozen dataclass.
+
+    Examples are columns: A is (n, B), or (K, n, B) in a stack of K networks. Only the last two axes have
+    a meaning. Everything is written with the functions of the namespace `xp`, the Python array API
+    standard, and looks at no value.
+    """
+
+    is_activation = False  # whether dropout comes after it, as after an activation
+
+    @property
+    def activations(self) -> tuple[Activation, ...]:
+        """The activations that it calls, which may be user-defined."""
+        return ()
+
+    def width(self, n: int) -> int:
+        """How many units it gives, given that there are n below; ValueError where it cannot be there."""
+        return n
+
+    def parameters(self, n: int) -> tuple[Parameter, ...]:
+        """Its arrays, given that there are n units below."""
+        return ()
+
+    def forward(self, xp: Namespace, theta: Theta, A: Array) -> tuple[Array, Any]:
+        """Its output, and what `backward` will need, for the A (n, B) below; `theta` are its arrays."""
+        raise NotImplementedError(f"{type(self).__name__} defines no `forward`")
+
+    def backward(self, xp: Namespace, theta: Theta, kept: Any, dA: Array) -> Gradients:
+        """dL/dA below (n, B), and dJ/dtheta for each of its arrays `theta`, None for those not trained.
+
+        `dA` is dL/dA of its output, of each example alone; dJ/dtheta is the mean over the B examples.
+        `kept` is what `forward` returned.
+        """
+        raise NotImplementedError(f"{type(self).__name__} defines no `backward`")
+
+    def forward_in_training(self, xp: Namespace, theta: Theta, A: Array) -> tuple[Array, Any]:
+        """As `forward`, of A and `theta`, where it differs while the network is trained."""
+        return self.forward(xp, theta, A)
+
+    def moved(self, xp: Namespace, theta: Theta, kept: Any) -> Theta:
+        """Its arrays `theta` with new statistics, from what `forward_in_training` has `kept`."""
+        return theta
+
+    def standardizing(self, theta: Theta, mean: Any, deviation: Any) -> Theta:
+        """Its arrays, such that output units of this mean and deviation (n, 1) get the mean 0 and the
+        deviation 1; `theta` where it has no scale or shift. On the host, for `initialize(data=)`.
+        """
+        return theta

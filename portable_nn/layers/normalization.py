@@ -1,0 +1,163 @@
+"""Scales, layer normalization, batch normalization."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from portable_nn.checks import POSITIVE, UP_TO_ONE, check_flag
+from portable_nn.checks.numbers import store_numbers
+from portable_nn.equations import Array, Namespace
+from portable_nn.equations.normalization import (
+    moments,
+    scaled,
+    scaled_prime,
+    shifted,
+    shifted_prime,
+    standardized,
+    standardized_delta,
+    standardized_prime,
+)
+from portable_nn.layers.base import Gradients, Layer, Parameter, Theta
+
+AFFINE = {"gamma": ("scales", 1.0), "beta": ("biases", 0.0)}
+RUNNING = {"mean": ("statistics", 0.0), "variance": ("statistics", 1.0)}
+
+
+def columns(n: int, **arrays: tuple[str, float]) -> tuple[Parameter, ...]:
+    """Arrays with a number for each of n units."""
+    return tuple(Parameter(symbol, (n, 1), *rest) for symbol, rest in arrays.items())
+
+
+@dataclass(frozen=True)
+class Scale(Layer):
+    """gamma z + beta: a trained scale, and with `shift` a trained shift, for each unit.
+
+    Parameters
+    ----------
+    shift : bool
+        Whether there is a beta.
+
+    Raises
+    ------
+    TypeError
+        If `shift` is neither True nor False.
+    """
+
+    shift: bool = True
+
+    def __post_init__(self) -> None:
+        check_flag("shift", self.shift)
+
+    def parameters(self, n: int) -> tuple[Parameter, ...]:
+        return columns(n, **AFFINE)[: 2 if self.shift else 1]
+
+    def forward(self, xp: Namespace, theta: Theta, A: Array) -> tuple[Array, Any]:
+        Z = scaled(theta[0], A)
+        return (shifted(Z, theta[1]) if self.shift else Z), A
+
+    def backward(self, xp: Namespace, theta: Theta, kept: Any, dA: Array) -> Gradients:
+        dtheta = scaled_prime(xp, kept, dA), shifted_prime(xp, dA)
+        return scaled(theta[0], dA), dtheta[: len(theta)]
+
+    def standardizing(self, theta: Theta, mean: Any, deviation: Any) -> Theta:
+        gamma, *beta = theta
+        return gamma / deviation, *((shift - mean) / deviation for shift in beta)
+
+
+@dataclass(frozen=True)
+class LayerNorm(Layer):
+    """gamma n + beta, n being z standardized over the units of each example (Ba et al., 2016).
+
+    Parameters
+    ----------
+    epsilon : float
+        Added to the variance, > 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `epsilon` is no number > 0.
+    """
+
+    epsilon: float = 1e-5
+
+    def __post_init__(self) -> None:
+        store_numbers(self, epsilon=POSITIVE)
+
+    def parameters(self, n: int) -> tuple[Parameter, ...]:
+        return columns(n, **AFFINE)
+
+    def forward(self, xp: Namespace, theta: Theta, A: Array) -> tuple[Array, Any]:
+        gamma, beta = theta
+        mu, v, s = moments(xp, A, -2)
+        root = s * xp.sqrt(v + self.epsilon / s / s)
+        N = standardized(A, mu, root)
+        return shifted(scaled(gamma, N), beta), (N, root)
+
+    def backward(self, xp: Namespace, theta: Theta, kept: Any, dA: Array) -> Gradients:
+        (gamma, _), (N, root) = theta, kept
+        dtheta = scaled_prime(xp, N, dA), shifted_prime(xp, dA)
+        return standardized_delta(xp, N, root, scaled(gamma, dA), -2), dtheta
+
+
+@dataclass(frozen=True)
+class BatchNorm(Layer):
+    """gamma n + beta, n being z standardized over the examples of the batch (Ioffe and Szegedy, 2015).
+
+    Training standardizes by the mean and the variance of each batch, and moves the running ones: mean <-
+    (1 - momentum) mean + momentum mu, and so the variance, by sigma^2 B / (B - 1), as PyTorch does.
+    Predictions, and the cost of validation data, take the running ones. A batch needs two rows.
+
+    Parameters
+    ----------
+    momentum : float
+        The share of each batch in the running mean and variance, in (0, 1]; Keras calls 1 - momentum so.
+    epsilon : float
+        Added to the variance, > 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If one of them is no number in its range.
+    """
+
+    momentum: float = 0.1
+    epsilon: float = 1e-5
+
+    def __post_init__(self) -> None:
+        store_numbers(self, momentum=UP_TO_ONE._replace(closed_low=False), epsilon=POSITIVE)
+
+    def parameters(self, n: int) -> tuple[Parameter, ...]:
+        return columns(n, **AFFINE, **RUNNING)
+
+    def forward(self, xp: Namespace, theta: Theta, A: Array) -> tuple[Array, Any]:
+        gamma, beta, mu, variance = theta
+        root = xp.sqrt(variance + self.epsilon)
+        N = standardized(A, mu, root)
+        return shifted(scaled(gamma, N), beta), (N, root)
+
+    def forward_in_training(self, xp: Namespace, theta: Theta, A: Array) -> tuple[Array, Any]:
+        gamma, beta, _, _ = theta
+        mu, v, s = moments(xp, A, -1)
+        root = s * xp.sqrt(v + self.epsilon / s / s)
+        N = standardized(A, mu, root)
+        return shifted(scaled(gamma, N), beta), (N, root, mu, v * s * s)
+
+    def backward(self, xp: Namespace, theta: Theta, kept: Any, dA: Array) -> Gradients:
+        (gamma, *_), (N, root, *of_batch) = theta, kept
+        dN = scaled(gamma, dA)
+        dZ = standardized_delta(xp, N, root, dN, -1) if of_batch else standardized_prime(dN, root)
+        return dZ, (scaled_prime(xp, N, dA), shifted_prime(xp, dA), None, None)
+
+    def moved(self, xp: Namespace, theta: Theta, kept: Any) -> Theta:
+        gamma, beta, mean, variance = theta
+        N, _, mu, of_batch = kept
+        B, share = N.shape[-1], self.momentum
+        of_batch = (B / (B - 1)) * of_batch
+        return (
+            gamma,
+            beta,
+            (1 - share) * mean + share * mu,
+            (1 - share) * variance + share * of_batch,
+        )
