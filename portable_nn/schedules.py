@@ -19,7 +19,8 @@ from portable_nn.checks import (
     Interval,
     Value,
     as_array,
-    check_value,
+    check_scheduled,
+    is_schedule,
     store_values,
 )
 from portable_nn.checks.numbers import store_numbers, store_whole
@@ -281,9 +282,9 @@ class one_cycle:  # noqa: N801
 
 def check_learning_rate(schedule: Schedule, step: int) -> Value:
     """The schedule's learning rate; TypeError or ValueError unless it is a finite number >= 0."""
-    if not callable(schedule) or isinstance(schedule, type):
+    if not is_schedule(schedule):
         raise TypeError(f"`schedule` is {schedule!r}; accepted: a function of the step")
-    return check_value(f"schedule({step})", schedule(step), NONNEGATIVE)
+    return check_scheduled("schedule", schedule, step, NONNEGATIVE)
 
 
 def _cosine(first: Value, last: Value, share: float) -> Value:

@@ -30,6 +30,7 @@ from portable_nn.checks.numbers import (
     is_zero,
     store_values,
 )
+from portable_nn.checks.scheduled import check_scheduled, is_schedule
 
 __all__ = [
     "BELOW_ONE",
@@ -49,10 +50,12 @@ __all__ = [
     "check_one_dtype",
     "check_one_place",
     "check_owner",
+    "check_scheduled",
     "check_stack",
     "check_value",
     "check_values",
     "check_whole",
+    "is_schedule",
     "is_zero",
     "store_values",
 ]
