@@ -13,6 +13,7 @@ Tree: TypeAlias = Any  # an array, or a list or tuple of trees
 Form: TypeAlias = Any  # hashable, as long as what is no array in the tree is
 LEAF = "array"
 CONSTANT = "constant"
+NONE: Form = (CONSTANT, type(None), None)  # of a None
 
 
 def flatten(tree: Tree) -> tuple[list[Any], Form]:
@@ -65,12 +66,26 @@ def map(function: Callable[..., Any], tree: Tree, *others: Tree) -> Tree:
     )
 
 
-def alike(form: Form, other: Form) -> bool:
-    """Whether two forms have their arrays in the same places; a list counts as a tuple."""
+def aligned(form: Form, tree: Tree) -> list[Any]:
+    """What `tree`, which has this form, holds in the places of the arrays: arrays, or None."""
+    if form is LEAF:
+        return [tree]
+    if form[0] is CONSTANT:
+        return []
+    return [leaf for part in zip(form[1:], tree, strict=True) for leaf in aligned(*part)]
+
+
+def alike(form: Form, other: Form, or_none: bool = False) -> bool:
+    """Whether two forms have their arrays in the same places; a list counts as a tuple.
+
+    With `or_none` the other one may have None in the place of an array.
+    """
+    if or_none and form is LEAF and other == NONE:
+        return True
     if not isinstance(form, tuple) or not isinstance(other, tuple) or CONSTANT in (form[0], other[0]):
         return bool(form == other)
     return len(form) == len(other) and all(
-        alike(*pair) for pair in zip(form[1:], other[1:], strict=True)
+        alike(*pair, or_none) for pair in zip(form[1:], other[1:], strict=True)
     )
 
 

@@ -11,23 +11,27 @@ from portable_nn.equations import symbol
 
 
 def check_gradients(params: Any, grads: Any) -> Backend:
-    """The backend of all arrays, if they are finite and each gradient has its parameter's shape."""
+    """The backend of all arrays, if they are finite and each gradient has its parameter's shape.
+
+    A gradient may be None, where an array is to stay as it is.
+    """
     names = [symbol(place) for place in trees.places(params)]
     if not isinstance(params, (list, tuple)) or not names:
         given = "holds no arrays" if isinstance(params, (list, tuple)) else f"is {type(params)}"
         raise ValueError(f"`params` {given}; accepted: a list of arrays, [(W, b), ...] say")
-    (thetas, form), (mine, other) = trees.flatten(params), trees.flatten(grads)
-    if not trees.alike(form, other):
+    (thetas, form), (found, other) = trees.flatten(params), trees.flatten(grads)
+    if not trees.alike(form, other, or_none=True):
         raise ValueError(
-            f"`grads` does not have the form of `params` (arrays: {len(mine)} and {len(names)}); "
-            f"accepted: a gradient for each of {', '.join(names)}, nested in the same way"
+            f"`grads` does not have the form of `params` (arrays: {len(found)} and {len(names)}); "
+            f"accepted: a gradient for each of {', '.join(names)}, or None, nested in the same way"
         )
+    mine = trees.aligned(form, grads)
     labels = [name.replace("params", "grads") if "params" in name else f"d{name}" for name in names]
-    gradients = dict(zip(labels, mine, strict=True))
+    gradients = {name: g for name, g in zip(labels, mine, strict=True) if g is not None}
     parameters = dict(zip(names, thetas, strict=True))
     backend = check_one_place(parameters | gradients)
     for (name, array), gradient in zip(parameters.items(), mine, strict=True):
-        shape, wanted = tuple(gradient.shape), tuple(array.shape)
+        shape, wanted = tuple(getattr(gradient, "shape", array.shape)), tuple(array.shape)
         if shape != wanted:
             raise ValueError(
                 f"the gradient of `{name}` has shape {shape}; accepted: {wanted}, as it has"

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from portable_nn.equations import Activation, Array, Namespace
+from portable_nn.optimizers.array_names import KINDS as TRAINED
+from portable_nn.optimizers.array_names import UNTRAINED
 
-TRAINED = ("weights", "biases", "scales", "embeddings")
-UNTRAINED = ("statistics", "constants")
 KINDS = TRAINED + UNTRAINED
 
 Theta: TypeAlias = Sequence[Array]  # the arrays of a layer, in the order of `Layer.parameters`

@@ -19,6 +19,7 @@ from portable_nn.network.initialization import SCHEMES, draw
 from portable_nn.network.objective import Objective
 from portable_nn.network.parameters import check_parameters
 from portable_nn.network.summary import in_brief, table
+from portable_nn.optimizers.array_names import ArrayName
 
 
 @dataclass(frozen=True, init=False, repr=False)
@@ -132,6 +133,12 @@ class Architecture:
             host = standardized_by(self.layers, host, rows)
         place = backends.get(backend, device)
         return [tuple(place.asarray(array, dtype=name) for array in layer) for layer in host]
+
+    @property
+    def arrays(self) -> tuple[ArrayName, ...]:
+        """Name, kind and layer of each array of the parameters, in their order."""
+        found = self.described.arrays
+        return tuple(ArrayName(name, array.kind, layer) for name, array, layer in found)
 
     @property
     def objective(self) -> Objective:

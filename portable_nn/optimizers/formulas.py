@@ -6,17 +6,19 @@ update; v and m as in the sources named. `coefficients` are computed on the host
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from portable_nn.checks import (
     BELOW_ONE,
     NONNEGATIVE,
     POSITIVE,
     UP_TO_ONE,
+    Interval,
     Value,
     check_flag,
+    is_schedule,
     is_zero,
     store_values,
 )
@@ -41,6 +43,8 @@ class SGD(Optimizer):
         mu in [0, 1].
     nesterov : bool
         Needs a momentum > 0.
+    groups : mapping, optional
+        Other settings for some of the parameters: see `Optimizer`.
     """
 
     learning_rate: Value | Callable[[int], Value] = 1e-2
@@ -98,6 +102,8 @@ class RMSprop(Optimizer):
         In [0, 1).
     epsilon : float, or one for each network of a stack
         > 0.
+    groups : mapping, optional
+        Other settings for some of the parameters: see `Optimizer`.
     """
 
     learning_rate: Value | Callable[[int], Value] = 1e-3
@@ -138,6 +144,8 @@ class Adam(Optimizer):
         In [0, 1).
     epsilon : float, or one for each network of a stack
         > 0.
+    groups : mapping, optional
+        Other settings for some of the parameters: see `Optimizer`.
     """
 
     learning_rate: Value | Callable[[int], Value] = 1e-3
@@ -175,15 +183,30 @@ class AdamW(Adam):
     ----------
     learning_rate, beta_1, beta_2, epsilon : float, or one for each network of a stack
         As for `Adam`.
-    weight_decay : float, or one for each network of a stack
-        >= 0; weights and biases decay alike.
+    weight_decay : float, or one for each network of a stack, or a schedule
+        >= 0; a schedule gives the value of each update, which is multiplied by the learning rate then.
+        Weights and biases decay alike, unless `groups` say otherwise.
+    groups : mapping, optional
+        Other settings for some of the parameters: see `Optimizer`.
+
+    Examples
+    --------
+    Decay of the weights alone, falling to 0 in 1,000 updates:
+
+    >>> from portable_nn.schedules import cosine
+    >>> falling = cosine(0.02, steps=1000)
+    >>> optimizer = AdamW(1e-2, weight_decay=falling, groups={"biases": {"weight_decay": 0.0}})
+    >>> optimizer.groups
+    {'biases': {'weight_decay': 0.0}}
     """
 
-    weight_decay: Value = 1e-2
+    weight_decay: Value | Callable[[int], Value] = 1e-2
+    scheduled: ClassVar[Mapping[str, Interval]] = {"weight_decay": NONNEGATIVE}
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        store_values(self, weight_decay=NONNEGATIVE)
+        if not is_schedule(self.weight_decay):
+            store_values(self, weight_decay=NONNEGATIVE)
 
     def coefficients(self, t: Any, alpha: Any) -> tuple[Any, ...]:
         return (*super().coefficients(t, alpha), alpha * self.weight_decay)

@@ -6,10 +6,9 @@ A subclass says how many arrays it keeps per parameter (`slots`), which numbers 
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable
-from dataclasses import dataclass, fields
-from typing import Any, NamedTuple, Self
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar, NamedTuple, Self
 
 from portable_nn import trees
 from portable_nn.backends import Backend, owner, with_own_settings
@@ -17,19 +16,24 @@ from portable_nn.checks import (
     NONNEGATIVE,
     POSITIVE,
     REAL,
-    PerNetwork,
+    Interval,
     Value,
     along_stack,
     as_array,
     check_stack,
     check_value,
     check_whole,
+    is_schedule,
     store_values,
 )
 from portable_nn.checks.numbers import are_unchecked, differ
 from portable_nn.checks.trees import check_gradients, check_no_overflow, check_slots
 from portable_nn.equations import Array, Namespace, Parameters
-from portable_nn.optimizers.update import Rule, Slots, apply
+from portable_nn.optimizers.array_names import ArrayName, check_arrays
+from portable_nn.optimizers.groups import NO_GROUPS, check_groups
+from portable_nn.optimizers.parts import Parts, parts_of
+from portable_nn.optimizers.rules import check_values_of_stack
+from portable_nn.optimizers.update import Slots, apply
 
 ELSEWHERE = {  # what other libraries call it
     "lr": "learning_rate",
@@ -45,6 +49,9 @@ ELSEWHERE = {  # what other libraries call it
     "clipnorm": "`clip_norm` of portable_nn.fit",
     "weight_decay": "AdamW",
 }
+
+
+UNNAMED = ArrayName("", "", 0)
 
 
 class OptimizerState(NamedTuple):
@@ -72,11 +79,25 @@ class Optimizer:
     ----------
     learning_rate : float, or one for each network of a stack, or a schedule
         alpha > 0; a schedule is a function of the number of updates made, see `portable_nn.schedules`.
+    groups : mapping, optional
+        Other settings for some of the parameters, ``{key: {setting: value}}``. A key is a kind of array
+        ("weights", "biases", "scales", "embeddings"), the number of a layer (1 is the first), or the
+        name of one array ("W[2]"). A setting is a number of this optimizer (`learning_rate` also as a
+        schedule), or "factor", >= 0, which multiplies the learning rate in force. Where several keys
+        suit an array their settings are merged: one by name wins over one by layer, and that over one
+        by kind. A group's own `learning_rate` wins over the `schedule` of `fit`. Other values compile
+        nothing anew.
 
     Raises
     ------
     TypeError, ValueError
-        If a parameter is not a number in its range.
+        If a parameter is not a number in its range, a key or a setting unknown, or a setting one that
+        changes the formula. Where it is used: if a key suits none of the arrays.
+
+    Examples
+    --------
+    >>> Optimizer(1e-2, groups={"biases": {"learning_rate": 1e-3}, 1: {"factor": 0.1}})
+    Optimizer(learning_rate=0.01, groups={'biases': {'learning_rate': 0.001}, 1: {'factor': 0.1}})
 
     Notes
     -----
@@ -87,6 +108,14 @@ class Optimizer:
     """
 
     learning_rate: Value | Callable[[int], Value] = 1e-3
+    groups: Mapping[str | int, Mapping[str, Any]] = field(default=NO_GROUPS, kw_only=True)
+    # what may be a schedule beside the learning rate, and the range of its values
+    scheduled: ClassVar[Mapping[str, Interval]] = {}
+
+    def __init_subclass__(cls, **named: Any) -> None:
+        super().__init_subclass__(**named)
+        if "__repr__" not in vars(cls):  # else the decorator makes one, which shows groups always
+            cls.__repr__ = Optimizer.__repr__  # type: ignore[method-assign]
 
     def __new__(cls, *arguments: Any, **named: Any) -> Self:
         """An optimizer; TypeError for an argument under the name that another library gives it."""
@@ -101,6 +130,12 @@ class Optimizer:
         for each in fields(self):  # of a user-defined optimizer: numbers for a stack
             if are_unchecked(getattr(self, each.name)):
                 store_values(self, **{each.name: REAL})
+        object.__setattr__(self, "groups", check_groups(self, self.groups))
+
+    def __repr__(self) -> str:
+        shown = [each.name for each in fields(self) if each.repr and each.name != "groups"]
+        shown += ["groups"] if self.groups else []
+        return f"{type(self).__qualname__}({', '.join(f'{n}={getattr(self, n)!r}' for n in shown)})"
 
     @property
     def slots(self) -> int:
@@ -140,12 +175,16 @@ class Optimizer:
         grads: Parameters,
         state: OptimizerState,
         learning_rate: Value | None = None,
+        arrays: Sequence[ArrayName] | None = None,
     ) -> tuple[Parameters, OptimizerState]:
         """The parameters and the state after one update; none of the arrays given is changed.
 
-        `params` and `grads` are trees of arrays of one form, such as [(W[1], b[1]), ...]; `state` is
+        `params` and `grads` are trees of arrays of one form, such as [(W[1], b[1]), ...]; where `grads`
+        has None in the place of an array, that parameter and its slots are left as they are. `state` is
         what `init` or the last update returned; `learning_rate` replaces that of the optimizer for this
-        update. Raises TypeError or ValueError where `grads` or `state` do not belong to `params`, where
+        update, but for groups that have one of their own. `arrays` describes each array for the groups
+        of the optimizer, as ``net.arrays`` does; by default as those of a dense network. Raises
+        TypeError or ValueError where `grads`, `state` or `arrays` do not belong to `params`, where
         parameters or gradients are NaN or infinite, where the square of a gradient overflows, or where
         the learning rate is negative.
         """
@@ -158,23 +197,24 @@ class Optimizer:
         alpha = self.learning_rate if learning_rate is None else learning_rate
         alpha = alpha(state.t) if is_schedule(alpha) else alpha
         alpha = check_value("learning_rate", alpha, NONNEGATIVE)
-        theta = trees.leaves(params)[0]
-        stack = tuple(theta.shape[:-2])
+        thetas = trees.leaves(params)
+        stack, dtype = tuple(thetas[0].shape[:-2]), thetas[0].dtype
         check_stack("learning_rate", alpha, stack)
         check_values_of_stack(self, stack)
-        t = state.t + 1
+        parts = self._parts(params, arrays)
         given = [  # a number, and what JAX is tracing, goes as it is
-            backend.asarray(along_stack(x), theta.dtype) if differ(x) else x
-            for x in with_arrays(self).coefficients(t, as_array(alpha))
+            [backend.asarray(along_stack(x), dtype) if differ(x) else x for x in numbers]
+            for numbers in parts.coefficients(state.t, as_array(alpha), stack)
         ]
-        params, slots = apply(backend.xp, rule_of(self), params, grads, state.slots, given)
+        params, slots = apply(backend.xp, parts.rules, params, grads, state.slots, given, parts.places)
         check_no_overflow(type(self).__name__, slots, backend)
-        return params, OptimizerState(t, slots)
+        return params, OptimizerState(state.t + 1, slots)
 
-
-def is_schedule(learning_rate: Any) -> bool:
-    """Whether it is a function of the number of updates made."""
-    return callable(learning_rate) and not isinstance(learning_rate, type)
+    def _parts(self, params: Parameters, arrays: Sequence[ArrayName] | None) -> Parts:
+        """The parts of the parameters; without groups they are one, whatever the form is."""
+        if self.groups or arrays is not None:
+            return parts_of(self, check_arrays(params, arrays))
+        return parts_of(self, [UNNAMED] * len(trees.leaves(params)))
 
 
 def init_state(xp: Namespace, optimizer: Optimizer, params: Parameters) -> OptimizerState:
@@ -198,62 +238,3 @@ def check_state(
         t = check_whole("state.t", t, 0)
     check_slots(params, state.slots, optimizer.slots, backend)
     return OptimizerState(t, state.slots)
-
-
-def check_values_of_stack(optimizer: Optimizer, stack: tuple[int, ...]) -> None:
-    """Raise ValueError where a parameter holds numbers for another stack."""
-    for each in fields(optimizer):
-        value = getattr(optimizer, each.name)
-        if isinstance(value, PerNetwork):
-            check_stack(each.name, value, stack)
-
-
-def with_arrays(optimizer: Optimizer) -> Optimizer:
-    """The optimizer for computing coefficients: its numbers of a stack are NumPy arrays."""
-    twin = copy.copy(optimizer)
-    for each in fields(optimizer):
-        value = getattr(optimizer, each.name)
-        object.__setattr__(twin, each.name, value if is_schedule(value) else as_array(value))
-    return twin
-
-
-@dataclass(frozen=True, eq=False)
-class UserRule:
-    """The `rule` of an optimizer, which may read any of its parameters: equal where all of them are."""
-
-    optimizer: Optimizer
-    values: tuple[Any, ...]
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, UserRule) and self._key() == other._key()
-
-    def __hash__(self) -> int:
-        return hash(self._key())
-
-    def _key(self) -> tuple[Any, ...]:
-        return type(self.optimizer), self.values
-
-    def __call__(self, xp: Namespace, theta: Array, g: Array, *rest: Any) -> tuple[Array, ...]:
-        twin = self.optimizer
-        for each, value in zip(fields(twin), self.values, strict=True):
-            if isinstance(value, PerNetwork):  # read as an array that goes with theta
-                twin = twin if twin is not self.optimizer else copy.copy(twin)
-                where = {"dtype": theta.dtype, "device": getattr(theta, "device", None)}
-                numbers_of_stack = xp.asarray(along_stack(value), **where)
-                object.__setattr__(twin, each.name, numbers_of_stack)
-        return twin.rule(xp, theta, g, *rest)
-
-
-def rule_of(optimizer: Optimizer) -> Rule:
-    """The rule, hashable and equal by value: steps with equal rules are one compiled step."""
-    if getattr(optimizer.rule, "__self__", None) is not optimizer:
-        return optimizer.rule
-    values = tuple(getattr(optimizer, each.name) for each in fields(optimizer))
-    try:
-        hash(values)
-    except TypeError as error:
-        raise TypeError(
-            f"`optimizer` is {optimizer!r}, whose `rule` may read a parameter that cannot be hashed "
-            f"({error}); accepted: numbers, strings, tuples; or a static method as its `rule`"
-        ) from None
-    return UserRule(optimizer, values)

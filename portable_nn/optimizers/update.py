@@ -30,21 +30,45 @@ def clipped(xp: Namespace, grads: Parameters, c: Any) -> Parameters:
     return shortened
 
 
+def clipped_parts(
+    xp: Namespace, params: Parameters, grads: Parameters, limits: Sequence[Any], parts: Sequence[int]
+) -> Parameters:
+    """`clipped` for each part of the arrays by its own limit; part -1 is not clipped."""
+    form = trees.flatten(params)[1]
+    found = trees.aligned(form, grads)
+    for part, c in enumerate(limits):
+        mine = [i for i, those in enumerate(parts) if those == part and found[i] is not None]
+        if mine:
+            shortened = clipped(xp, [found[i] for i in mine], c)
+            for i, g in zip(mine, shortened, strict=True):
+                found[i] = g
+    whole: Parameters = trees.unflatten(form, found)
+    return whole
+
+
 def apply(
     xp: Namespace,
-    rule: Rule,
+    rules: Sequence[Rule],
     params: Parameters,
     grads: Parameters,
     slots: Slots,
-    coefficients: Sequence[Any],
+    coefficients: Sequence[Sequence[Any]],
+    parts: Sequence[int],
 ) -> tuple[Parameters, Slots]:
-    """`rule` for every parameter: the new parameters and slots."""
+    """The rule of its part for every parameter: the new parameters and slots.
+
+    Where a gradient is None the parameter, and what is kept for it, are the same arrays as before.
+    """
     thetas, form = trees.flatten(params)
     kept = [trees.leaves(slot) for slot in slots]
-    new = [
-        check_result(rule(xp, theta, g, *arrays, *coefficients), theta, len(kept))
-        for theta, g, *arrays in zip(thetas, trees.leaves(grads), *kept, strict=True)
-    ]
+    new = []
+    gradients = trees.aligned(form, grads)
+    for part, theta, g, *arrays in zip(parts, thetas, gradients, *kept, strict=True):
+        if g is None:
+            new.append((theta, *arrays))
+        else:
+            result = rules[part](xp, theta, g, *arrays, *coefficients[part])
+            new.append(check_result(result, theta, len(kept)))
     params, *new_slots = (trees.unflatten(form, each) for each in zip(*new, strict=True))
     return params, tuple(new_slots)
 

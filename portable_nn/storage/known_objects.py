@@ -45,6 +45,7 @@ WANTED: dict[tuple[str, str], tuple[Callable[[Any], bool], str]] = {
     ("network", "activations"): (lambda one: isinstance(one, Activation), "a portable_nn.Activation"),
     ("network", "loss"): (lambda one: isinstance(one, Loss), "a portable_nn.Loss"),
     ("optimizer", "learning_rate"): (callable, "a schedule: a function of the number of updates"),
+    ("optimizer", "weight_decay"): (callable, "a schedule: a function of the number of updates"),
 }
 OPTIMIZERS: dict[str, Any] = {kind.__name__: kind for kind in (SGD, RMSprop, Adam, AdamW)}
 
@@ -61,6 +62,9 @@ def describe(value: Any) -> tuple[str, Fields] | None:
     for tag, table in (("schedule", SCHEDULES), ("optimizer", OPTIMIZERS)):
         if table.get(kind.__name__) is kind:
             named = {each.name: getattr(value, each.name) for each in fields(kind)}
+            groups = named.pop("groups", None)
+            if groups:  # else as before there were groups: older versions can read it
+                named["groups"] = {key: dict(settings) for key, settings in groups.items()}
             return tag, {"name": kind.__name__} | named
     return None
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from portable_nn import trees
 from portable_nn.backends import owner, to_host
+from portable_nn.optimizers import Optimizer
 from portable_nn.training.description import Training, schedule_of
 
 MOST_BYTES = 1 << 26  # of an array that are looked at: more would take seconds
@@ -83,7 +84,10 @@ def parts_of(value: Any) -> dict[str, Any]:
     if isinstance(value, functools.partial):
         return {"func": value.func, "args": value.args, "keywords": value.keywords}
     if dataclasses.is_dataclass(value):
-        return {each.name: getattr(value, each.name) for each in dataclasses.fields(value)}
+        named = {each.name: getattr(value, each.name) for each in dataclasses.fields(value)}
+        if isinstance(value, Optimizer) and not value.groups:  # as before there were groups
+            del named["groups"]
+        return named
     return {}
 
 

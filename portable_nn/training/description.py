@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,21 +11,23 @@ import numpy as np
 from portable_nn.backends import to_host
 from portable_nn.checks import (
     NONNEGATIVE,
-    POSITIVE,
     PerNetwork,
     Value,
     check_stack,
     check_value,
     check_whole,
+    is_schedule,
     is_zero,
 )
 from portable_nn.checks.numbers import scalar
 from portable_nn.errors import unknown_name
 from portable_nn.network import Network
 from portable_nn.optimizers import SGD, Adam, AdamW, Optimizer, RMSprop
-from portable_nn.optimizers.optimizer import check_values_of_stack, is_schedule
+from portable_nn.optimizers.array_names import check_keys_match
+from portable_nn.optimizers.rules import check_values_of_stack
 from portable_nn.schedules import Schedule, check_learning_rate, constant
 from portable_nn.training.callbacks import check_callbacks
+from portable_nn.training.clipping import check_clip_norm
 from portable_nn.training.draws import Draws, GeneratorDraws
 from portable_nn.training.dropout import check_dropout
 from portable_nn.training.early_stopping import EarlyStopping
@@ -54,8 +56,8 @@ class Training:
     epochs: int = 10
     batch_size: int | None = 128
     l2: Value = 0.0
-    clip_norm: Value | None = None
-    dropout: Value | Sequence[Value] = 0.0
+    clip_norm: Value | Mapping[str | int, Value] | None = None
+    dropout: Any = 0.0  # a rate or a schedule, or one for each hidden layer
     schedule: Schedule = None  # type: ignore[assignment]
     early_stopping: EarlyStopping | None = None
     callbacks: Iterable[Any] = ()
@@ -74,15 +76,14 @@ class Training:
         self._take_early_stopping()
         check_early_stopping(self.early_stopping, self.stack)
         check_epoch_order(self.epoch_order)
+        check_keys_match("groups", list(self.optimizer.groups), self.net.arrays)
         check_values_of_stack(self.optimizer, self.stack)
         self._set("epochs", check_whole("epochs", self.epochs, 1))
         if self.batch_size is not None:
             self._set("batch_size", check_whole("batch_size", self.batch_size, 1))
         self._set("l2", check_value("l2", self.l2, NONNEGATIVE))
         check_stack("l2", self.l2, self.stack)
-        if self.clip_norm is not None:
-            self._set("clip_norm", check_value("clip_norm", self.clip_norm, POSITIVE))
-            check_stack("clip_norm", self.clip_norm, self.stack)
+        self._set("clip_norm", check_clip_norm(self.clip_norm, self.net.arrays, self.stack))
         self._set("dropout", check_dropout(self.dropout, len(self.net.g) - 1, self.stack))
         if self.schedule is None:
             self._set("schedule", schedule_of(self.optimizer))

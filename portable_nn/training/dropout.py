@@ -8,24 +8,58 @@ from typing import Any
 import numpy as np
 
 from portable_nn.backends import Backend
-from portable_nn.checks import BELOW_ONE, Value, along_stack, check_stack, check_value, is_zero
+from portable_nn.checks import (
+    BELOW_ONE,
+    along_stack,
+    check_scheduled,
+    check_stack,
+    check_value,
+    is_schedule,
+    is_zero,
+)
 from portable_nn.equations import Array
 
 Masks = list[Array | None]
 Uniform = Callable[[tuple[int, ...]], np.ndarray[Any, Any]]  # a shape: numbers in [0, 1)
 
 
-def check_dropout(given: Any, hidden: int, stack: tuple[int, ...] = ()) -> tuple[Value, ...]:
-    """One rate in [0, 1) for each hidden layer, or for each network of a stack in each.
+class Rates:
+    """The rates of the hidden layers in each update: numbers, or schedules of them."""
 
-    `given` is a number for all layers; a list with an entry for each layer; or, for a stack, numbers of
-    the stack's shape for all layers.
+    def __init__(self, given: Sequence[Any], stack: tuple[int, ...] = ()) -> None:
+        self.given, self.stack = tuple(given), stack
+        self.drops = [is_schedule(rate) or not is_zero(rate) for rate in given]  # at some step, maybe
+        self.are_constant = not any(map(is_schedule, given))
+        self.constant = [along_stack(rate) for rate in given] if self.are_constant else []
+
+    def at(self, step: int) -> list[Any]:
+        """The rate of each layer in update 0, 1, ..., a float or an array (*stack, 1, 1).
+
+        Raises TypeError or ValueError for what a schedule gives that is no rate.
+        """
+        if self.are_constant:
+            return self.constant
+        return [
+            along_stack(
+                check_scheduled(f"dropout[{l}]", rate, step, BELOW_ONE, self.stack)
+                if is_schedule(rate)
+                else rate
+            )
+            for l, rate in enumerate(self.given)
+        ]
+
+
+def check_dropout(given: Any, hidden: int, stack: tuple[int, ...] = ()) -> tuple[Any, ...]:
+    """One rate in [0, 1) for each hidden layer, or for each network of a stack in each; or a schedule.
+
+    `given` is a number or a schedule for all layers; a list with an entry for each layer; or, for a
+    stack, numbers of the stack's shape for all layers.
     """
     if isinstance(given, np.ndarray) and given.ndim and not stack:
         given = given.tolist()
     is_list = isinstance(given, (tuple, list))
     if is_list and len(given) == hidden:
-        rates = tuple(check_value(f"dropout[{l}]", rate, BELOW_ONE) for l, rate in enumerate(given))
+        rates = tuple(check_rate(f"dropout[{l}]", rate) for l, rate in enumerate(given))
         if (hidden,) == stack and hidden > 1 and all(isinstance(rate, float) for rate in rates):
             raise ValueError(
                 f"`dropout` holds {hidden} rates, and there are as many hidden layers as networks; "
@@ -37,45 +71,59 @@ def check_dropout(given: Any, hidden: int, stack: tuple[int, ...] = ()) -> tuple
             "hidden layers"
         )
     else:
-        rates = (check_value("dropout", given, BELOW_ONE),) * hidden
+        rates = (check_rate("dropout", given),) * hidden
     for rate in rates:
-        check_stack("dropout", rate, stack)
+        if not is_schedule(rate):
+            check_stack("dropout", rate, stack)
     return rates
+
+
+def check_rate(name: str, given: Any) -> Any:
+    """A rate in [0, 1), or one for each network of a stack; a schedule as it is."""
+    return given if is_schedule(given) else check_value(name, given, BELOW_ONE)
 
 
 def mask_drawer(
     backend: Backend,
-    rates: Sequence[Value],
+    rates: Rates,
     shapes: Sequence[tuple[int, ...]],
     dtype: Any,
     uniform: Uniform,
-) -> Callable[[int, int], Masks] | None:
-    """A function that draws the masks of k batches of B rows; None where no unit is ever dropped.
+) -> Callable[[int, int, int], Masks] | None:
+    """A function that draws the masks of k batches of B rows from update `step` on: draw(k, B, step).
 
-    The units of hidden layer l have the shape ``shapes[l - 1]``, (*stack, n_l). One is dropped with the
-    probability rates[l - 1]; what is kept is divided by 1 - rate (Srivastava et al., 2014). Each network
-    of a stack has masks of its own.
+    None where no unit is ever dropped. The units of hidden layer l have the shape ``shapes[l - 1]``,
+    (*stack, n_l). One is dropped with the probability of the rate; what is kept is divided by 1 - rate
+    (Srivastava et al., 2014). Each network of a stack has masks of its own. A layer with a schedule
+    draws in every update, whatever its rate is then: what is drawn depends on no value.
     """
-    if all(is_zero(rate) for rate in rates):
+    if not any(rates.drops):
         return None
-    dropped = [along_stack(rate) for rate in rates]
-    scales = [
-        backend.asarray(1 / (1 - rate), dtype) if np.ndim(rate) else 1 / (1 - rate) for rate in dropped
-    ]
 
-    def draw(k: int, B: int) -> Masks:
+    def draw(k: int, B: int, step: int) -> Masks:
+        dropped = [rates.at(step + i) for i in range(k)]
         kept = [  # batch after batch, and in each of them layer after layer
             [
                 uniform((*shape, B)) >= rate
-                for shape, rate in zip(shapes, dropped, strict=True)
-                if not is_zero(rate)
+                for shape, rate, drops in zip(shapes, of_batch, rates.drops, strict=True)
+                if drops
             ]
-            for _ in range(k)
+            for of_batch in dropped
         ]
         of_layer = (np.stack(those) for those in zip(*kept, strict=True))
         return [
-            backend.asarray(next(of_layer), dtype=dtype) * scale if not is_zero(rate) else None
-            for rate, scale in zip(rates, scales, strict=True)
+            backend.asarray(next(of_layer), dtype=dtype) * scale(those) if drops else None
+            for those, drops in zip(zip(*dropped, strict=True), rates.drops, strict=True)
         ]
 
+    def scale(of_layer: Sequence[Any]) -> Any:
+        """What the kept units are multiplied by, of one batch after the other."""
+        factors = [1 / (1 - rate) for rate in of_layer]
+        if rates.are_constant:
+            return backend.asarray(factors[0], dtype) if np.ndim(factors[0]) else factors[0]
+        whole = np.stack(np.broadcast_arrays(*factors))
+        wide = whole.reshape(len(factors), *whole.shape[1:], *(() if whole.ndim > 1 else one_each))
+        return backend.asarray(wide, dtype)
+
+    one_each = (1,) * (len(shapes[0]) + 1)
     return draw

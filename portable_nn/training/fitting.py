@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -63,8 +63,8 @@ def fit(
     progress: bool = False,
     epoch_order: Callable[[int, int], Any] | None = None,
     optimizer_state: OptimizerState | None = None,
-    dropout: Value | Sequence[Value] = 0.0,
-    clip_norm: Value | None = None,
+    dropout: Value | Schedule | Sequence[Value | Schedule] = 0.0,
+    clip_norm: Value | Mapping[str | int, Value] | None = None,
     stream: bool = False,
     metrics: Any = (),
     resume: Any = None,
@@ -110,14 +110,16 @@ def fit(
         1-d array of integers in 0..n-1, instead of a permutation.
     optimizer_state : OptimizerState, optional
         ``history.optimizer_state`` of the training that this one continues.
-    dropout : float, or a list with one for each hidden layer
+    dropout : float or schedule, or a list with one for each hidden layer
         The probability, in [0, 1), of leaving a hidden unit out for an example; what is kept is divided
-        by 1 - rate. Predictions and the validation cost use all units. For a stack a rate may be an
-        array of the stack's shape, for all layers or, in a list, for each: ``[[0.1, 0.2], 0.3]``. Each
-        network has masks of its own, drawn from one generator: other ones than if it trained alone.
-    clip_norm : float, optional
+        by 1 - rate. A schedule gives that of update 0, 1, .... Predictions and the validation cost use
+        all units. For a stack a rate may be an array of the stack's shape, for all layers or, in a
+        list, for each: ``[[0.1, 0.2], 0.3]``. Each network has masks of its own, drawn from one
+        generator: other ones than if it trained alone.
+    clip_norm : float or mapping, optional
         The largest norm of the gradient, over all parameters together, > 0; a longer gradient is
-        shortened to it. For a stack, also one number for each network.
+        shortened to it. For a stack, also one number for each network. ``{"weights": 5.0}`` limits the
+        gradients of these arrays together, and no others: keys are those of the groups of `Optimizer`.
     stream : bool
         Whether X, Y and the weights stay on the host, as NumPy arrays or memory maps. Chunks of some
         32 MB (or one batch) are sent to the device of `params`, each while the device computes with the

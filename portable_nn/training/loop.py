@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 import numpy as np
 
 from portable_nn import trees
 from portable_nn.backends import Backend
-from portable_nn.checks import Value, as_array
+from portable_nn.checks import Value
 from portable_nn.equations import Array, Parameters
 from portable_nn.network.objective import Batch
 from portable_nn.optimizers import OptimizerState
-from portable_nn.optimizers.optimizer import rule_of, with_arrays
 from portable_nn.training.callbacks import Watch
 from portable_nn.training.data import Source
 from portable_nn.training.description import Training
-from portable_nn.training.dropout import mask_drawer
+from portable_nn.training.dropout import Rates, mask_drawer
+from portable_nn.training.hyperparameters import StepNumbers
 from portable_nn.training.snapshots import Position, Start
 from portable_nn.training.steps import StepKind, evaluation_step, summary_step, training_steps
 
@@ -113,29 +113,28 @@ class Loop:
         self.params, self.state, self.owns_state, position = start
         self.watch, self.in_parts = watch, watch is not None
         self.dtype = trees.leaves(self.params)[0].dtype
-        self.coefficients = with_arrays(training.optimizer).coefficients
+        self.numbers = StepNumbers(training)
         objective = training.net.objective
-        has_penalty, has_limit = training.has_penalty, training.clip_norm is not None
         kind = StepKind(
             objective.with_smoothing(training.smoothing),
-            rule_of(training.optimizer),
-            has_penalty,
-            has_limit,
+            self.numbers.rules,
+            self.numbers.parts,
+            training.has_penalty,
+            self.numbers.limited,
         )
-        self.constants = (training.l2,) * has_penalty + (training.clip_norm,) * has_limit
         self.run = training_steps(backend, kind)
         self.names = [name for name, _ in training.metrics]
         self.metrics = tuple(metric for _, metric in training.metrics)
         self.evaluate = evaluation_step(backend, objective, self.metrics)
         self.summarize = summary_step(backend, self.metrics)
         shapes = [(*training.stack, n) for n in training.net.sizes[1:-1]]
-        self.draw_masks = mask_drawer(
-            backend, training.dropout, shapes, self.dtype, training.draws.uniform
-        )
+        rates = Rates(training.dropout, training.stack)
+        rates.at(self.state.t)
+        self.draw_masks = mask_drawer(backend, rates, shapes, self.dtype, training.draws.uniform)
         self.zero = self.zeros(training.stack)
         self.judged = data if validation is None and self.metrics else validation
         self.origin = self.first_target(self.judged) if self.metrics and self.judged else None
-        training.learning_rate(self.state.t)
+        self.numbers.row(self.state.t, training.learning_rate(self.state.t))
         self.epoch, self.done, self.total = 0, 0, self.zero  # what is complete, and the part of an epoch
         self.before: dict[str, Any] = {}
         if position is not None:
@@ -208,18 +207,10 @@ class Loop:
                 steps = range(t, t + len(batches))
                 rates = [training.learning_rate(step) for step in steps]
                 rows = backend.asarray(batches, dtype=backend.index_dtype())
-                host = self.numbers(steps, rates)
+                host = self.numbers.rows(steps, rates)
                 yield Chunk(data, rows, backend.asarray(host, dtype=self.dtype), rates[-1])
                 t += len(batches)
             start = stop
-
-    def numbers(self, steps: Sequence[int], rates: Sequence[Value]) -> np.ndarray[Any, Any]:
-        """What each step takes: l2 and the limit of the norm, if there are any, and the coefficients."""
-        constants, coefficients = self.constants, self.coefficients
-        updates = zip(steps, rates, strict=True)
-        if not self.training.stack:
-            return np.asarray([(*constants, *coefficients(step + 1, rate)) for step, rate in updates])
-        return stacked([(*constants, *coefficients(step + 1, as_array(rate))) for step, rate in updates])
 
     def train(self, plan: Plan) -> tuple[Array, Value]:
         """Make the updates of an epoch; the sum of its batches' J B, and the last learning rate."""
@@ -227,12 +218,12 @@ class Loop:
         carry, owned = (self.params, slots, self.total), (False, self.owns_state, False)
         batches = self.count_batches(len(plan.rows))
         for chunk in plan.chunks:
-            masks = None if self.draw_masks is None else self.draw_masks(*chunk.rows.shape)
+            k, size = chunk.rows.shape
+            masks = None if self.draw_masks is None else self.draw_masks(k, size, t)
             carry = self.run(carry, chunk.data, (chunk.rows, masks, chunk.numbers), owned)
             owned = (True, True, True)
             self.data.used(carry)
-            k, rate = chunk.rows.shape[0], chunk.learning_rate
-            t, self.done = t + k, self.done + k
+            t, self.done, rate = t + k, self.done + k, chunk.learning_rate
             self.params, slots, self.total = carry
             self.state = OptimizerState(t, slots)
             if self.watch is not None:
@@ -269,15 +260,3 @@ class Loop:
     def count_batches(self, n: int) -> int:
         """How many batches n rows make."""
         return -(-n // min(self.training.batch_size or n, n))
-
-
-def stacked(numbers: Sequence[Sequence[Any]]) -> np.ndarray[Any, Any]:
-    """The numbers of each step as one array: (steps, how many), or (steps, how many, *stack, 1, 1).
-
-    Where one of them differs from network to network, all are given for each.
-    """
-    flat = [each for step in numbers for each in step]
-    if not any(np.ndim(each) for each in flat):
-        return np.asarray(numbers)
-    shaped = np.stack(np.broadcast_arrays(*flat))
-    return shaped.reshape(len(numbers), -1, *shaped.shape[1:], 1, 1)

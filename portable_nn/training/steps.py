@@ -15,27 +15,32 @@ from portable_nn import trees
 from portable_nn.backends import Backend
 from portable_nn.equations import Array, Namespace, Parameters
 from portable_nn.network.objective import Batch, Objective, depending_on, user_defined
-from portable_nn.optimizers.optimizer import UserRule
-from portable_nn.optimizers.update import Rule, apply, clipped
+from portable_nn.optimizers.rules import UserRule
+from portable_nn.optimizers.update import Rule, apply, clipped_parts
 from portable_nn.training.metrics import Metric
 
 Carry = tuple[Any, ...]
 
 
 class StepKind(NamedTuple):
-    """What a compiled training step depends on; everything else is data."""
+    """What a compiled training step depends on; everything else is data.
+
+    Each array of the parameters belongs to one of `parts`, which has a rule, and to one of `limited`,
+    whose gradients' norm has a limit, or to -1, which has none; `limited` is empty without limits.
+    """
 
     objective: Objective
-    rule: Rule
+    rules: tuple[Rule, ...]
+    parts: tuple[int, ...]
     has_penalty: bool
-    has_limit: bool  # of the gradients' norm
+    limited: tuple[int, ...] = ()
 
     @property
     def user_functions(self) -> tuple[Callable[..., Any], ...] | None:
         """Those of its functions that are user-defined; None where they may change."""
-        rule = self.rule.optimizer.rule if isinstance(self.rule, UserRule) else self.rule
+        rules = [r.optimizer.rule if isinstance(r, UserRule) else r for r in self.rules]
         functions = self.objective.user_functions
-        return None if functions is None else functions + user_defined(rule)
+        return None if functions is None else functions + user_defined(*dict.fromkeys(rules))
 
 
 def widened(xp: Namespace, x: Array, like: Array) -> Array:
@@ -49,23 +54,26 @@ def training_steps(backend: Backend, kind: StepKind) -> Callable[..., Any]:
 
     ``run(carry, data, each, owned)``, see `Backend.scan`: `carry` is (params, slots, total), total being
     the sum of J B over the batches so far; `data` is a `Batch` of all rows; `each`, for every update,
-    (rows, masks, numbers). `numbers` has l2 and the limit of the gradients' norm, where there
-    are such, and the optimizer's coefficients.
+    (rows, masks, numbers). `numbers` has l2 and the limits of the gradients' norms, where there
+    are such, and the optimizer's coefficients, part by part.
     """
-    objective, rule, has_penalty, has_limit = kind
+    objective, rules, parts, has_penalty, limited = kind
+    limits = max(limited, default=-1) + 1
 
     def step(xp: Namespace, carry: Carry, data: Carry, one: Carry) -> Carry:
         (params, slots, total), (X, Y, weight, *others), (rows, masks, numbers) = carry, data, one
-        coefficients = [numbers[i, ...] for i in range(numbers.shape[0])]
-        l2 = coefficients.pop(0) if has_penalty else None
-        limit = coefficients.pop(0) if has_limit else None
+        each = [numbers[i, ...] for i in range(numbers.shape[0])]
+        l2 = each.pop(0) if has_penalty else None
+        longest, each = each[:limits], each[limits:]
+        count = len(each) // len(rules)
+        coefficients = [each[i * count : (i + 1) * count] for i in range(len(rules))]
         X, Y = xp.take(X, rows, axis=-2), xp.take(Y, rows, axis=-2)
         weight = None if weight is None else xp.take(weight, rows, axis=-1)
         batch = Batch(X, Y, weight, *others)
         J, grads, params = objective.learned(xp, params, batch, l2, masks)
-        if limit is not None:
-            grads = clipped(xp, grads, limit)
-        params, slots = apply(xp, rule, params, grads, slots, coefficients)
+        if longest:
+            grads = clipped_parts(xp, params, grads, longest, limited)
+        params, slots = apply(xp, rules, params, grads, slots, coefficients, parts)
         return params, slots, total + widened(xp, J * X.shape[-2], total)
 
     return backend.scan(depending_on(kind.user_functions, step))
