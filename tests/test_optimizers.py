@@ -266,3 +266,38 @@ def test_the_arrays_of_a_state_have_the_form_the_shapes_and_the_dtype_of_the_par
 def test_an_empty_list_is_no_number_for_each_network(host_only, empty):
     with pytest.raises(ValueError, match=r"`learning_rate.* is an empty list"):
         pnn.Adam(empty)
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_a_gradient_that_is_none_leaves_its_array_as_it_is(name, random):
+    optimizer, _ = TABLE[name]
+    (layer,), _ = quadratic(random, "float64")
+    params, grads = [layer, layer], [tuple(a + 1 for a in layer)] * 2
+    first, state = optimizer.update(params, grads, optimizer.init(params))
+    frozen = [grads[0], (None, grads[1][1])]
+    moved, after = optimizer.update(first, frozen, state)
+    whole, expected = optimizer.update(first, grads, state)
+    assert moved[1][0] is first[1][0]
+    assert worst(flat([moved[0], moved[1][1:]]), flat([whole[0], whole[1][1:]])) == 0
+    assert after.t == expected.t
+    for found, before, right in zip(after.slots, state.slots, expected.slots, strict=True):
+        assert found[1][0] is before[1][0]
+        assert worst([*found[0], found[1][1]], [*right[0], right[1][1]]) == 0
+    still, _ = optimizer.update(first, [(None, None)] * 2, state)
+    assert all(a is b for a, b in zip(flat(still), flat(first), strict=True))
+
+
+def test_none_is_accepted_in_the_place_of_an_array_alone(random):
+    params, _ = quadratic(random, "float64")
+    optimizer = pnn.SGD()
+    for wrong in ([None], [(None,)], None):
+        with pytest.raises(ValueError, match=r"a gradient for each of W\[1\], b\[1\], or None"):
+            optimizer.update(params, wrong, optimizer.init(params))
+
+
+def test_the_norm_of_gradients_leaves_none_out(random):
+    grads = [(random.normal(size=(3, 4)), None), (None, random.normal(size=(3, 1)))]
+    found = clipped(np, grads, 0.5)
+    assert found[0][1] is found[1][0] is None
+    norm = np.sqrt(sum(float((g**2).sum()) for g in (grads[0][0], grads[1][1])))
+    assert relative(found[0][0], grads[0][0] * 0.5 / norm) < 1e-15

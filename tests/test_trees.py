@@ -87,3 +87,13 @@ def test_an_optimizer_updates_any_tree_as_it_would_each_array(optimizer, random)
         optimizer.update(params, [(W, b, [scale.T]), [table]], state)
     with pytest.raises(ValueError, match=r"`grads` does not have the form .*arrays: 3 and 4"):
         optimizer.update(params, [(W, b), [table]], state)
+
+
+def test_a_tree_may_hold_none_in_the_places_of_arrays():
+    _, form = trees.flatten([(A, B), (C, None)])
+    assert trees.aligned(form, ((None, A), [B, None])) == [None, A, B]
+    other = trees.flatten([(None, B), [C, None]])[1]
+    assert trees.alike(form, other, or_none=True)
+    assert not trees.alike(form, other)
+    for wrong in ([(A, B), (C, C)], [(A, B), None], [(A, 0), (C, None)], [(A, B)]):
+        assert not trees.alike(form, trees.flatten(wrong)[1], or_none=True)

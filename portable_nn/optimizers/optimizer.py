@@ -128,7 +128,7 @@ class Optimizer:
         if not is_schedule(self.learning_rate):
             store_values(self, learning_rate=POSITIVE)
         for each in fields(self):  # of a user-defined optimizer: numbers for a stack
-            if are_unchecked(getattr(self, each.name)):
+            if each.name != "groups" and are_unchecked(getattr(self, each.name)):
                 store_values(self, **{each.name: REAL})
         object.__setattr__(self, "groups", check_groups(self, self.groups))
 
