@@ -1,6 +1,6 @@
 """Layers beside the dense one: what they are made of, and networks of them, one after the other."""
 
-from portable_nn.layers.base import KINDS, Layer, Parameter
+from portable_nn.layers.base import Layer, Parameter
 from portable_nn.layers.chain import Chain, Model, Recipe
 from portable_nn.layers.dense import Dense, SharedDense
 from portable_nn.layers.embeddings import Embedding
@@ -9,7 +9,6 @@ from portable_nn.layers.numbers import Periodic, PiecewiseLinear
 from portable_nn.layers.trained_activation import ParametricActivation
 
 __all__ = [
-    "KINDS",
     "BatchNorm",
     "Chain",
     "Dense",

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from portable_nn.equations import Activation, Array, Namespace
-from portable_nn.optimizers.array_names import KINDS as TRAINED
-from portable_nn.optimizers.array_names import UNTRAINED
+from portable_nn.optimizers.array_names import KINDS, UNTRAINED
 
-KINDS = TRAINED + UNTRAINED
+ALL_KINDS = KINDS + UNTRAINED
 
 Theta: TypeAlias = Sequence[Array]  # the arrays of a layer, in the order of `Layer.parameters`
 Gradients: TypeAlias = tuple[Array, tuple[Array | None, ...]]  # dL/dA below, dJ/dtheta

@@ -10,7 +10,8 @@ import numpy as np
 
 from portable_nn.backends import get
 from portable_nn.checks.functions import warn_if_wrong
-from portable_nn.layers.base import BY_SCHEME, KINDS, TRAINED, Layer, Parameter
+from portable_nn.layers.base import ALL_KINDS, BY_SCHEME, Layer, Parameter
+from portable_nn.optimizers.array_names import KINDS
 
 B = 3  # examples
 
@@ -47,7 +48,7 @@ def check_layer(layer: Any, n: int) -> None:
             "accepted: forward(xp, theta, A) and backward(xp, theta, kept, dA), written with `xp`"
         ) from error
     wanted: list[Any] = [(width, B, "float32"), (n, B, "float32")]
-    wanted += [(*array.shape, "float32") if array.kind in TRAINED else None for array in arrays]
+    wanted += [(*array.shape, "float32") if array.kind in KINDS else None for array in arrays]
     if shapes != wanted:
         raise ValueError(
             f"{name} gave shapes and dtypes {shapes} for its output, dL/dA below and the gradients of "
@@ -61,9 +62,9 @@ def check_arrays(name: str, arrays: tuple[Any, ...]) -> None:
     for array in arrays:
         if not isinstance(array, Parameter):
             raise TypeError(f"`parameters` of {name} gave {array!r}; accepted: portable_nn.Parameter")
-        if array.kind not in KINDS:
+        if array.kind not in ALL_KINDS:
             raise ValueError(
-                f"`kind` of {array.symbol!r} of {name} is {array.kind!r}; accepted: {', '.join(KINDS)}"
+                f"`kind` of {array.symbol!r} of {name} is {array.kind!r}; accepted: {', '.join(ALL_KINDS)}"
             )
         if len(array.shape) != 2 or not all(isinstance(k, int) and k > 0 for k in array.shape):
             raise ValueError(

@@ -6,9 +6,10 @@ import math
 from typing import Any
 
 from portable_nn.equations import Activation, Loss
-from portable_nn.layers.base import TRAINED, Layer
+from portable_nn.layers.base import Layer
 from portable_nn.layers.dense import Dense
 from portable_nn.layers.described import Described, Layers
+from portable_nn.optimizers.array_names import KINDS
 
 BYTES = {"float32": 4, "float64": 8}
 TITLES = ("layer", "units", "arrays", "parameters", "bytes")
@@ -37,7 +38,7 @@ def table(net: Described, layers: Layers, loss: Loss, dtype: str) -> str:
         arrays = layer.parameters(n) if isinstance(layer, Layer) else ()
         number += bool(arrays)
         shapes = ", ".join(f"{a.symbol}[{number}] {a.shape[0]} x {a.shape[1]}" for a in arrays)
-        trained = sum(math.prod(a.shape) for a in arrays if a.kind in TRAINED)
+        trained = sum(math.prod(a.shape) for a in arrays if a.kind in KINDS)
         held = size * sum(math.prod(a.shape) for a in arrays)
         total += trained
         counts = (f"{trained:,}", f"{held:,}") if arrays else ("", "")
