@@ -8,6 +8,8 @@ from typing import Any, NamedTuple, TypeAlias
 
 from portable_nn.equations import Activation, Array, Namespace, Parameters, backward, delta, forward
 from portable_nn.layers.base import Layer
+from portable_nn.layers.columns import in_rows
+from portable_nn.layers.dense import Dense
 
 Masks: TypeAlias = "Sequence[Array | None] | None"
 
@@ -89,7 +91,7 @@ class Chain:
         `masks` as for `equations.forward`, one after each hidden activation; with `training` statistics
         are those of the batch.
         """
-        A, kept = [X], []
+        A, kept = [X if isinstance(self.layers[0], Dense) else in_rows(xp, X)], []
         each = zip(self.layers, self.thetas(params), self.masks_of(masks), strict=True)
         for layer, theta, M in each:
             if isinstance(layer, Activation):

@@ -42,6 +42,14 @@ def rows_of(A: Array, rows: Sequence[int]) -> list[Array]:
     return [A[..., start:stop, :] for start, stop in zip(starts, stops, strict=True)]
 
 
+def in_rows(xp: Namespace, A: Array) -> Array:
+    """A, which may be a view, row after row in memory: what is computed from it then is so too.
+
+    A product takes the view as it is; of other results NumPy makes the memory order follow the view's.
+    """
+    return xp.reshape(xp.reshape(A, (-1,)), A.shape)
+
+
 def joined(xp: Namespace, parts: Sequence[Array]) -> Array:
     """Rows below one another; those without a stack are repeated for each of its networks."""
     if len(parts) == 1:

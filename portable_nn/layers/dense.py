@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from portable_nn.checks import check_flag
 from portable_nn.checks.numbers import store_whole
 from portable_nn.equations import ACTIVATIONS, Array, Namespace, backward_to, forward
 from portable_nn.equations.normalization import scaled, scaled_prime, shifted, shifted_prime
@@ -21,32 +22,40 @@ class Dense(Layer):
     ----------
     units : int
         >= 1.
+    bias : bool
+        Whether there is a b: below a batch normalization, which subtracts it, there need not be.
     """
 
     units: int
+    bias: bool = True
 
     def __post_init__(self) -> None:
         store_whole(self, units=1)
+        check_flag("bias", self.bias)
 
     def width(self, n: int) -> int:
         return self.units
 
     def parameters(self, n: int) -> tuple[Parameter, ...]:
         W = Parameter("W", (self.units, n), "weights", BY_SCHEME)
-        return W, Parameter("b", (self.units, 1), "biases")
+        b = Parameter("b", (self.units, 1), "biases")
+        return (W, b) if self.bias else (W,)
 
     def forward(self, xp: Namespace, theta: Theta, A: Array) -> tuple[Array, Any]:
-        Z, inputs = forward(xp, [tuple(theta)], A, LINEAR)
+        Z, inputs = forward(xp, [self._with_bias(theta)], A, LINEAR)
         return Z[-1], (Z, inputs)
 
     def backward(self, xp: Namespace, theta: Theta, kept: Any, dA: Array) -> Gradients:
         Z, inputs = kept
-        grads, below = backward_to(0, xp, [tuple(theta)], Z, inputs, dA, LINEAR)
-        return below, grads[0]
+        grads, below = backward_to(0, xp, [self._with_bias(theta)], Z, inputs, dA, LINEAR)
+        return below, grads[0][: len(theta)]
 
     def standardizing(self, theta: Theta, mean: Any, deviation: Any) -> Theta:
-        W, b = theta
-        return W / deviation, (b - mean) / deviation
+        W, *b = theta
+        return W / deviation, *((shift - mean) / deviation for shift in b)
+
+    def _with_bias(self, theta: Theta) -> tuple[Array, Any]:
+        return (theta[0], theta[1] if self.bias else 0.0)
 
 
 @dataclass(frozen=True)

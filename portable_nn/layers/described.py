@@ -93,10 +93,15 @@ def dense_layers(sizes: Sequence[int], g: Sequence[Activation]) -> Layers:
     return tuple(each for pair in pairs for each in pair)
 
 
+def is_plain(layer: Layer | Activation) -> bool:
+    """Whether it is a layer of the source: W and b."""
+    return type(layer) is Dense and layer.bias
+
+
 def is_dense(layers: Layers) -> bool:
     """Whether dense layers and activations take turns: the network of the source."""
     return all(
-        type(layer) is Dense if i % 2 == 0 else isinstance(layer, Activation)
+        is_plain(layer) if i % 2 == 0 else isinstance(layer, Activation)
         for i, layer in enumerate(layers)
     )
 

@@ -21,6 +21,7 @@ from portable_nn.layers.columns import (
     Columns,
     check_columns,
     check_within,
+    in_rows,
     joined,
     others,
     put_back,
@@ -108,7 +109,7 @@ class Periodic(Layer):
         n, stack, Z, inner = kept
         F, B = len(self._chosen(n)), dA.shape[-1]
         dX = dA[..., n - F : n, :]
-        dP = xp.reshape(dA[..., n:, :], (*dA.shape[:-2], F, self.dim - 1, B))
+        dP = xp.reshape(in_rows(xp, dA[..., n:, :]), (*dA.shape[:-2], F, self.dim - 1, B))
         ((dW, dc), (dV, de)), below = backward_to(0, xp, stack, Z, inner, dP, G)
         dw = scaled(2 * math.pi, dW)  # type: ignore[arg-type]
         grads = [xp.reshape(g, x.shape) for g, x in zip((dw, dc, dV, de), theta, strict=True)]

@@ -64,7 +64,8 @@ def check_arrays(name: str, arrays: tuple[Any, ...]) -> None:
             raise TypeError(f"`parameters` of {name} gave {array!r}; accepted: portable_nn.Parameter")
         if array.kind not in ALL_KINDS:
             raise ValueError(
-                f"`kind` of {array.symbol!r} of {name} is {array.kind!r}; accepted: {', '.join(ALL_KINDS)}"
+                f"`kind` of {array.symbol!r} of {name} is {array.kind!r}; accepted: "
+                f"{', '.join(ALL_KINDS)}"
             )
         if len(array.shape) != 2 or not all(isinstance(k, int) and k > 0 for k in array.shape):
             raise ValueError(

@@ -7,8 +7,7 @@ from typing import Any
 
 from portable_nn.equations import Activation, Loss
 from portable_nn.layers.base import Layer
-from portable_nn.layers.dense import Dense
-from portable_nn.layers.described import Described, Layers
+from portable_nn.layers.described import Described, Layers, is_plain
 from portable_nn.optimizers.array_names import KINDS
 
 BYTES = {"float32": 4, "float64": 8}
@@ -27,7 +26,7 @@ def shown(layer: Any) -> str:
     """A layer as it is given to a Network."""
     if isinstance(layer, Activation):
         return repr(layer.name)
-    return str(layer.units) if type(layer) is Dense else repr(layer)
+    return str(layer.units) if is_plain(layer) else repr(layer)
 
 
 def table(net: Described, layers: Layers, loss: Loss, dtype: str) -> str:
