@@ -110,9 +110,10 @@ n_iter_no_change : int or numpy.inf, default=10
 max_fun : int, default=15000
     The largest number of evaluations of the loss, for 'lbfgs'.""",
     "further_parameters": """\
-dropout : float or list of float, default=0.0
+dropout : float or callable, or list of these, default=0.0
     The probability, in [0, 1), of leaving a unit out for a row of a batch, for all hidden layers or for
-    each. Training only; what is kept is divided by 1 - dropout. Not for 'lbfgs'.
+    each; or a schedule, a function of the number of updates made, that gives it. Training only; what is
+    kept is divided by 1 - dropout. Not for 'lbfgs'.
 
 weight_decay : float, default=0.01
     The decay of all parameters apart from the gradient, for 'adamw'.

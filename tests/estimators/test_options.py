@@ -88,6 +88,8 @@ def test_dropout_changes_the_training_and_not_the_predictions():
     assert same(ours, classifier(dropout=[0.5, 0.5]).fit(X, y))
     assert differs(ours, classifier(dropout=[0.5, 0]).fit(X, y))
     assert same(plain, classifier(dropout=[0, 0.0]).fit(X, y))
+    assert same(ours, classifier(dropout=[pnn.schedules.constant(0.5), 0.5]).fit(X, y))
+    assert differs(ours, classifier(dropout=lambda step: 0.5 / (1 + step)).fit(X, y))
 
 
 BY_HAND = {
