@@ -103,8 +103,10 @@ class Optimizer:
     -----
     For a stack of networks every parameter that is a number may be an array or a list of numbers of the
     stack's shape. What `coefficients` returns reaches a compiled step as data: other values compile
-    nothing anew. Whatever else `rule` reads from ``self`` is compiled into the step; a `rule` that reads
-    nothing may be a static method.
+    nothing anew. The class attribute `scheduled` names the numbers that may be schedules beside the
+    learning rate, with the range of their values: `coefficients` gets those of its update. Whatever else
+    `rule` reads from ``self`` is compiled into the step; a `rule` that reads nothing may be a static
+    method.
     """
 
     learning_rate: Value | Callable[[int], Value] = 1e-3

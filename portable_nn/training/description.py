@@ -23,7 +23,6 @@ from portable_nn.checks.numbers import scalar
 from portable_nn.errors import unknown_name
 from portable_nn.network import Network
 from portable_nn.optimizers import SGD, Adam, AdamW, Optimizer, RMSprop
-from portable_nn.optimizers.array_names import check_keys_match
 from portable_nn.optimizers.rules import check_values_of_stack
 from portable_nn.schedules import Schedule, check_learning_rate, constant
 from portable_nn.training.callbacks import check_callbacks
@@ -76,7 +75,6 @@ class Training:
         self._take_early_stopping()
         check_early_stopping(self.early_stopping, self.stack)
         check_epoch_order(self.epoch_order)
-        check_keys_match("groups", list(self.optimizer.groups), self.net.arrays)
         check_values_of_stack(self.optimizer, self.stack)
         self._set("epochs", check_whole("epochs", self.epochs, 1))
         if self.batch_size is not None:
