@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -32,6 +32,12 @@ class Part:
             for name, interval in optimizer.scheduled.items()
             if is_schedule(getattr(optimizer, name))
         ]
+
+    @property
+    def plain(self) -> Callable[[Any, Any], tuple[Any, ...]] | None:
+        """The optimizer's ``coefficients(t, alpha)``, where they are those of the part."""
+        is_plain = not self.schedules and not self.has_own_rate and self.factor is None
+        return self.optimizer.coefficients if is_plain else None
 
     def coefficients(self, step: Any, alpha: Any, stack: Stack) -> tuple[Any, ...]:
         """What the rule takes in update step + 1, if alpha is the learning rate of the training.
@@ -67,7 +73,7 @@ class Parts(NamedTuple):
     def coefficients(self, step: Any, alpha: Any, stack: Stack) -> list[tuple[Any, ...]]:
         """What the rule of each part takes, equally many numbers."""
         found = [part.coefficients(step, alpha, stack) for part in self.members]
-        if len({len(each) for each in found}) > 1:
+        if len(found) > 1 and len({len(each) for each in found}) > 1:
             raise ValueError(
                 f"`coefficients` of the optimizer gives {', '.join(str(len(each)) for each in found)} "
                 "numbers for its groups; accepted: equally many"

@@ -25,12 +25,16 @@ class StepNumbers:
         parts = parts_of(training.optimizer, arrays)
         limits, self.limited = limits_of(training.clip_norm, arrays)
         self.rules, self.parts, self.members = parts.rules, parts.places, parts
+        first, *others = parts.members
+        self.plain = None if others else first.plain  # called for every update: the short way
         self.constants = (training.l2,) * training.has_penalty + limits
 
     def row(self, step: int, rate: Value) -> tuple[Any, ...]:
         """The numbers of update 0, 1, ... at this learning rate."""
+        if self.plain is not None:
+            return (*self.constants, *self.plain(step + 1, as_array(rate)))
         found = self.members.coefficients(step, as_array(rate), self.stack)
-        return (*self.constants, *(number for part in found for number in part))
+        return sum(found, self.constants)
 
     def rows(self, steps: Sequence[int], rates: Sequence[Value]) -> np.ndarray[Any, Any]:
         """The numbers of these updates, (steps, how many), or as of `stacked`."""
