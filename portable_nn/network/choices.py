@@ -5,6 +5,7 @@ from __future__ import annotations
 import numbers
 import warnings
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from portable_nn.checks import check_whole
@@ -13,7 +14,7 @@ from portable_nn.equations import ACTIVATIONS, LOSSES, Activation, Loss
 from portable_nn.errors import unknown_name
 from portable_nn.layers import BatchNorm, Dense, Embedding, Layer, LayerNorm
 from portable_nn.layers.chain import is_activation
-from portable_nn.layers.described import Layers, dense_layers, described
+from portable_nn.layers.described import Layers, dense_layers, described, is_plain
 from portable_nn.layers.trial import check_layer
 from portable_nn.network.objective import PACKAGE, are_built_in, functions_of
 
@@ -98,7 +99,10 @@ def listed(sizes: Sequence[Any]) -> Layers:
 
 
 def normalized(layers: Layers, normalization: Any) -> Layers:
-    """The layers, with a normalization before each hidden activation if one is asked for."""
+    """The layers, with a normalization before each hidden activation if one is asked for.
+
+    Dense layers below a batch normalization, which subtracts their b, get none.
+    """
     if normalization is None:
         return layers
     if isinstance(normalization, str):
@@ -109,9 +113,14 @@ def normalized(layers: Layers, normalization: Any) -> Layers:
         raise TypeError(
             f"`normalization` is {normalization!r}; accepted: None, 'batch', 'layer', or a layer"
         )
-    *hidden, output = layers
-    found = [[normalization, each] if is_activation(each) else [each] for each in hidden]
-    return (*(each for those in found for each in those), output)
+    found: list[Layer | Activation] = []
+    for each in layers[:-1]:
+        if is_activation(each):
+            if isinstance(normalization, BatchNorm) and found and is_plain(found[-1]):
+                found[-1] = replace(found[-1], bias=False)  # type: ignore[type-var]
+            found.append(normalization)
+        found.append(each)
+    return (*found, layers[-1])
 
 
 def loss_of(loss: str | Loss) -> Loss:

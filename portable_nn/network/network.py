@@ -24,7 +24,7 @@ from portable_nn.equations import Array, Namespace, Parameters
 from portable_nn.network.architecture import Architecture
 from portable_nn.network.gradient_check import worst_difference
 from portable_nn.network.objective import Batch
-from portable_nn.network.parameters import check_parameters
+from portable_nn.network.parameters import check_batch, check_parameters
 from portable_nn.network.prediction import layers, predict, streamed
 
 
@@ -46,7 +46,7 @@ class Network(Architecture):
         "binary_cross_entropy", "categorical_cross_entropy", "squared_error", "absolute_error",
         "huber", "pinball", "poisson", or a user-defined `Loss`.
     normalization : "batch", "layer", or a Layer; optional
-        What stands before each hidden activation.
+        What stands before each hidden activation; below "batch" the dense layers have no b.
 
     Attributes
     ----------
@@ -241,7 +241,7 @@ class Network(Architecture):
         check_stack("l2", l2, checked.stack)
         batch, backend = checked.check_data(given), checked.backend
         if check_flag("training", training):
-            checked.check_batch(batch.X.shape[-2])
+            check_batch(self.described, batch.X.shape[-2])
         if isinstance(l2, PerNetwork):
             return backend.xp, batch, backend.asarray(along_stack(l2), checked.dtype)
         return backend.xp, batch, l2 or None

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from portable_nn.backends import Backend, dtype_name, to_host
-from portable_nn.checks import Given, check_one_dtype, check_one_place, check_values
+from portable_nn.checks import Given, PerNetwork, check_one_dtype, check_one_place, check_values
 from portable_nn.checks.arrays import is_whole
 from portable_nn.checks.host_arrays import check_host_values, check_on_host, host_parts
 from portable_nn.equations import Array, Loss
@@ -49,11 +50,6 @@ class Checked(NamedTuple):
     def check_values(self) -> None:
         """Raise ValueError where a parameter is NaN or infinite."""
         check_values(self.backend, self.arrays)
-
-    def check_batch(self, rows: int) -> None:
-        """Raise ValueError where a batch of so many rows has no statistics."""
-        if rows < 2 and self.net.model.has_statistics:
-            raise ValueError(ONE_ROW)
 
     def check_data(self, given: Given, otherwise: str = "", more: bool = False) -> Batch:
         """The data as a batch, checked against the parameters; with `more` values of the data only are.
@@ -177,7 +173,30 @@ def layers_as_values(params: Any, net: Described | None = None) -> dict[str, Any
     }
 
 
-ONE_ROW = (
-    "a batch has one row, and a batch normalization needs the variance of its rows; accepted: two rows "
-    "or more in every batch, the last one of an epoch too: choose another `batch_size`"
-)
+def check_batch(net: Described, rows: int) -> None:
+    """Raise ValueError where a batch of so many rows has no statistics."""
+    if rows < 2 and net.model.has_statistics:
+        raise ValueError(
+            "a batch has one row, and a batch normalization needs the variance of its rows; accepted: "
+            "two rows or more in every batch, the last one of an epoch too: choose another `batch_size`"
+        )
+
+
+def check_shared(net: Described, stack: Shape, clip_norm: Any, numbers: dict[str, Any]) -> None:
+    """Raise ValueError where networks of a stack that share weights are to be updated differently."""
+    shared = [name for name, array, _ in net.arrays if array.is_shared]
+    if not stack or not shared:
+        return
+    own = next((name for name, value in numbers.items() if is_per_network(value)), None)
+    if own is not None or clip_norm is not None:
+        given = "`clip_norm` is given" if own is None else f"`{own}` has a number for each network"
+        raise ValueError(
+            f"{given}, and the networks of the stack share {', '.join(shared)}; accepted: one number "
+            "for all of them, and no limit of each network's gradient"
+        )
+
+
+def is_per_network(value: Any) -> bool:
+    """Whether a number is one for each network, also within the groups of an optimizer."""
+    inner = value.values() if isinstance(value, Mapping) else ()
+    return isinstance(value, PerNetwork) or any(map(is_per_network, inner))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from portable_nn.checks import (
 from portable_nn.checks.numbers import scalar
 from portable_nn.errors import unknown_name
 from portable_nn.network import Network
+from portable_nn.network.parameters import check_batch, check_shared
 from portable_nn.optimizers import SGD, Adam, AdamW, Optimizer, RMSprop
 from portable_nn.optimizers.rules import check_values_of_stack
 from portable_nn.schedules import Schedule, check_learning_rate, constant
@@ -82,11 +83,13 @@ class Training:
         self._set("l2", check_value("l2", self.l2, NONNEGATIVE))
         check_stack("l2", self.l2, self.stack)
         self._set("clip_norm", check_clip_norm(self.clip_norm, self.net.arrays, self.stack))
-        self._set("dropout", check_dropout(self.dropout, len(self.net.g) - 1, self.stack))
+        self._set("dropout", check_dropout(self.dropout, len(self.net.sizes) - 2, self.stack))
         if self.schedule is None:
             self._set("schedule", schedule_of(self.optimizer))
         if isinstance(self.schedule, constant):
             check_stack("schedule(0)", self.schedule.learning_rate, self.stack)
+        numbers = {each.name: getattr(self.optimizer, each.name) for each in fields(self.optimizer)}
+        check_shared(self.net.described, self.stack, self.clip_norm, numbers)
         self._set("metrics", check_metrics(self.metrics, self.net))
         self._set("callbacks", check_callbacks(self.callbacks))
         self._set("keep_states", self.keep_states or bool(self.callbacks))
@@ -115,8 +118,12 @@ class Training:
     def rows(self, epoch: int, n: int) -> np.ndarray[Any, Any]:
         """The rows of epoch 0, 1, ... in their order, out of n."""
         if self.epoch_order is not None:
-            return check_order(self.epoch_order(epoch, n), n)
-        return self.draws.order(epoch, n)
+            rows = check_order(self.epoch_order(epoch, n), n)
+        else:
+            rows = self.draws.order(epoch, n)
+        size = min(self.batch_size or n, len(rows))
+        check_batch(self.net.described, len(rows) % size or size)  # the last one is the smallest
+        return rows
 
     def learning_rate(self, step: int) -> Value:
         """The learning rate of update 0, 1, ..."""
