@@ -35,6 +35,8 @@ class Parameter:
         the host by a numpy.random.Generator.
     is_shared : bool
         Whether the networks of a stack share it.
+    is_nonnegative : bool
+        Whether only values >= 0 have a meaning, as of a variance.
     """
 
     symbol: str
@@ -42,6 +44,7 @@ class Parameter:
     kind: str
     initial: Initial = 0.0
     is_shared: bool = False
+    is_nonnegative: bool = False
 
 
 class Layer:

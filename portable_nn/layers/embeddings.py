@@ -22,8 +22,9 @@ class Embedding(Layer):
     """A trained vector in place of each category's code; the first layer, for columns of codes.
 
     X has the codes, whole numbers 0, 1, ..., levels - 1 of any dtype, beside the columns of numbers. The
-    result has the columns of numbers first, as they are, then `dim` units for each column of codes. All
-    vectors are columns of one table E (dim, sum of the levels), drawn from N(0, 1), as in PyTorch.
+    result has the columns of numbers first, as they are, then the vectors: of each entry, first to last,
+    those of all columns of codes. All vectors are columns of one table E (dim, sum of the levels), drawn
+    from N(0, 1), as in PyTorch.
 
     The gradient of E is as large as E, although a batch picks few of its columns: optimizers with
     momentum, or with running means as Adam has, change every entry in each update.

@@ -20,13 +20,10 @@ from portable_nn.equations.normalization import (
 )
 from portable_nn.layers.base import Gradients, Layer, Parameter, Theta
 
-AFFINE = {"gamma": ("scales", 1.0), "beta": ("biases", 0.0)}
-RUNNING = {"mean": ("statistics", 0.0), "variance": ("statistics", 1.0)}
 
-
-def columns(n: int, **arrays: tuple[str, float]) -> tuple[Parameter, ...]:
-    """Arrays with a number for each of n units."""
-    return tuple(Parameter(symbol, (n, 1), *rest) for symbol, rest in arrays.items())
+def columns(n: int) -> tuple[Parameter, Parameter]:
+    """gamma and beta for n units."""
+    return Parameter("gamma", (n, 1), "scales", 1.0), Parameter("beta", (n, 1), "biases", 0.0)
 
 
 @dataclass(frozen=True)
@@ -50,7 +47,7 @@ class Scale(Layer):
         check_flag("shift", self.shift)
 
     def parameters(self, n: int) -> tuple[Parameter, ...]:
-        return columns(n, **AFFINE)[: 2 if self.shift else 1]
+        return columns(n)[: 2 if self.shift else 1]
 
     def forward(self, xp: Namespace, theta: Theta, A: Array) -> tuple[Array, Any]:
         Z = scaled(theta[0], A)
@@ -86,7 +83,7 @@ class LayerNorm(Layer):
         store_numbers(self, epsilon=POSITIVE)
 
     def parameters(self, n: int) -> tuple[Parameter, ...]:
-        return columns(n, **AFFINE)
+        return columns(n)
 
     def forward(self, xp: Namespace, theta: Theta, A: Array) -> tuple[Array, Any]:
         gamma, beta = theta
@@ -129,7 +126,9 @@ class BatchNorm(Layer):
         store_numbers(self, momentum=UP_TO_ONE._replace(closed_low=False), epsilon=POSITIVE)
 
     def parameters(self, n: int) -> tuple[Parameter, ...]:
-        return columns(n, **AFFINE, **RUNNING)
+        mean = Parameter("mean", (n, 1), "statistics", 0.0)
+        variance = Parameter("variance", (n, 1), "statistics", 1.0, is_nonnegative=True)
+        return *columns(n), mean, variance
 
     def forward(self, xp: Namespace, theta: Theta, A: Array) -> tuple[Array, Any]:
         gamma, beta, mu, variance = theta

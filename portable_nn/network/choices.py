@@ -14,9 +14,9 @@ from portable_nn.equations import ACTIVATIONS, LOSSES, Activation, Loss
 from portable_nn.errors import unknown_name
 from portable_nn.layers import BatchNorm, Dense, Embedding, Layer, LayerNorm
 from portable_nn.layers.chain import is_activation
-from portable_nn.layers.described import Layers, dense_layers, described, is_plain
+from portable_nn.layers.described import Layers, dense_layers, is_plain
 from portable_nn.layers.trial import check_layer
-from portable_nn.network.objective import PACKAGE, are_built_in, functions_of
+from portable_nn.network.objective import are_built_in, functions_of, is_built_in_layer
 
 NORMALIZATIONS = {"batch": BatchNorm, "layer": LayerNorm}
 
@@ -67,11 +67,13 @@ def network_layers(
         if not are_built_in(*functions_of((activation,))):
             check_activation(activation)
     layers = normalized(layers, normalization)
-    for i, layer in enumerate(layers):
-        if isinstance(layer, Embedding) and i:
+    n = n_0
+    for layer in (each for each in layers if isinstance(each, Layer)):
+        if isinstance(layer, Embedding) and layer is not layers[0]:
             raise ValueError("an Embedding is not the first layer; accepted: it right after the inputs")
-        if isinstance(layer, Layer) and not layer.__module__.startswith(PACKAGE):
-            check_layer(layer, described(n_0, layers).widths[i])
+        if type(layer) is Layer or not is_built_in_layer(layer):
+            check_layer(layer, n)
+        n = layer.width(n)
     return n_0, layers
 
 

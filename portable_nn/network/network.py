@@ -23,7 +23,7 @@ from portable_nn.checks import (
 from portable_nn.equations import Array, Namespace, Parameters
 from portable_nn.network.architecture import Architecture
 from portable_nn.network.gradient_check import worst_difference
-from portable_nn.network.objective import Batch
+from portable_nn.network.objective import Batch, as_dtype
 from portable_nn.network.parameters import check_batch, check_parameters
 from portable_nn.network.prediction import layers, predict, streamed
 
@@ -190,8 +190,8 @@ class Network(Architecture):
         For a loop of your own; `fit` does it in each update. `params`, X and errors: as for `predict`.
         """
         xp, batch, _ = self._check(params, Given(X, has_targets=False), training=True)
-        model, X = self.described.model, batch.in_floats(xp, params).X
-        return model.moved(xp, params, model.forward(xp, params, X.mT, training=True))
+        model, X = self.described.model, as_dtype(xp, batch.X, params[0][0].dtype).mT
+        return model.moved(xp, params, model.forward(xp, params, X, training=True))
 
     @backends.with_own_settings
     def check_gradients(

@@ -48,8 +48,16 @@ class Checked(NamedTuple):
         return {name: self.arrays[name]}
 
     def check_values(self) -> None:
-        """Raise ValueError where a parameter is NaN or infinite."""
+        """Raise ValueError where a parameter is NaN or infinite, or a variance negative."""
         check_values(self.backend, self.arrays)
+        self._check_signs()
+
+    def _check_signs(self) -> None:
+        backend = self.backend
+        for name in (name for name, array, _ in self.net.arrays if array.is_nonnegative):
+            values = self.arrays[name]
+            if backend.values_known(values) and backend.to_numpy(backend.xp.any(values < 0)):
+                raise ValueError(f"`{name}` has negative values; accepted: values >= 0")
 
     def check_data(self, given: Given, otherwise: str = "", more: bool = False) -> Batch:
         """The data as a batch, checked against the parameters; with `more` values of the data only are.
@@ -60,6 +68,8 @@ class Checked(NamedTuple):
         given, n_classes = self._in_form(given, self.backend)
         arrays = given.arrays if more else self.arrays | given.arrays
         check_values(self.backend, arrays, self.loss, *given.names[1:], n_classes)
+        if not more:
+            self._check_signs()
         batch = self._batch(given, n_classes)
         if self.net.levels:
             X = check_codes(self.net.levels, self.backend, given.names[0], batch.X)
