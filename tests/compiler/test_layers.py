@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import pytest
 from cuda_helpers import CLOSE, needs_gcc
 from helpers import training_difference
@@ -50,3 +52,25 @@ def test_layers_train_on_a_gpu_as_they_do_eagerly(stack, train, fit_eagerly, ran
     X, Y = rows(random, 50)
     given = (net, net.initialize(dtype="float64", stack=stack), X, Y, pnn.SGD(0.05, 0.9), 2, 16)
     assert training_difference(train(*given), fit_eagerly(*given)) < CLOSE["float64"]
+
+
+def test_what_a_user_defined_layer_reads_is_read_again(random, compiled_at_once):
+    slope = {"c": 1.0}
+
+    @dataclass(frozen=True)
+    class Times(pnn.Layer):
+        def forward(self, xp, theta, A):
+            return slope["c"] * A, None
+
+        def backward(self, xp, theta, kept, dA):
+            return slope["c"] * dA, ()
+
+    net = pnn.Network((5, 4, Times(), 2), loss="squared_error")
+    X, Y = rows(random, 50, "float32")
+    given = (net, net.initialize(), X, Y, pnn.SGD(0.1), 2, 16)
+    first, _ = pnn.fit(*given)
+    slope["c"] = 2.0
+    second, _ = pnn.fit(*given)
+    slope["c"] = 1.0
+    assert (first[0][0] != second[0][0]).any()
+    assert_same(pnn.fit(*given), (first, pnn.fit(*given)[1]))

@@ -71,25 +71,6 @@ def test_it_is_trained_like_ours(data):
         np.testing.assert_array_equal(a, b)
 
 
-def test_what_it_reads_is_read_again(data):
-    slope = {"c": 1.0}
-
-    @dataclass(frozen=True)
-    class Times(pnn.Layer):
-        def forward(self, xp, theta, A):
-            return slope["c"] * A, None
-
-        def backward(self, xp, theta, kept, dA):
-            return slope["c"] * dA, ()
-
-    net = pnn.Network((3, Times(), 2), loss="squared_error")
-    params = net.initialize(dtype="float64")
-    first, _ = pnn.fit(net, params, *data, pnn.SGD(0.1), epochs=1)
-    slope["c"] = 2.0
-    second, _ = pnn.fit(net, params, *data, pnn.SGD(0.1), epochs=1)
-    assert np.any(first[0][0] != second[0][0])
-
-
 def wrong(**methods):
     """`Gate` with other methods."""
     return dataclass(frozen=True)(type("Wrong", (Gate,), {"__annotations__": {}, **methods}))()
