@@ -37,6 +37,10 @@ def moments(xp: Namespace, Z: Array, axis: int) -> tuple[Array, Array, Array]:
     return mu, mean(xp, ((Z - mu) / s) ** 2, axis), s
 
 
+def running(old: Array, of_batch: Array, share: float) -> Array:  # (1 - share) old + share new
+    return (1 - share) * old + share * of_batch
+
+
 def standardized(Z: Array, mu: Array, root: Array) -> Array:  # (z - mu) / sqrt(sigma^2 + epsilon)
     return (Z - mu) / root
 

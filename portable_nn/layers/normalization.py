@@ -10,6 +10,7 @@ from portable_nn.checks.numbers import store_numbers
 from portable_nn.equations import Array, Namespace
 from portable_nn.equations.normalization import (
     moments,
+    running,
     scaled,
     scaled_prime,
     shifted,
@@ -153,10 +154,5 @@ class BatchNorm(Layer):
         gamma, beta, mean, variance = theta
         N, _, mu, of_batch = kept
         B, share = N.shape[-1], self.momentum
-        of_batch = (B / (B - 1)) * of_batch
-        return (
-            gamma,
-            beta,
-            (1 - share) * mean + share * mu,
-            (1 - share) * variance + share * of_batch,
-        )
+        unbiased = (B / (B - 1)) * of_batch
+        return gamma, beta, running(mean, mu, share), running(variance, unbiased, share)
