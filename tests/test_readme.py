@@ -49,7 +49,9 @@ def test_the_example_of_files_saves_loads_and_ships(capsys, tmp_path, monkeypatc
 
 def test_every_formula_of_the_readme_is_in_the_equations():
     source = "".join(
-        path.read_text(encoding="utf-8") for path in (pnn_root() / "equations").glob("*.py")
+        path.read_text(encoding="utf-8")
+        for room in ("equations", "layers")
+        for path in (pnn_root() / room).glob("*.py")
     )
     rows = re.findall(
         r"^\| .* \| (`.*`) \|$", README.partition("our line")[2].partition("\n\n")[0], re.M
@@ -124,3 +126,19 @@ def test_the_examples_say_what_is_missing_without_a_traceback(name, package):
     assert f"needs the package {package}" in done.stderr
     assert "pip install" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_examples_of_the_layers_run(capsys):
+    text = (ROOT / "docs" / "layers.md").read_text(encoding="utf-8")
+    names = {}
+    for example in re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL):
+        exec(example, names)
+    (table,) = re.findall(r"```\n(Network with.*?)```", text, flags=re.DOTALL)
+    shown = capsys.readouterr().out
+    assert shown.startswith(table)
+    assert shown.endswith("(32, 4) (8, 4, 1)\n")
+    assert names["mean"].shape == (64, 1)
+    rows = re.findall(r"^\| `pnn\.(\w+)\(", text, flags=re.M)
+    ours = [name for name in pnn.__all__ if isinstance(getattr(pnn, name, None), type)]
+    layers = {name for name in ours if issubclass(getattr(pnn, name), pnn.Layer)} - {"Layer"}
+    assert set(rows) == layers
