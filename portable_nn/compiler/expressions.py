@@ -70,6 +70,10 @@ BOOLEANS: dict[Any, str] = {
     np.not_equal: "{0} != {1}",
 }
 INTEGERS: dict[Any, str] = {
+    np.greater: "{0} > {1}",
+    np.greater_equal: "{0} >= {1}",
+    np.less: "{0} < {1}",
+    np.less_equal: "{0} <= {1}",
     np.equal: "{0} == {1}",
     np.not_equal: "{0} != {1}",
 }

@@ -21,9 +21,9 @@ def picked_prime(xp: Namespace, dA: Array, codes: Array, n: int) -> Array:
     c, S = xp.take(codes, order, axis=0), xp.take(dA, order, axis=-1)
     for step in (2**k for k in range((c.shape[0] - 1).bit_length())):
         same = xp.astype(c[step:] == c[:-step], S.dtype)
-        S = xp.concat([S[..., :step], S[..., step:] + same * S[..., :-step]], axis=-1)
+        S = xp.concat([S[..., :-step] + same * S[..., step:], S[..., -step:]], axis=-1)
     every = xp.arange(n, dtype=c.dtype, device=getattr(c, "device", None))
-    last = xp.searchsorted(c, every, side="right") - 1  # of the sorted columns with each code
-    last = xp.maximum(last, 0)
-    is_there = xp.astype(xp.take(c, last, axis=0) == every, S.dtype)
-    return xp.take(S, last, axis=-1) * is_there
+    first = xp.searchsorted(c, every)  # of the sorted columns with each code; M, a zero, behind them all
+    c, S = xp.concat([c, c[:1]], axis=0), xp.concat([S, 0 * S[..., :1]], axis=-1)
+    is_there = xp.astype(xp.take(c, first, axis=0) == every, S.dtype)
+    return xp.take(S, first, axis=-1) * is_there

@@ -96,10 +96,16 @@ class SharedDense(Layer):
     def backward(self, xp: Namespace, theta: Theta, kept: Any, dA: Array) -> Gradients:
         (W, r, s, b), (A, Z, inputs) = theta, kept
         (grads,), below = backward_to(0, xp, [(W, b)], Z, inputs, scaled(s, dA), LINEAR)
-        dW = grads[0] if grads[0].ndim == 2 else xp.sum(grads[0], axis=tuple(range(grads[0].ndim - 2)))
+        dW = over_networks(xp, grads[0])
         ds, db = scaled_prime(xp, Z[-1], dA), shifted_prime(xp, dA)
         return scaled(r, below), (dW, scaled_prime(xp, A, below), ds, db)
 
     def standardizing(self, theta: Theta, mean: Any, deviation: Any) -> Theta:
         W, r, s, b = theta
         return W, r, s / deviation, (b - mean) / deviation
+
+
+def over_networks(xp: Namespace, dW: Array) -> Array:
+    """The sum (n, m) over the networks of a stack (..., n, m)."""
+    n, m = dW.shape[-2:]
+    return xp.reshape(xp.sum(xp.reshape(dW, (-1, n * m)), axis=-2), (n, m))

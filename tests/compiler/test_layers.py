@@ -37,18 +37,22 @@ def test_layers_train_to_the_eager_bits(inner, stack, mode, fit_eagerly, random,
     assert all(ran)
 
 
+MIXED = (
+    pnn.Dense(6, bias=False),
+    pnn.BatchNorm(),
+    pnn.ParametricActivation("mish"),
+    pnn.SharedDense(4),
+    pnn.LayerNorm(),
+    "tanh",
+    pnn.Scale(),
+)
+
+
 @needs_gcc
 @pytest.mark.parametrize("stack", [(), (2,)], ids=["one", "stack"])
-def test_layers_train_on_a_gpu_as_they_do_eagerly(stack, train, fit_eagerly, random):
-    net = network_of(
-        pnn.Dense(6, bias=False),
-        pnn.BatchNorm(),
-        pnn.ParametricActivation("mish"),
-        4 if stack else pnn.SharedDense(4),  # a sum over a stack has no kernel
-        pnn.LayerNorm(),
-        "tanh",
-        pnn.Scale(),
-    )
+@pytest.mark.parametrize("inner", [*NETWORKS, pytest.param(MIXED, id="mixed")])
+def test_layers_train_on_a_gpu_as_they_do_eagerly(inner, stack, train, fit_eagerly, random):
+    net = network_of(*inner)
     X, Y = rows(random, 50)
     given = (net, net.initialize(dtype="float64", stack=stack), X, Y, pnn.SGD(0.05, 0.9), 2, 16)
     assert training_difference(train(*given), fit_eagerly(*given)) < CLOSE["float64"]

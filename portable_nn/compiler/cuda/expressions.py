@@ -26,6 +26,9 @@ TYPES = {
 }
 
 
+UNSIGNED = {"int32": "unsigned int", "int64": "unsigned long long"}
+
+
 def unsupported(what: str) -> UntraceableError:
     """The error to raise for what kernels do not support; the step then runs eagerly."""
     return UntraceableError(f"no kernel for {what}")
@@ -71,4 +74,8 @@ CUDA = CudaSyntax()
 
 def expression(node: Node, name: Callable[[Node], str]) -> str:
     """The value of an elementwise operation; ``name(source)`` is the value of a source."""
+    if node.detail is np.add and node.dtype.name in UNSIGNED:
+        unsigned = UNSIGNED[node.dtype.name]  # which wraps around, as NumPy's integers do
+        each = [name(s) if isinstance(s, Node) else number(s, node.dtype) for s in node.sources]
+        return f"({type_of(node.dtype)})({' + '.join(f'({unsigned})({one})' for one in each)})"
     return expressions.expression(node, name, CUDA)

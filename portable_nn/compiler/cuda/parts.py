@@ -16,6 +16,15 @@ THREADS = 256  # of a block
 LARGE = 2**18  # elements: from here on a thread computes several
 SEVERAL = 4
 
+CALLS = {  # functions of NumPy, and the methods of `Part` that write them
+    "take": "taken",
+    "reshape": "reshaped",
+    "concat": "joined",
+    "concatenate": "joined",
+    "argsort": "sorted_place",
+    "searchsorted": "place_among",
+}
+
 Code = tuple[list[str], int]  # lines of CUDA C, and the number of blocks that run them
 
 
@@ -55,13 +64,60 @@ class Part:
         kind = type_of(node.dtype)
         if node.kind == "call" and node.detail[0] in FILL_VALUES:
             value = number(float(FILL_VALUES[node.detail[0]]), node.dtype)
-        elif node.kind == "take" or (node.kind == "call" and len(node.sources) == 2):
+        elif node.kind == "call" and name_of_call(node) in CALLS:
+            value = getattr(self, CALLS[name_of_call(node)])(node, index)
+        elif node.kind == "take":
             value = self.taken(node, index)
         elif node.kind == "elementwise":
             value = expression(node, lambda source: self.value(source, shape, index))
         else:
             raise unsupported(f"{node.kind} {getattr(node.detail, '__name__', node.detail)}")
         return f"const {kind} n{node.number} = {value};"
+
+    def reshaped(self, node: Node, index: str) -> str:
+        """The element at `index` of an array in another shape, both counted in row-major order."""
+        (source,), (_, arguments, options) = node.sources, node.detail
+        if len(arguments) != 2 or set(options) - {"copy"}:
+            raise unsupported("a reshape in another order")
+        return self.element(source, source.shape, index)
+
+    def joined(self, node: Node, index: str) -> str:
+        """The element at `index` of arrays that are joined along an axis."""
+        axis = axis_of_call(node)
+        inner, n = math.prod(node.shape[axis + 1 :]), node.shape[axis]
+        at, value, stop = f"({index} / {inner} % {n})", "", n
+        for source in reversed(node.sources):
+            if source.dtype != node.dtype:
+                raise unsupported("arrays of several dtypes, joined")
+            own = source.shape[axis]
+            line = f"({at} - {stop - own}) * {inner} + {index} % {inner}"
+            mine = self.element(
+                source, source.shape, f"({index} / {n * inner} * {own * inner} + {line})"
+            )
+            value = f"({at} >= {stop} ? {value} : {mine})" if value else mine
+            stop -= own
+        return value
+
+    def sorted_place(self, node: Node, index: str) -> str:
+        """The number of the element that is at `index` once integers are sorted."""
+        source = self.line(node, 0, "i")
+        return f"nth({source}, {node.shape[0]}, {index})"
+
+    def place_among(self, node: Node, index: str) -> str:
+        """How many of the sorted elements are at most, or less than, the element at `index`."""
+        _, _, options = node.detail
+        function = "at_most" if options.get("side", "left") == "right" else "less_than"
+        sorted_elements, wanted = node.sources
+        value = self.element(wanted, wanted.shape, index)
+        return f"{function}({self.line(node, 0, 'iu')}, {sorted_elements.shape[0]}, {value})"
+
+    def line(self, node: Node, place: int, kinds: str) -> str:
+        """A pointer to a source that is a line of integers in memory."""
+        source = node.sources[place]
+        layout = self.memory_map.layout(source)
+        if len(source.shape) != 1 or source.dtype.kind not in kinds or not layout.is_contiguous:
+            raise unsupported(f"a search of {source.dtype} of shape {source.shape}")
+        return f"({self.array(source)} + {layout.offset})"
 
     def taken(self, node: Node, index: str) -> str:
         """The element at `index` of rows that are taken along an axis."""
@@ -102,12 +158,18 @@ def index_type(size: int) -> str:
 
 
 def axis_of_take(node: Node) -> int:
-    """The axis along which rows are taken; raises UntraceableError for a node that takes none."""
-    if node.kind == "take":
-        return 0
-    function, _, options = node.detail
-    if getattr(function, "__name__", "") != "take" or set(options) != {"axis"}:
-        raise unsupported(f"a call of {getattr(function, '__name__', function)}")
-    if not isinstance(options["axis"], int):
-        raise unsupported("rows taken along no axis")
+    """The axis along which rows are taken."""
+    return 0 if node.kind == "take" else axis_of_call(node)
+
+
+def axis_of_call(node: Node) -> int:
+    """The `axis` that a function is called with; raises UntraceableError where there is none."""
+    _, _, options = node.detail
+    if set(options) != {"axis"} or not isinstance(options["axis"], int):
+        raise unsupported(f"a call of {name_of_call(node)} along no axis")
     return int(options["axis"]) % len(node.sources[0].shape)
+
+
+def name_of_call(node: Node) -> str:
+    """The name of the function that is called."""
+    return str(getattr(node.detail[0], "__name__", node.detail[0]))
