@@ -9,12 +9,13 @@ from pathlib import Path
 import portable_nn as pnn
 
 
-def parser(description: str) -> argparse.ArgumentParser:
-    """A parser of --backend, --device and --output."""
+def parser(description: str, pictures: bool = True) -> argparse.ArgumentParser:
+    """A parser of --backend and --device, and where there are `pictures` --output."""
     found = argparse.ArgumentParser(description=description)
     found.add_argument("--backend", default="numpy", help=", ".join(pnn.backends.names()))
     found.add_argument("--device", help="such as cuda:0; by default the backend's own")
-    found.add_argument("--output", type=Path, default=Path("output"), help="folder for pictures")
+    if pictures:
+        found.add_argument("--output", type=Path, default=Path("output"), help="folder for pictures")
     return found
 
 
