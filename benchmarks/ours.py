@@ -52,6 +52,20 @@ def training(
     net = network(c)
     params = net.initialize(seed=0, backend=library, dtype="float32", stack=tuple(stack))
     X, Y = data_on(library, c)
+    return fits(c, library, net, params, X, Y, times=times)
+
+
+def fits(
+    c: Configuration,
+    library: pnn.backends.Backend,
+    net: pnn.Network,
+    params: Any,
+    X: Any,
+    Y: Any,
+    optimizer: pnn.Optimizer | None = None,
+    times: int = 1,
+) -> Callable[[], dict[str, Any]]:
+    """Rounds of `pnn.fit` from these parameters, by Adam unless another optimizer is given."""
     seeds = count()
 
     def run() -> dict[str, Any]:
@@ -61,7 +75,7 @@ def training(
                 params,
                 X,
                 Y,
-                pnn.Adam(),
+                optimizer,
                 epochs=c.epochs,
                 batch_size=c.batch,
                 seed=next(seeds),

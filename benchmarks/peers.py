@@ -61,7 +61,6 @@ def torch_training(
     fused, as the compiler leaves the fused one as it is and makes one kernel of the other.
     """
     import torch
-    from torch_graph import finished
 
     net, cost, X, labels = torch_parts(c, device)
     # the compiler makes the step capturable on a GPU; said here, it is not found out at the first one
@@ -69,6 +68,22 @@ def torch_training(
     optimizer = torch.optim.Adam(net.parameters(), lr=1e-3, **kind)
     loss_of = torch.compile(cost, mode=mode) if compiled else cost
     step = torch.compile(optimizer.step) if compiled_step else optimizer.step
+    return torch_epochs(c, optimizer, loss_of, step, (X, labels), device)
+
+
+def torch_epochs(
+    c: Configuration,
+    optimizer: Any,
+    loss_of: Callable[..., Any],
+    step: Callable[[], Any],
+    data: tuple[Any, Any],
+    device: str = "cpu",
+) -> Callable[[], dict[str, Any]]:
+    """Rounds of epochs over X and labels; `step` is the optimizer's."""
+    import torch
+    from torch_graph import finished
+
+    X, labels = data
 
     def run() -> dict[str, Any]:
         for _ in range(c.epochs):
