@@ -64,7 +64,7 @@ def load(
     ValueError
         If the file names functions that `custom` lacks.
     TypeError
-        If one of them is no Activation, Loss or schedule, where the file has it as one.
+        If one of them is no Activation, Layer, Loss or schedule, where the file has it as one.
     UnknownBackendError, BackendUnavailableError, TypeError
         For a backend that is not known, not here, or that lacks the dtype.
     OSError

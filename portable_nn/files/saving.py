@@ -47,8 +47,8 @@ def save(
         Leave out what only further training of an estimator needs: the arrays of its optimizer, and its
         best weights so far. That makes the file three to four times smaller.
     custom : dict, optional
-        User-defined activations, losses, schedules and scorers by names of your choice, such as
-        ``{"swish": my_activation}``. The file has the names; `load` is given the functions again.
+        User-defined activations, layers, losses, schedules and scorers by names of your choice, such
+        as ``{"swish": my_activation}``. The file has the names; `load` is given the functions again.
 
     Raises
     ------

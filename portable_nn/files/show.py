@@ -67,22 +67,38 @@ def lines(outline: Outline) -> Iterator[tuple[str, str]]:
 
 def lines_of_network(network: dict[str, Any], params: Any) -> Iterator[tuple[str, str]]:
     """What is said of a network and its parameters."""
-    sizes = network.get("sizes")
-    if not isinstance(sizes, tuple | list) or not all(type(n) is int and n < 2**48 for n in sizes):
+    sizes, layers = network.get("sizes"), network.get("layers")
+    if isinstance(layers, tuple | list):
+        yield "inputs", worded(network.get("inputs"))
+        for i, layer in enumerate(layers):
+            yield "" if i else "layers", worded(layer)
+    elif isinstance(sizes, tuple | list) and all(type(n) is int and n < 2**48 for n in sizes):
+        yield "sizes", " -> ".join(map(str, sizes))
+        activations = network.get("activations")
+        if isinstance(activations, tuple | list):
+            yield "activations", ", ".join(map(worded, activations))
+    else:
         return
-    yield "sizes", " -> ".join(map(str, sizes))
-    activations = network.get("activations")
-    if isinstance(activations, tuple | list):
-        yield "activations", ", ".join(map(worded, activations))
     yield "loss", worded(network.get("loss"))
-    W = dig(params, "1", "W")
-    stack = W.shape[:-2] if isinstance(W, np.ndarray) else ()
-    arrays = [a for layer in params.values() for a in layer.values()] if isinstance(params, dict) else []
-    count = sum(int(np.prod(a.shape[-2:])) for a in arrays if isinstance(a, np.ndarray))
-    each = f"{count:,}"
-    yield "parameters", each if not stack else f"{each} for each network of a stack {stack}"
-    if isinstance(W, np.ndarray):
-        yield "dtype", W.dtype.name
+    yield from lines_of_arrays(params, layers is not None)
+
+
+def lines_of_arrays(params: Any, are_of_layers: bool) -> Iterator[tuple[str, str]]:
+    """How many numbers the parameters are, of what stack and dtype.
+
+    Of a list of layers statistics and constants are counted too, as what trains them is not known here.
+    """
+    values = params.values() if isinstance(params, dict) else ()
+    parts = [part for layer in values if isinstance(layer, dict) for part in layer.values()]
+    arrays = [part for part in parts if isinstance(part, np.ndarray)]
+    stack = max((array.shape[:-2] for array in arrays), key=len, default=())
+    count = sum(int(np.prod(array.shape[-2:])) for array in arrays)
+    of_each = f" for each network of a stack {stack}" if stack else ""
+    if any(array.shape[:-2] != stack for array in arrays):
+        of_each += ", some of them shared"
+    yield "numbers" if are_of_layers else "parameters", f"{count:,}{of_each}"
+    if arrays:
+        yield "dtype", arrays[0].dtype.name
 
 
 def dig(values: Any, *names: str) -> Any:

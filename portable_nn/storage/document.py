@@ -42,9 +42,10 @@ def write_document(
     """Write a file that is replaced as a whole: if anything goes wrong, the old one is as it was.
 
     `values` is a dict of plain values: None, bool, int, float, str, list, tuple, dict with plain keys,
-    NumPy's numbers (which become Python's) and arrays, portable_nn's networks, activations, losses,
-    schedules and optimizers, numbers per network of a stack. Of anything else only a name is written:
-    `custom` has it by its name. `kind` says what it is. When this returns, the file is on the disk.
+    NumPy's numbers (which become Python's) and arrays, portable_nn's networks, layers, activations,
+    losses, schedules and optimizers, numbers per network of a stack. Of anything else only a name is
+    written: `custom` has it by its name. `kind` says what it is. When this returns, the file is on the
+    disk.
 
     Raises TypeError, which names the place, for a value that is none of these; ValueError where there is
     more of them than `read_document` takes; OSError where the file cannot be written.

@@ -19,8 +19,10 @@ from portable_nn.equations import (
     relu,
 )
 from portable_nn.equations.scikit_losses import BINARY_LOG_LOSS, LOG_LOSS, SQUARED_ERROR
+from portable_nn.layers import Layer
 from portable_nn.network import Network
 from portable_nn.optimizers import SGD, Adam, AdamW, RMSprop
+from portable_nn.storage.known_layers import LAYERS, network_of_layers
 from portable_nn.storage.refusal import Unreadable
 
 Fields = dict[str, Any]
@@ -44,22 +46,30 @@ SCHEDULES: dict[str, Any] = {name: getattr(schedules, name) for name in schedule
 WANTED: dict[tuple[str, str], tuple[Callable[[Any], bool], str]] = {
     ("network", "activations"): (lambda one: isinstance(one, Activation), "a portable_nn.Activation"),
     ("network", "loss"): (lambda one: isinstance(one, Loss), "a portable_nn.Loss"),
+    ("network", "layers"): (
+        lambda one: isinstance(one, (Layer, Activation)),
+        "a portable_nn.Layer, or a portable_nn.Activation",
+    ),
+    ("layer", "g"): (lambda one: isinstance(one, Activation), "a portable_nn.Activation"),
     ("optimizer", "learning_rate"): (callable, "a schedule: a function of the number of updates"),
     ("optimizer", "weight_decay"): (callable, "a schedule: a function of the number of updates"),
 }
 OPTIMIZERS: dict[str, Any] = {kind.__name__: kind for kind in (SGD, RMSprop, Adam, AdamW)}
+TABLES = {"schedule": SCHEDULES, "optimizer": OPTIMIZERS, "layer": LAYERS}
 
 
 def describe(value: Any) -> tuple[str, Fields] | None:
     """The kind of one of our objects, and what makes it; None for what is none of ours."""
     kind = type(value)
+    if kind is Network and value.listed:
+        return "network", {"inputs": value.sizes[0], "layers": value.listed, "loss": value.loss}
     if kind is Network:
         return "network", {"sizes": value.sizes, "activations": value.g, "loss": value.loss}
     if kind is Activation:
         return _described("activation", value, value.g_prime, ACTIVATIONS_WITH_CONSTANTS, ACTIVATIONS)
     if kind is Loss:
         return _described("loss", value, value.value, LOSSES_WITH_CONSTANTS, ALL_LOSSES)
-    for tag, table in (("schedule", SCHEDULES), ("optimizer", OPTIMIZERS)):
+    for tag, table in TABLES.items():
         if table.get(kind.__name__) is kind:
             named = {each.name: getattr(value, each.name) for each in fields(kind)}
             groups = named.pop("groups", None)
@@ -85,9 +95,14 @@ def _described(
     return (tag, {"name": found[0]}) if found else None
 
 
-def make(tag: str, given: Fields) -> Any:
-    """The object that `describe` has described; Unreadable where that makes none."""
+def make(tag: str, given: Fields, most: int) -> Any:
+    """The object that `describe` has described; Unreadable where that makes none.
+
+    `most` bounds the sizes of the layers of a network.
+    """
     try:
+        if tag == "network" and "layers" in given:
+            return network_of_layers(**given, most=most)
         if tag == "network":
             return Network(**given)
         named = dict(given)
@@ -96,7 +111,7 @@ def make(tag: str, given: Fields) -> Any:
             return _made(name, named, ACTIVATIONS_WITH_CONSTANTS, ACTIVATIONS)
         if tag == "loss":
             return _made(name, named, LOSSES_WITH_CONSTANTS, ALL_LOSSES)
-        return {"schedule": SCHEDULES, "optimizer": OPTIMIZERS}[tag][name](**named)
+        return TABLES[tag][name](**named)
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise Unreadable(f"it describes no {tag}: {type(error).__name__}: {str(error)[:200]}") from None
 

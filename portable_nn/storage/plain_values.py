@@ -15,6 +15,7 @@ import numpy as np
 
 from portable_nn.checks import PerNetwork
 from portable_nn.storage.header import METADATA, code_of
+from portable_nn.storage.known_layers import FEW_NUMBERS
 from portable_nn.storage.known_objects import check_custom_object, describe, make
 from portable_nn.storage.labels import (
     PLAIN,
@@ -30,10 +31,10 @@ from portable_nn.storage.refusal import DEEPEST, MOST_LABEL_BYTES, Unreadable
 Place = tuple[Any, ...]
 MARK = "$"
 NUMBERS = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
-KNOWN = ("activation", "loss", "network", "schedule", "optimizer")
+KNOWN = ("activation", "loss", "layer", "network", "schedule", "optimizer")
 MOST_BITS = 10_000  # of an integer; Python reads no more than some thousand digits
 ACCEPTED = (
-    "None, bool, int, float, str, list, tuple, dict, NumPy arrays, and portable_nn's networks, "
+    "None, bool, int, float, str, list, tuple, dict, NumPy arrays, and portable_nn's networks, layers, "
     "activations, losses, schedules and optimizers; anything else by a name of yours, "
     'custom={"a name": it}, here and where the file is read'
 )
@@ -175,6 +176,7 @@ class Decoder:
     ) -> None:
         self.custom, self.arrays, self.keep_layout = custom, arrays, keep_layout
         self.label_bytes = MOST_LABEL_BYTES
+        self.most = max(FEW_NUMBERS, sum(array.size for array in arrays.values()))
         self.readers: dict[str, tuple[type, Callable[[Any, int], Any]]] = {
             "float": (str, self._decode_float),
             "tuple": (list, self._decode_tuple),
@@ -218,7 +220,7 @@ class Decoder:
         for field, node in named.items():
             for name in names_directly_in(node):
                 check_custom_object(tag, field, name, self.custom[name])
-        return make(tag, {key: self.decode(part, depth) for key, part in named.items()})
+        return make(tag, {key: self.decode(part, depth) for key, part in named.items()}, self.most)
 
     def _decode_labels(self, described: dict[str, Any], depth: int) -> np.ndarray[Any, Any]:
         found = make_labels({k: self.decode(v, depth) for k, v in described.items()}, self.label_bytes)

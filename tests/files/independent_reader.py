@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import struct
@@ -91,10 +92,81 @@ ACTIVATIONS = {
 }
 
 
+def columns_of(layer: Any, n: int) -> list[int]:
+    """The columns of numbers that a layer encodes, of n."""
+    return list(range(n) if layer["columns"] is None else layer["columns"])
+
+
+def embedding(layer: Any, E: Any, A: Any) -> Any:
+    """The other columns, then the vectors of each column of codes."""
+    codes, start = dict(layer["levels"]), 0
+    parts = [np.delete(A, list(codes), axis=0)]
+    for column, count in codes.items():
+        parts.append(E[:, A[column].astype(int) + start])
+        start += count
+    return np.concatenate(parts)
+
+
+def periodic(layer: Any, w: Any, c: Any, V: Any, e: Any, A: Any) -> Any:
+    """The other columns, the numbers, then the units of each."""
+    columns, k, d = columns_of(layer, len(A)), layer["frequencies"], layer["dim"] - 1
+    parts = [np.delete(A, columns, axis=0), A[columns]]
+    for f, column in enumerate(columns):
+        ks, ds = slice(f * k, f * k + k), slice(f * d, f * d + d)
+        parts.append(V[ds] @ np.cos(2 * np.pi * w[ks] * A[column] + c[ks]) + e[ds])
+    return np.concatenate(parts)
+
+
+def piecewise_linear(layer: Any, A: Any) -> Any:
+    """The other columns, then the bins of each number."""
+    columns = columns_of(layer, len(A))
+    parts = [np.delete(A, columns, axis=0)]
+    for column, edges in zip(columns, layer["edges"], strict=True):
+        for t, (low, high) in enumerate(itertools.pairwise(edges)):
+            u = (A[column] - low) / (high - low)
+            u = u if t == 0 else np.maximum(u, 0)
+            parts.append((u if t == len(edges) - 2 else np.minimum(u, 1))[None])
+    return np.concatenate(parts)
+
+
+def shifted_and_scaled(Z: Any, mean: Any, variance: Any, layer: Any, gamma: Any, beta: Any) -> Any:
+    """gamma (z - mean) / sqrt(variance + epsilon) + beta."""
+    return gamma * (Z - mean) / np.sqrt(variance + layer["epsilon"]) + beta
+
+
+LAYERS = {
+    "Dense": lambda layer, a, A: a["W"] @ A + a.get("b", 0),
+    "SharedDense": lambda layer, a, A: a["s"] * (a["W"] @ (a["r"] * A)) + a["b"],
+    "Embedding": lambda layer, a, A: embedding(layer, a["E"], A),
+    "Periodic": lambda layer, a, A: periodic(layer, *a.values(), A),
+    "PiecewiseLinear": lambda layer, a, A: piecewise_linear(layer, A),
+    "Scale": lambda layer, a, A: a["gamma"] * A + a.get("beta", 0),
+    "LayerNorm": lambda layer, a, A: shifted_and_scaled(
+        A, A.mean(-2, keepdims=True), A.var(-2, keepdims=True), layer, a["gamma"], a["beta"]
+    ),
+    "BatchNorm": lambda layer, a, A: shifted_and_scaled(
+        A, a["mean"], a["variance"], layer, a["gamma"], a["beta"]
+    ),
+    "ParametricActivation": lambda layer, a, A: (
+        (1 - a["alpha"]) * A + a["alpha"] * activated(layer["g"], A)
+    ),
+}
+
+
+def activated(g: Any, Z: Any) -> Any:
+    """g(z)."""
+    return ACTIVATIONS[g["name"]](Z, **{key: c for key, c in g.items() if key != "name"})
+
+
 def predict(values: Any, X: Any) -> Any:
     """The predictions for the rows of X."""
-    A = X.T
-    for layer, g in zip(values["params"].values(), values["network"]["activations"], strict=True):
-        constants = {key: c for key, c in g.items() if key != "name"}
-        A = ACTIVATIONS[g["name"]](layer["W"] @ A + layer["b"], **constants)
+    A, params, network = X.T, values["params"], values["network"]
+    if "layers" not in network:
+        for layer, g in zip(params.values(), network["activations"], strict=True):
+            A = activated(g, layer["W"] @ A + layer["b"])
+        return np.swapaxes(A, -1, -2)
+    arrays = iter(params.values())
+    for each in network["layers"]:
+        is_layer = each["name"] in LAYERS  # whose names begin with capitals, those of activations not
+        A = LAYERS[each["name"]](each, next(arrays), A) if is_layer else activated(each, A)
     return np.swapaxes(A, -1, -2)

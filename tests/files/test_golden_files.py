@@ -12,11 +12,13 @@ import pytest
 
 pytest.importorskip("sklearn")
 
-from write_golden_files import CUSTOM, outputs
+from storage_files import take_apart
+from write_golden_files import CUSTOM, outputs, rows_for
 
 import portable_nn as pnn
 from portable_nn.files.show import show
 from portable_nn.storage import write_document
+from portable_nn.storage.known_layers import LAYERS
 
 pytestmark = [
     pytest.mark.usefixtures("host_only"),
@@ -81,7 +83,9 @@ def test_whoever_follows_the_document_reads_a_golden_file(path, monkeypatch):
     kind, values = independent_reader.read(path)
     if kind == "MLPTransformer":
         return  # the outputs are those of a layer
-    found = independent_reader.predict(values, X)
+    found = independent_reader.predict(
+        values, rows_for(pnn.load(path, custom=CUSTOM, as_network=True)[0], X)
+    )
     if values.get("labels") and values["labels"]["type"] == "binary":
         found = np.concatenate([1 - found, found], axis=1)
     check_close(found, expected, exactly=False)
@@ -93,10 +97,16 @@ def test_whoever_follows_the_document_reads_a_golden_file(path, monkeypatch):
 def test_the_safetensors_library_reads_a_golden_file(path):
     numpy = pytest.importorskip("safetensors.numpy")
     arrays = numpy.load_file(path)
-    loaded = pnn.load(path, custom=CUSTOM, as_network=True)
-    for l, (W, b) in enumerate(loaded[1], start=1):
-        assert np.array_equal(arrays[f"params.{l}.W"], W)
-        assert np.array_equal(arrays[f"params.{l}.b"], b)
+    net, params = pnn.load(path, custom=CUSTOM, as_network=True)[:2]
+    for layer, theta in zip(net.described.layers, params, strict=True):
+        for one, array in zip(layer.arrays, theta, strict=True):
+            assert np.array_equal(arrays[f"params.{layer.number}.{one.symbol}"], array)
+
+
+def test_every_layer_is_in_a_golden_file():
+    nets = [pnn.load(path, custom=CUSTOM)[0] for path in FILES if path.stem.startswith("layers")]
+    found = {type(layer).__name__ for net in nets for layer in net.layers} - {"Activation"}
+    assert found == set(LAYERS)
 
 
 def test_another_reader_reads_long_lists_of_numbers(tmp_path):
@@ -106,3 +116,15 @@ def test_another_reader_reads_long_lists_of_numbers(tmp_path):
     text = (tmp_path / "f").read_bytes()
     assert b"$floats" in text
     assert b"$ints" in text
+
+
+@pytest.mark.parametrize("name", ["leaky_relu-huber", "stack-float64", "activations", "user-defined"])
+def test_a_dense_network_is_written_as_it_was_before_there_were_layers(name, tmp_path):
+    path = GOLDEN / "0.2" / f"{name}.safetensors"
+    pnn.save(tmp_path / "f", pnn.load(path, custom=CUSTOM), custom=CUSTOM)
+    (was, data), (found, again) = take_apart(path), take_apart(tmp_path / "f")
+    assert again == data
+    assert found["__metadata__"].pop("values") == was["__metadata__"].pop("values")
+    assert {k: v for k, v in found.items() if k[0] != "_"} == {
+        k: v for k, v in was.items() if k[0] != "_"
+    }

@@ -30,6 +30,22 @@ def double_prime(xp: Any, Z: Any) -> Any:
 CUSTOM = {"double": pnn.Activation("double", double, double_prime)}
 
 
+def trained(net: Any, stack: Any = (), dtype: str = "float64") -> Any:
+    """A network with statistics that a batch has moved."""
+    X = rows_for(net, np.random.default_rng(4).normal(size=(20, 4)))
+    params, model = net.initialize(seed=5, dtype=dtype, stack=stack), net.described.model
+    passed = model.forward(np, params, X.astype(dtype).T, training=True)
+    return net, model.moved(np, params, passed)
+
+
+def rows_for(net: Any, X: Any) -> Any:
+    """The rows X, with codes in place of the numbers in the columns of codes."""
+    X = X.copy()
+    for column, n in net.described.levels:
+        X[:, column] = np.floor(np.abs(10 * X[:, column])) % n
+    return X
+
+
 FEATURES = np.array(["length, cm", "width", "größe", "x3"], object)
 
 
@@ -39,6 +55,20 @@ def things() -> dict[str, Any]:
     stacked = pnn.Network((4, 5, 3), ("relu", "softmax"), "categorical_cross_entropy")
     names = ("elu", "selu", "gelu", "silu", "softplus", "sigmoid", "tanh", "identity", "exp")
     all_of_them = pnn.Network((4, *[3] * 8, 1), names, "poisson")
+    embedded = pnn.Network(
+        (
+            *(4, pnn.Embedding({3: 3}, dim=2), pnn.Periodic(3, frequencies=2, sigma=1.0, columns=[0])),
+            *(pnn.PiecewiseLinear([(-1, 0, 0.5), (0, 1)], columns=[0, 2]), 6, pnn.BatchNorm(0.5, 0.01)),
+            *(pnn.ParametricActivation(pnn.leaky_relu(0.2)), 5, pnn.LayerNorm(0.1), "mish", pnn.Scale()),
+            *(pnn.Scale(shift=False), pnn.Dense(1, bias=False), "sigmoid"),
+        ),
+        loss="binary_cross_entropy",
+    )
+    own_share = pnn.ParametricActivation(CUSTOM["double"])
+    shared = pnn.Network(
+        (4, pnn.SharedDense(5), pnn.BatchNorm(), own_share, pnn.SharedDense(3), "softmax"),
+        loss="categorical_cross_entropy",
+    )
     own = pnn.Network((4, 3, 1), (CUSTOM["double"], "sigmoid"), "binary_cross_entropy")
     random = np.random.default_rng(0)
     X = random.normal(size=(40, 4))
@@ -55,6 +85,8 @@ def things() -> dict[str, Any]:
         "leaky_relu-huber": (leaky, leaky.initialize(seed=1)),
         "stack-float64": (stacked, stacked.initialize(seed=[1, 2, 3], stack=(3,), dtype="float64")),
         "activations": (all_of_them, all_of_them.initialize(seed=2, dtype="float64")),
+        "layers-float64": trained(embedded),
+        "layers-stack": trained(shared, stack=(3,), dtype="float32"),
         "user-defined": (own, own.initialize(seed=3)),
         "classifier-words": words_clf,
         "classifier-booleans": flags.fit(X, X[:, 0] > 0),
@@ -68,7 +100,7 @@ def things() -> dict[str, Any]:
 def outputs(thing: Any, X: Any) -> Any:
     """The predictions of a network, or what an estimator gives."""
     if isinstance(thing, tuple):
-        return thing[0].predict(thing[1], X.astype(thing[1][0][0].dtype))
+        return thing[0].predict(thing[1], rows_for(thing[0], X).astype(thing[1][0][0].dtype))
     for method in ("predict_proba", "transform", "predict"):
         if hasattr(thing, method):
             return getattr(thing, method)(X)
@@ -76,15 +108,19 @@ def outputs(thing: Any, X: Any) -> Any:
 
 
 def main() -> None:
-    """Write the files, and what they predict."""
+    """Write the files that are not there yet, and what they predict."""
     folder = Path(sys.argv[1])
-    folder.mkdir()
-    X = np.random.default_rng(1).normal(size=(5, 4))
-    found = {"X": X.tolist()}
+    folder.mkdir(exist_ok=True)
+    record = folder / "outputs.json"
+    found: dict[str, Any] = {"X": np.random.default_rng(1).normal(size=(5, 4)).tolist()}
+    if record.exists():
+        found = json.loads(record.read_text(encoding="utf-8"))
     for name, thing in things().items():
-        pnn.save(folder / f"{name}.safetensors", thing, custom=CUSTOM)
-        found[name] = np.asarray(outputs(thing, X)).tolist()
-    (folder / "outputs.json").write_text(json.dumps(found, indent=0), encoding="utf-8")
+        path = folder / f"{name}.safetensors"
+        if not path.exists():
+            pnn.save(path, thing, custom=CUSTOM)
+            found[name] = np.asarray(outputs(thing, np.asarray(found["X"]))).tolist()
+    record.write_text(json.dumps(found, indent=0), encoding="utf-8")
 
 
 if __name__ == "__main__":
