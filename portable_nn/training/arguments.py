@@ -15,6 +15,8 @@ import numpy as np
 
 from portable_nn import trees
 from portable_nn.backends import owner, to_host
+from portable_nn.layers import Layer
+from portable_nn.network import Network
 from portable_nn.optimizers import Optimizer
 from portable_nn.training.description import Training, schedule_of
 
@@ -87,8 +89,21 @@ def parts_of(value: Any) -> dict[str, Any]:
         named = {each.name: getattr(value, each.name) for each in dataclasses.fields(value)}
         if isinstance(value, Optimizer) and not value.groups:  # as before there were groups
             del named["groups"]
-        return named
+        if isinstance(value, Network) and not value.listed:  # as before there were lists of layers
+            del named["listed"]
+        return named | (methods_of(type(value)) if isinstance(value, Layer) else {})
     return {}
+
+
+def methods_of(kind: type) -> dict[str, Any]:
+    """The methods of a user-defined layer by name, those of its own base classes too."""
+    own = (one for one in reversed(kind.__mro__) if one.__module__.partition(".")[0] != PACKAGE)
+    return {
+        name: method
+        for one in own
+        for name, method in vars(one).items()
+        if isinstance(method, FunctionType) and not name.startswith("__")
+    }
 
 
 def arguments_of(training: Training) -> dict[str, Any]:

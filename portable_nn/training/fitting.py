@@ -228,8 +228,9 @@ def run(
         loop = Loop(training, backend, start, data, validation, watcher(callbacks, state))
 
         def snapshot() -> Snapshot:
-            record = record_of(state, best, callbacks) | {"arguments": resumption.arguments}
-            return Snapshot(loop.params, loop.state, loop.position, record)
+            net = training.net.described
+            record = record_of(net, state, best, callbacks) | {"arguments": resumption.arguments}
+            return Snapshot(loop.params, loop.state, loop.position, record, net=net)
 
         state.snapshot = snapshot
         call(callbacks, "on_train_begin", state)

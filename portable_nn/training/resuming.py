@@ -13,6 +13,7 @@ from portable_nn.backends import Backend, to_host
 from portable_nn.checks import check_whole
 from portable_nn.equations import Parameters
 from portable_nn.errors import ModelFormatError
+from portable_nn.layers.described import Described
 from portable_nn.network.parameters import layers_as_values
 from portable_nn.optimizers import OptimizerState
 from portable_nn.training.arguments import differences
@@ -47,10 +48,10 @@ def write_snapshot(path: str, snapshot: Snapshot) -> None:
     """Write a checkpoint; OSError if that fails, and the file is as it was."""
     from portable_nn.storage import write_document  # noqa: PLC0415  (few trainings need it)
 
-    params, (t, slots), position, record, of, _ = snapshot
+    params, (t, slots), position, record, of, _, net = snapshot
     values = {
-        "params": layers_as_values(params),
-        "optimizer": {"t": int(t), "slots": [layers_as_values(slot) for slot in slots]},
+        "params": layers_as_values(params, net),
+        "optimizer": {"t": int(t), "slots": [layers_as_values(slot, net) for slot in slots]},
         "position": position._asdict() | {"total": to_host(position.total)},
         "record": record,
     }
@@ -195,14 +196,17 @@ def resumed(resume: Any, training: Training, arguments: dict[str, Any]) -> Resum
     return Resumption(arguments, snapshot)
 
 
-def record_of(state: TrainingState, best: BestSoFar | None, callbacks: Sequence[Any]) -> dict[str, Any]:
+def record_of(
+    net: Described, state: TrainingState, best: BestSoFar | None, callbacks: Sequence[Any]
+) -> dict[str, Any]:
     """What `fit` keeps of a training, on the host."""
+    best_params = None if best is None else best.params
     return {
         "epoch": state.epoch,
         "stopped": state.stopped,
         "history": state.history.state(),
-        "best": None if best is None or best.params is None else best.state(),
-        "best_params": None if best is None or best.params is None else layers_as_values(best.params),
+        "best": None if best is None or best_params is None else best.state(),
+        "best_params": None if best_params is None else layers_as_values(best_params, net),
         "callbacks": states_of(callbacks),
     }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from portable_nn.equations import Array, Parameters
+from portable_nn.layers.described import Described
 from portable_nn.optimizers import OptimizerState
 
 
@@ -44,7 +45,7 @@ class Snapshot(NamedTuple):
     """All that a training is made of.
 
     `record` is what its caller keeps, in plain values and arrays; `of` says who that is, "fit" or an
-    estimator, and `path` where the snapshot was read.
+    estimator, `path` where the snapshot was read, and `net` what the arrays are called in a file.
     """
 
     params: Parameters
@@ -53,3 +54,4 @@ class Snapshot(NamedTuple):
     record: dict[str, Any]
     of: str = "fit"
     path: str = ""
+    net: Described | None = None
