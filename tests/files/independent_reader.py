@@ -98,13 +98,13 @@ def columns_of(layer: Any, n: int) -> list[int]:
 
 
 def embedding(layer: Any, E: Any, A: Any) -> Any:
-    """The other columns, then the vectors of each column of codes."""
-    codes, start = dict(layer["levels"]), 0
-    parts = [np.delete(A, list(codes), axis=0)]
+    """The other columns, then of each entry of the vectors that of every column of codes."""
+    codes, start, vectors = dict(layer["levels"]), 0, []
     for column, count in codes.items():
-        parts.append(E[:, A[column].astype(int) + start])
+        vectors.append(E[:, A[column].astype(int) + start])
         start += count
-    return np.concatenate(parts)
+    entries = [vector[d] for d in range(layer["dim"]) for vector in vectors]
+    return np.concatenate([np.delete(A, list(codes), axis=0), entries])
 
 
 def periodic(layer: Any, w: Any, c: Any, V: Any, e: Any, A: Any) -> Any:

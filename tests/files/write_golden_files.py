@@ -57,7 +57,11 @@ def things() -> dict[str, Any]:
     all_of_them = pnn.Network((4, *[3] * 8, 1), names, "poisson")
     embedded = pnn.Network(
         (
-            *(4, pnn.Embedding({3: 3}, dim=2), pnn.Periodic(3, frequencies=2, sigma=1.0, columns=[0])),
+            *(
+                4,
+                pnn.Embedding({1: 4, 3: 3}, dim=2),
+                pnn.Periodic(3, frequencies=2, sigma=1.0, columns=[0]),
+            ),
             *(pnn.PiecewiseLinear([(-1, 0, 0.5), (0, 1)], columns=[0, 2]), 6, pnn.BatchNorm(0.5, 0.01)),
             *(pnn.ParametricActivation(pnn.leaky_relu(0.2)), 5, pnn.LayerNorm(0.1), "mish", pnn.Scale()),
             *(pnn.Scale(shift=False), pnn.Dense(1, bias=False), "sigmoid"),
