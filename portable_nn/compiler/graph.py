@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -99,3 +99,9 @@ def apply_call(detail: Call, arrays: Sequence[Any]) -> Any:
 
     function, arguments, options = detail
     return function(*filled(arguments), **{name: filled(x) for name, x in options.items()})
+
+
+def axis_given(rest: Sequence[Any], options: Mapping[str, Any]) -> Any:
+    """The axis of a call, if it is all that was given beside the arrays; else None."""
+    given = [*rest, *(x for name, x in options.items() if name == "axis")]
+    return given[0] if len(given) == 1 and len(rest) + len(options) == 1 else None

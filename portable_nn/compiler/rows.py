@@ -10,6 +10,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
 from portable_nn.compiler.graph import Graph, Node, UntraceableError
@@ -23,7 +24,8 @@ from portable_nn.compiler.trace import trace
 class RowGraph:
     """The graph for one row, and the axis of the rows in the arrays that have one.
 
-    Its first input is the row (1, n), the others are arrays that all rows share, `shared`.
+    Its first input is the row (1, n), or the column (n, 1); the others are arrays that all rows share,
+    `shared`.
     """
 
     graph: Graph
@@ -54,10 +56,26 @@ def trace_row(function: Callable[..., Any], n: int, shared: Sequence[HostArray])
 
     Raises UntraceableError where the function cannot be traced, or does not treat every row alike.
     """
-    dtype = shared[0].dtype
+    return traced_alike(function, lambda rows: (rows, n), shared, shared[0].dtype)
+
+
+def trace_column(
+    function: Callable[..., Any], n: int, shared: Sequence[HostArray], dtype: np.dtype[Any]
+) -> RowGraph:
+    """As `trace_row`, of a function of examples in columns A (n, B)."""
+    return traced_alike(function, lambda rows: (n, rows), shared, dtype)
+
+
+def traced_alike(
+    function: Callable[..., Any],
+    shape: Callable[[int], tuple[int, int]],
+    shared: Sequence[HostArray],
+    dtype: np.dtype[Any],
+) -> RowGraph:
+    """The graph for one example; ``shape(rows)`` is that of the first argument for so many."""
 
     def graph_of(rows: int) -> Graph:
-        arrays = [stand_in((rows, n), dtype), *shared]
+        arrays = [stand_in(shape(rows), dtype), *shared]
         return trace(lambda *traced: [function(*traced)], arrays, to_the_bit=False)
 
     one, two = graph_of(1), graph_of(2)

@@ -20,7 +20,7 @@ def c_source(model: Model, name: str) -> str:
     """
     language = C99()
     kind, NAME = language.type_of(model.dtype), name.upper()
-    computed = with_prefix(statements_of(model.trace(), model.names, language), name)
+    computed = with_prefix(statements_of(*model.trace(), language), name)
     lines = [
         *comment(model, name, kind),
         f"#ifndef {NAME}_DECLARED",
@@ -77,13 +77,14 @@ def with_prefix(computed: Statements, name: str) -> Statements:
 def comment(model: Model, name: str, kind: str) -> list[str]:
     """What the file is and how it is used."""
     NAME = name.upper()
-    hidden = "; ".join(f"{n}, {c_string(g.name)}" for n, g in zip(model.sizes[1:], model.g, strict=True))
+    hidden = "; ".join(f"{n}, {c_string(text)}" for n, text in model.summary)
     lines = [
         f"{name}: {model.sizes[0]} inputs; layers {hidden}. Written by portable_nn {__version__}.",
         "",
         f"  {kind} out[{NAME}_OUTPUTS];",
         f"  {name}_predict(x, out);   {OUTPUTS[model.task]}; x: {NAME}_INPUTS finite numbers ({kind})",
     ]
+    lines += [f"  x[{column}] is a code, 0 to {n - 1}: others give NaN" for column, n in model.levels]
     if model.task in ("binary", "multiclass"):
         lines.append(f"  {name}_classes[{name}_class(x)]   the most probable class")
     if model.task == "multilabel":

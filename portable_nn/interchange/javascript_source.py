@@ -15,7 +15,7 @@ def javascript_source(model: Model) -> str:
     """
     language = JavaScript()
     array = language.array_of(model.dtype)
-    computed = statements_of(model.trace(), model.names, language)
+    computed = statements_of(*model.trace(), language)
     two = ["  out[1] = out[0];", "  out[0] = 1 - out[1];"] if model.has_one_probability else []
     lines = [
         *comment(model, array),
@@ -45,7 +45,7 @@ def javascript_source(model: Model) -> str:
 
 def comment(model: Model, array: str) -> list[str]:
     """What the module is and how it is used."""
-    hidden = "; ".join(f"{n}, {js_value(g.name)}" for n, g in zip(model.sizes[1:], model.g, strict=True))
+    hidden = "; ".join(f"{n}, {js_value(text)}" for n, text in model.summary)
     names = ["predict"] + (["classify"] if model.classes is not None else [])
     lines = [
         f"{model.sizes[0]} inputs; layers {hidden}. Written by portable_nn {__version__}.",
@@ -53,6 +53,7 @@ def comment(model: Model, array: str) -> list[str]:
         f'  import {{ {", ".join(names)} }} from "./FILE.mjs";',
         f"  predict(row)   {OUTPUTS[model.task]}, a new {array}; row: an array of finite numbers",
     ]
+    lines += [f"  row[{column}] is a code, 0 to {n - 1}: others give NaN" for column, n in model.levels]
     if model.task == "multilabel":
         lines.append("  classify(row)   1 for each label that the row has, else 0")
     elif model.classes is not None:

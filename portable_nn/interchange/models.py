@@ -11,10 +11,13 @@ import numpy as np
 from portable_nn import backends, trees
 from portable_nn.checks import check_dtype, check_values
 from portable_nn.compiler.graph import UntraceableError
-from portable_nn.compiler.rows import RowGraph, trace_row
+from portable_nn.compiler.rows import trace_row
 from portable_nn.compiler.signatures import HostArray
-from portable_nn.equations import Activation, Parameters, symbol
-from portable_nn.layers import Recipe
+from portable_nn.equations import ACTIVATIONS, Activation, Parameters, symbol
+from portable_nn.interchange.parts import Part, Traced, parts_of, traced
+from portable_nn.layers import Dense, Embedding, Recipe
+from portable_nn.layers.codes import Levels
+from portable_nn.layers.described import Described, Layers, dense_layers
 from portable_nn.network import Network
 from portable_nn.network.parameters import check_parameters
 from portable_nn.network.prediction import layers
@@ -31,6 +34,8 @@ OUTPUTS = {  # what is predicted for a row
     "multilabel": "the probability of each label",
 }
 ACCEPTED = "accepted: (net, params), or a fitted MLPClassifier or MLPRegressor of portable_nn"
+DENSE_MEMBER = "[(W[k], b[k]) for W, b in params]"
+MEMBER = "[tuple(a[k] if a.ndim > 2 else a for a in layer) for layer in params], shared arrays included"
 OF_A_PIPELINE = (
     "; of a pipeline give its last step, pipeline[-1], and what its other steps make of the rows; as "
     "ONNX skl2onnx.to_onnx writes all of it, after portable_nn.interchange.register_with_skl2onnx()"
@@ -43,18 +48,32 @@ class Model:
 
     sizes : (n_0, ..., n_L)
     g : the activations of the layers
-    params : pairs (W, b) of NumPy arrays, (n_l, n_{l-1}) and (n_l, 1), of one dtype, row-major, finite
+    params : pairs (W, b) of NumPy arrays, (n_l, n_{l-1}) and (n_l, 1), of one dtype, row-major, finite;
+        of other layers a tuple of their arrays
     task : "network" where nothing is known but the network
     classes : the labels (n_classes,); for "multilabel" the names of the columns; None for other tasks
     feature_names : of the inputs, or None
+    listed : the layers where there are others than dense ones, else ()
     """
 
     sizes: tuple[int, ...]
     g: tuple[Activation, ...]
-    params: tuple[tuple[HostArray, HostArray], ...]
+    params: tuple[tuple[HostArray, ...], ...]
     task: Task = "network"
     classes: HostArray | None = None
     feature_names: tuple[str, ...] | None = None
+    listed: Layers = ()
+
+    @property
+    def parts(self) -> list[Part]:
+        """The layers and activations in their order."""
+        return parts_of(self.sizes[0], self.listed or dense_layers(self.sizes, self.g), self.params)
+
+    @property
+    def levels(self) -> Levels:
+        """The columns of codes among the inputs, with the number of categories of each."""
+        first = self.listed[0] if self.listed else None
+        return first.levels if isinstance(first, Embedding) else ()
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -73,22 +92,27 @@ class Model:
         return self.classes is not None and self.sizes[-1] == 1
 
     @property
-    def names(self) -> list[str]:
-        """What the arrays of the parameters are called: W1, b1, W2, ..."""
-        return [f"{'Wb'[k]}{l + 1}" for l in range(len(self.params)) for k in range(2)]
+    def summary(self) -> list[tuple[int, str]]:
+        """The units and the name of each layer: of a dense one that of its activation."""
+        if not self.listed:
+            return [(n, g.name) for n, g in zip(self.sizes[1:], self.g, strict=True)]
+        return [(part.width, part.name) for part in self.parts]
 
-    def trace(self) -> RowGraph:
-        """The graph of the prediction of a row; its shared arrays are the parameters.
+    def trace(self) -> Traced:
+        """The graph of the prediction of a row; its shared arrays are the parameters: W1, b1, ...
 
-        Raises UntraceableError where an activation cannot be traced.
+        Raises UntraceableError where a layer or an activation cannot be traced.
         """
+        if self.listed:
+            return traced(self.parts, self.dtype)
         xp = backends.get("numpy").xp
 
         def prediction(X: Any, *flat: Any) -> Any:
             params: Parameters = list(zip(flat[::2], flat[1::2], strict=True))
             return layers(xp, Recipe(self.g), params, X)[-1]
 
-        return trace_row(prediction, self.sizes[0], [array for layer in self.params for array in layer])
+        graph = trace_row(prediction, self.sizes[0], [array for layer in self.params for array in layer])
+        return Traced(graph, [f"{'Wb'[k]}{l + 1}" for l in range(len(self.params)) for k in range(2)])
 
 
 def model_of(thing: Any) -> Model:
@@ -103,12 +127,10 @@ def model_of(thing: Any) -> Model:
         if checked.stack:
             raise ValueError(
                 f"`params` is a stack of networks, of shape {checked.stack}; accepted: one network; "
-                "export its members one by one: [(W[k], b[k]) for W, b in params]"
+                f"export its members one by one: {MEMBER if net.listed else DENSE_MEMBER}"
             )
         checked.check_values()
-        if not isinstance(net.described.model, Recipe):
-            raise TypeError(f"`model` is {net!r}; accepted: a network of dense layers and activations")
-        return Model(net.sizes, net.g, on_host(params))
+        return Model(net.sizes, net.g, on_host(params, net.described), listed=net.listed)
     if not (hasattr(thing, "_g") and hasattr(thing, "_params")):
         hint = OF_A_PIPELINE if hasattr(thing, "named_steps") else ""
         raise TypeError(f"`model` is {described(thing)}; {ACCEPTED}{hint}")
@@ -135,17 +157,18 @@ def model_of_estimator(estimator: Any) -> Model:
     return Model(sizes, g, params, task, backends.to_host(estimator.classes_), names)
 
 
-def on_host(params: Any) -> tuple[tuple[HostArray, HostArray], ...]:
+def on_host(params: Any, net: Described | None = None) -> tuple[tuple[HostArray, ...], ...]:
     """Copies of the parameters in row-major order; TypeError or ValueError for other dtypes."""
-    host = tuple((in_rows(W), in_rows(b)) for W, b in params)
-    for l, layer in enumerate(host):
-        for k, array in enumerate(layer):
-            if array.dtype != host[0][0].dtype:
-                raise ValueError(
-                    f"`{symbol((l, k))}` is {array.dtype} and `W[1]` is {host[0][0].dtype}; accepted: "
-                    "parameters of one dtype"
-                )
-    check_dtype(host[0][0].dtype.name)
+    host = tuple(tuple(map(in_rows, layer)) for layer in params)
+    names = [name for name, _, _ in net.arrays] if net else [*map(symbol, trees.places(params))]
+    dtype = host[0][0].dtype
+    for name, array in zip(names, trees.leaves(host), strict=True):
+        if array.dtype != dtype:
+            raise ValueError(
+                f"`{name}` is {array.dtype} and `{names[0]}` is {dtype}; accepted: parameters of one "
+                "dtype"
+            )
+    check_dtype(dtype.name)
     return host
 
 
@@ -161,19 +184,25 @@ def described(thing: Any) -> str:
 
 
 def written(model: Model, target: str, write: Callable[[Model], T]) -> T:
-    """``write(model)``; TypeError that names the activation which the target has no operations for."""
+    """``write(model)``; TypeError that names what the target has no operations for."""
     try:
         return write(model)
     except UntraceableError as error:
-        for l, g in enumerate(model.g):
-            n = model.sizes[l + 1]
-            params = (np.zeros((n, 1), model.dtype), np.zeros((n, 1), model.dtype))
+        for part in model.parts:
             try:
-                write(replace(model, sizes=(1, n), g=(g,), params=(params,), feature_names=None))
+                write(alone(model, part))
             except UntraceableError as cause:
                 raise TypeError(
-                    f"the activation {g.name!r} of layer {l + 1} cannot be written as {target}: {cause}"
+                    f"{part.described} cannot be written as {target}: {cause}"
                     "; accepted: one that treats every row alike, written with elementwise functions of "
                     "the array API standard, `xp.max`, `xp.min` and `xp.sum`"
                 ) from cause
         raise TypeError(f"the network cannot be written as {target}: {error}") from error
+
+
+def alone(model: Model, part: Part) -> Model:
+    """The model with this part only, above a dense layer."""
+    column = np.zeros((part.n, 1), model.dtype)
+    params = ((column, column), part.theta) if part.theta else ((column, column),)
+    layers = (Dense(part.n), part.layer, ACTIVATIONS["identity"])
+    return replace(model, sizes=(1, part.width), params=params, feature_names=None, listed=layers)

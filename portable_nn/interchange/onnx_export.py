@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import json
 import os
 from collections import Counter
@@ -14,11 +15,14 @@ from portable_nn.compiler.signatures import HostArray
 from portable_nn.interchange.models import Model, model_of, written
 from portable_nn.interchange.onnx_nodes import PredictionNodes
 from portable_nn.interchange.onnx_operators import TENSOR_TYPES, Nodes
+from portable_nn.interchange.parts import Part, traced
+from portable_nn.layers import BatchNorm, LayerNorm
 from portable_nn.storage.atomic import replace_file
 from portable_nn.version import __version__
 
 OPSET, IR_VERSION = 20, 9  # of ONNX 1.15, November 2023: the first opset with Gelu
 INT64, STRING = 7, 8
+ARRAYS = {"W": "weights_", "b": "bias_"}  # of a dense network
 
 
 def to_onnx(model: Any, path: str | os.PathLike[str] | None = None) -> Any:
@@ -40,8 +44,8 @@ def to_onnx(model: Any, path: str | os.PathLike[str] | None = None) -> Any:
     ImportError
         If onnx is not installed.
     TypeError, ValueError
-        For what is no such model, a stack of networks, and a user-defined activation with operations
-        that ONNX has no operators for.
+        For what is no such model, a stack of networks, and a user-defined layer or activation with
+        operations that ONNX has no operators for.
     OSError
         If the file cannot be written; what was there is unchanged.
 
@@ -58,7 +62,9 @@ def to_onnx(model: Any, path: str | os.PathLike[str] | None = None) -> Any:
 
     Classes and names of inputs stand in the metadata, as JSON under ``classes`` and ``feature_names``.
     The graph has opset 20 and IR version 9: ONNX 1.15, onnxruntime 1.17 and later read it. Operators are
-    those that onnxruntime has for the dtype: with float64 some activations become several nodes.
+    those that onnxruntime has for the dtype: with float64 some activations become several nodes, and
+    LayerNorm. An embedding is a Gather, by codes that stand in X as numbers; a code that is none gives
+    NaN.
     onnxruntime's predictions are within 1e-6 (float32) or 1e-12 (float64) of the largest one here; its
     own functions of float32 lose digits where all predictions of a network are small.
     """
@@ -101,8 +107,38 @@ def require_onnx() -> Any:
 
 def prediction(model: Model, nodes: Nodes, X: str, opset: int) -> str:
     """Add the nodes of the prediction for the rows X; the name of A[L] (n, n_L)."""
-    names = [name.replace("W", "weights_").replace("b", "bias_") for name in model.names]
-    return PredictionNodes(model.trace(), names, nodes, X, opset).output()
+    if not model.listed:
+        graph, given = model.trace()
+        names = [ARRAYS[name[0]] + name[1:] for name in given]
+        return PredictionNodes(graph, names, nodes, X, opset).output()
+    for operator, parts in itertools.groupby(model.parts, lambda part: operator_of(part, model.dtype)):
+        if operator is None:
+            X = PredictionNodes(*traced([*parts], model.dtype), nodes, X, opset).output()
+        else:
+            for part in parts:
+                X = normalization(operator, part, nodes, X)
+    return X
+
+
+def operator_of(part: Part, dtype: np.dtype[Any]) -> str | None:
+    """The operator that is this layer; None for one that is written as arithmetic.
+
+    LayerNormalization adds an epsilon of float32: with float64 it would lose digits.
+    """
+    if type(part.layer) is BatchNorm:
+        return "BatchNormalization"
+    is_operator = type(part.layer) is LayerNorm and dtype == np.float32
+    return "LayerNormalization" if is_operator else None
+
+
+def normalization(operator: str, part: Part, nodes: Nodes, X: str) -> str:
+    """Add the node of a normalization; the name of its output."""
+    epsilon, named = float(np.float32(part.layer.epsilon)), part.named()  # type: ignore[union-attr]
+    axis: dict[str, Any] = {} if "variance" in named else {"axis": 1}
+    if "variance" in named:  # so that the sum is as exact as its terms
+        named["variance"] = named["variance"] + (part.layer.epsilon - epsilon)  # type: ignore[union-attr]
+    arrays = [nodes.constant(x[:, 0].copy(), f"{name}_{part.number}") for name, x in named.items()]
+    return nodes.add(operator, X, *arrays, epsilon=epsilon, **axis)
 
 
 def outputs_of(model: Model) -> dict[str, tuple[int, list[Any]]]:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
 from portable_nn.compiler.expressions import FILL_VALUES
-from portable_nn.compiler.graph import Node, UntraceableError, apply_views, base
+from portable_nn.compiler.graph import Node, UntraceableError, apply_views, axis_given, base
 from portable_nn.compiler.instructions import users_of
 from portable_nn.compiler.layout import layout_of
 from portable_nn.compiler.promotion import operand_dtypes
@@ -82,32 +82,47 @@ class PredictionNodes:
             return self._reduction(node)
         if node.kind == "elementwise":
             return self._elementwise(node)
-        function = node.detail[0] if node.kind == "call" else np.take
-        if function not in FILL_VALUES:
-            raise UntraceableError(f"no nodes for {getattr(function, '__name__', function)}")
-        value = np.full(1, float(FILL_VALUES[function]), node.dtype)
-        shape = self.nodes.add("Shape", self.tensor(node.sources[0]))
-        return self.nodes.add("ConstantOfShape", shape, value=value)
+        return self._call(node)
 
     def _view(self, node: Node) -> str:
-        """A view of the same elements of each row is the same tensor."""
+        """A view of the same elements of each row is the same tensor, one of some of them a slice."""
         (source,) = node.sources
-        widths, steps = [], []
-        for one in (node, source):
-            layout, axis = layout_of(one), self.rows.axis.get(one)
-            if axis is None or layout.offset or len(one.shape) > 2:
-                raise UntraceableError("no nodes for a view of a part of a row")
-            others = [
-                (n, s)
-                for d, (n, s) in enumerate(zip(one.shape, layout.strides, strict=True))
-                if d != axis
-            ]
-            width, step = others[0] if others else (1, 1)
-            widths.append(width)
-            steps.append(step if width > 1 else 1)
-        if widths[0] != widths[1] or steps[0] != steps[1]:
+        (n, step, offset), (m, step_of_all, offset_of_all) = self._units(node), self._units(source)
+        start, rest = divmod(offset - offset_of_all, step_of_all or 1)
+        if rest or start < 0 or start + n > m or (n > 1 and step != step_of_all):
             raise UntraceableError("no nodes for a view of a part of a row")
-        return self.tensor(source)
+        if n == m:
+            return self.tensor(source)
+        ends = (self.nodes.constant(np.asarray([i]), "place") for i in (start, start + n, 1))
+        return self.nodes.add("Slice", self.tensor(source), *ends)
+
+    def _units(self, node: Node) -> tuple[int, int, int]:
+        """How many elements each row has, the step from one to the next, and where the first one is."""
+        layout, axis = layout_of(node), self.rows.axis.get(node)
+        if axis is None or len(node.shape) > 2:
+            raise UntraceableError("no nodes for a view of a part of a row")
+        pairs = [*zip(node.shape, layout.strides, strict=True)]
+        width, step = next((pair for d, pair in enumerate(pairs) if d != axis), (1, 1))
+        return width, step if width > 1 else 1, layout.offset
+
+    def _call(self, node: Node) -> str:
+        """Rows beside one another, vectors by codes, or an array of one number."""
+        function, arguments, options = node.detail if node.kind == "call" else (np.take, (), {})
+        if function in FILL_VALUES:
+            value = np.full(1, float(FILL_VALUES[function]), node.dtype)
+            shape = self.nodes.add("Shape", self.tensor(node.sources[0]))
+            return self.nodes.add("ConstantOfShape", shape, value=value)
+        columns = len(node.shape) == 2 and self.rows.axis.get(node) == 1
+        is_of_rows = all(source in self.rows.axis for source in node.sources)
+        is_below = axis_given(arguments[1:], options) in (0, -2)
+        if function is np.concatenate and columns and is_below and is_of_rows:
+            return self.nodes.add("Concat", *map(self.tensor, node.sources), axis=1)
+        if function is np.take and columns and axis_given(arguments[2:], options) in (1, -1):
+            table, codes = node.sources
+            axis = self.nodes.constant(np.asarray([1]), "axis")
+            picked = self.nodes.add("Squeeze", self.tensor(codes), axis)
+            return self.nodes.add("Gather", self.constant(table, self.value(table).T), picked, axis=0)
+        raise UntraceableError(f"no nodes for {getattr(function, '__name__', function)}")
 
     def _product(self, node: Node, bias: Node | None) -> str:
         """Rows times a matrix, W A or A W; with a bias it is a Gemm."""
@@ -185,6 +200,8 @@ class PredictionNodes:
         """The array of a node that is the same for all rows."""
         root = base(node)
         found = self.rows.value(root)
+        if root.kind == "call" and root.detail[0] in FILL_VALUES:
+            found = np.full(root.shape, float(FILL_VALUES[root.detail[0]]), root.dtype)
         if found is None:
             if root.kind != "elementwise" or isinstance(root.detail, str):
                 raise UntraceableError(f"no nodes for a {root.kind} of constants")

@@ -30,7 +30,7 @@ def to_c(model: Any, path: str | os.PathLike[str], name: str | None = None) -> N
     ------
     TypeError, ValueError
         For what is no such model, a stack of networks, a name that C does not accept, and a
-        user-defined activation with operations that are not known.
+        user-defined layer or activation with operations that are not known.
     OSError
         If the file cannot be written; what was there is unchanged.
 
@@ -40,7 +40,7 @@ def to_c(model: Any, path: str | os.PathLike[str], name: str | None = None) -> N
     `predict_proba` gives them. A classifier also has ``NAME_class(x)``, an index of ``NAME_classes``;
     with many labels a row ``NAME_labels(x, labels)``. ``NAME_INPUTS``, ``NAME_OUTPUTS`` and
     ``NAME_CLASSES`` are their sizes, ``NAME_features`` the names of the inputs, if they have any. The
-    first lines of the file say how to use it.
+    first lines of the file say how to use it. A code that is none, of an embedding, gives NaN.
     """
     if name is None:
         name = os.path.splitext(os.path.basename(os.fspath(path)))[0]
@@ -63,8 +63,8 @@ def to_javascript(model: Any, path: str | os.PathLike[str]) -> None:
     Raises
     ------
     TypeError, ValueError
-        For what is no such model, a stack of networks, and a user-defined activation with operations
-        that are not known.
+        For what is no such model, a stack of networks, and a user-defined layer or activation with
+        operations that are not known.
     OSError
         If the file cannot be written; what was there is unchanged.
 
@@ -74,7 +74,7 @@ def to_javascript(model: Any, path: str | os.PathLike[str]) -> None:
     as `predict_proba` gives them; ``classify(row)``, the label of a row, or with many labels a row an
     array of 0 and 1; and ``inputs``, ``outputs``, ``classes`` and ``features``, where there are any.
     Whole numbers among the labels that a number of JavaScript does not hold exactly are of the type
-    BigInt.
+    BigInt. A code that is none, of an embedding, gives NaN.
     """
     source = written(model_of(model), "JavaScript", javascript_source)
     replace_file(path, source.encode("ascii"))

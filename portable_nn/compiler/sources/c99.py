@@ -12,7 +12,7 @@ from portable_nn.compiler.graph import UntraceableError
 from portable_nn.compiler.signatures import HostArray
 from portable_nn.compiler.sources.language import called, wrapped
 
-TYPES = {"float32": "float", "float64": "double", "bool": "bool"}
+TYPES = {"float32": "float", "float64": "double", "bool": "bool", "int32": "long"}  # 32 bits at least
 # Four sums, which do not wait for one another; their rounding errors are smaller than those of one.
 HELPERS = """
 static {type} dot{f}(const {type} *w, const {type} *a, size_t n)
@@ -48,7 +48,7 @@ class C99:
     """Numbers, loops and arrays of C99."""
 
     def type_of(self, dtype: np.dtype[Any]) -> str:
-        """The type of C; raises UntraceableError for other dtypes than float32, float64 and bool."""
+        """The type of C; raises UntraceableError for a dtype that has none here."""
         if dtype.name not in TYPES:
             raise UntraceableError(f"no code for the dtype {dtype}")
         return TYPES[dtype.name]

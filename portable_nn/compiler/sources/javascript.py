@@ -16,7 +16,11 @@ from portable_nn.compiler.graph import UntraceableError
 from portable_nn.compiler.signatures import HostArray
 from portable_nn.compiler.sources.language import called, wrapped
 
-ARRAYS = {"float32": "Float32Array", "float64": "Float64Array", "bool": "Uint8Array"}
+ARRAYS = {
+    **{"float32": "Float32Array", "float64": "Float64Array"},
+    **{"bool": "Uint8Array", "int32": "Int32Array"},
+}
+CASTS = {"f": "Number", "b": "Boolean", "i": "Math.trunc"}
 OF_MATH = (
     *("fround", "sqrt", "pow", "exp", "expm1", "log", "log2", "log10", "log1p", "sin", "cos", "tan"),
     *("atan", "sinh", "cosh", "tanh", "sign", "floor", "ceil"),
@@ -50,7 +54,7 @@ class JavaScript:
 
     def cast(self, text: str, dtype: np.dtype[Any]) -> str:
         self.array_of(dtype)
-        return f"{ {'f': 'Number', 'b': 'Boolean'}[dtype.kind] }({text})"
+        return f"{CASTS[dtype.kind]}({text})"
 
     def literal(self, x: float, dtype: np.dtype[Any]) -> str:
         if dtype.kind == "b":
@@ -66,7 +70,7 @@ class JavaScript:
         return ""
 
     def array_of(self, dtype: np.dtype[Any]) -> str:
-        """The typed array; raises UntraceableError for other dtypes than float32, float64 and bool."""
+        """The typed array; raises UntraceableError for a dtype that has none here."""
         if dtype.name not in ARRAYS:
             raise UntraceableError(f"no code for the dtype {dtype}")
         return ARRAYS[dtype.name]
@@ -91,7 +95,7 @@ class JavaScript:
         return f"const {name} = new {self.array_of(dtype)}({n});"
 
     def table(self, name: str, array: HostArray) -> list[str]:
-        numbers = [short(x) for x in array.ravel()]
+        numbers = [short(x) if np.isfinite(x) else self.literal(x, array.dtype) for x in array.ravel()]
         kind = self.array_of(array.dtype)
         return [f"const {name} = new {kind}([", *wrapped(numbers), "]);"]
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.lib.array_utils import normalize_axis_tuple
+from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from portable_nn.compiler.expressions import FILL_VALUES, REDUCERS, combined, expression
-from portable_nn.compiler.graph import Node, UntraceableError, base, is_computed
+from portable_nn.compiler.graph import Node, UntraceableError, axis_given, base, is_computed
 from portable_nn.compiler.instructions import Instruction
 from portable_nn.compiler.layout import broadcast_strides, contiguous_strides, layout_of
 from portable_nn.compiler.plan import Plan, make_plan
@@ -129,7 +129,11 @@ class Writer:
             return self.reduction(node)
         if node.kind == "matmul":
             return self.product(node)
-        function = node.detail[0] if node.kind == "call" else np.take
+        function, arguments, options = node.detail if node.kind == "call" else (np.take, (), {})
+        if function is np.concatenate and axis_given(arguments[1:], options) is not None:
+            return self.concatenation(node, axis_given(arguments[1:], options))
+        if function is np.take and axis_given(arguments[2:], options) is not None:
+            return self.picked(node, axis_given(arguments[2:], options))
         raise UntraceableError(f"no code for {getattr(function, '__name__', function)}")
 
     def loops(self, shape: Shape, axes: Sequence[int], body: Sequence[str]) -> list[str]:
@@ -197,6 +201,28 @@ class Writer:
         row = place(self.array(left), f"i * {A.strides[0]}" if A.shape[0] > 1 else "", A.offset)
         column = place(self.array(right), "", b.offset)
         text = self.language.product(row, column, n, node.dtype)
+        return self.loops(node.shape, (0,), [self.write(node, text)])
+
+    def concatenation(self, node: Node, axis: int) -> list[str]:
+        """Arrays one after the other along an axis."""
+        lines, strides, start = [], contiguous_strides(node.shape), 0
+        axis = normalize_axis_index(axis, len(node.shape))
+        for source in node.sources:
+            place = self.element(node, strides, source.shape, start * strides[axis])
+            copied = [f"{place} = {self.read(source, source.shape)};"]
+            lines += self.loops(source.shape, range(len(source.shape)), copied)
+            start += source.shape[axis]
+        return lines
+
+    def picked(self, node: Node, axis: int) -> list[str]:
+        """A column of a matrix, by a code that is known to be one of its columns."""
+        table, codes = node.sources
+        layout, code = layout_of(table), layout_of(codes)
+        if len(layout.shape) != 2 or axis not in (-1, 1) or code.shape != (1,):
+            raise UntraceableError(f"no code for take from {layout.shape} by {code.shape}")
+        row, column = layout.strides
+        index = f"{self.array(codes)}[{code.offset}] * {column}"
+        text = f"{self.array(table)}[i * {row} + {index} + {layout.offset}]"
         return self.loops(node.shape, (0,), [self.write(node, text)])
 
     def copied_output(self) -> list[str]:
