@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -11,45 +11,51 @@ from portable_nn.backends import Backend, get
 from portable_nn.checks.functions import look_up
 from portable_nn.compiler.signatures import HostArray
 from portable_nn.equations import ACTIVATIONS, Activation, Bound, Loss, Parameters, leaky_relu, relu
+from portable_nn.layers import Dense, Layer
 from portable_nn.network import Network
 
 LOSSES = {"sigmoid": "binary_cross_entropy", "softmax": "categorical_cross_entropy"}  # of an output
 RELU = relu(at_zero=0.0)  # as the other libraries differentiate it
 
 
-class Dense(NamedTuple):
-    """A layer of another library: W (n_out, n_in) and b (n_out,) on the host, None where it has none."""
-
-    W: HostArray
-    b: HostArray | None
-
-
 class Chain:
-    """Dense layers and activations in their order, as another library's model goes through them."""
+    """Layers and activations in their order, as another library's model goes through them."""
 
     def __init__(self) -> None:
-        self.layers: list[Dense] = []
-        self.g: list[Activation | None] = []
+        self.layers: list[Layer | Activation] = []
+        self.arrays: list[tuple[HostArray, ...]] = []  # of the layers
+        self.widths: list[int] = []  # the number of inputs, and the units of each layer
+
+    def add(self, where: str, layer: Layer, n: int, *arrays: HostArray) -> None:
+        """A layer above n units, with its arrays; ValueError where the one before gives another number.
+
+        Arrays with a number for each unit may have one axis.
+        """
+        if self.layers and self.widths[-1] != n:
+            raise ValueError(
+                f"{where} takes {n} inputs, and the layer before it gives {self.widths[-1]}"
+            )
+        self.widths += [layer.width(n)] if self.layers else [n, layer.width(n)]
+        self.layers.append(layer)
+        self.arrays.append(arrays)
 
     def add_dense(self, where: str, W: HostArray, b: HostArray | None) -> None:
-        """A dense layer; ValueError where its inputs are not the outputs of the layer before."""
-        if self.layers and self.layers[-1].W.shape[0] != W.shape[1]:
-            before, n = self.layers[-1].W.shape[0], W.shape[1]
-            raise ValueError(f"{where} takes {n} inputs, and the layer before it gives {before}")
-        self.layers.append(Dense(W, b))
-        self.g.append(None)
+        """A dense layer, W (n_out, n_in) and b (n_out,) or none; raises as `add` does."""
+        self.add(where, Dense(W.shape[0], b is not None), W.shape[1], W, *([] if b is None else [b]))
 
     def add_activation(self, where: str, g: Activation) -> None:
-        """An activation; ValueError where there is no dense layer, or it has one already."""
+        """An activation; ValueError where there is no layer, or it has one already."""
         if not self.layers:
             raise ValueError(f"{where} stands before any dense layer; accepted: dense layers first")
         if g == ACTIVATIONS["identity"]:
             return
-        if self.g[-1] is not None:
+        last = self.layers[-1]
+        if isinstance(last, Activation):
             raise ValueError(
-                f"{where} follows the activation {self.g[-1].name!r}; accepted: one after a dense layer"
+                f"{where} follows the activation {last.name!r}; accepted: one after a dense layer"
             )
-        self.g[-1] = g
+        self.layers.append(g)
+        self.widths.append(self.widths[-1])
 
     def network(self, loss: str | Loss | None, output: Any, backend: Any) -> tuple[Network, Parameters]:
         """The network and its parameters.
@@ -59,17 +65,36 @@ class Chain:
         """
         if not self.layers:
             raise ValueError("the model has no dense layer; accepted: one or more")
-        g = [ACTIVATIONS["identity"] if each is None else each for each in self.g]
+        layers, arrays = [*self.layers], [each for each in self.arrays if each]
         if output is not None:
-            if self.g[-1] is not None:
+            if isinstance(layers[-1], Activation):
                 raise ValueError(
-                    f"`output` is {output!r}, and the model ends with {g[-1].name!r}; accepted: it "
+                    f"`output` is {output!r}, and the model ends with {layers[-1].name!r}; accepted: it "
                     "where the model ends with a dense layer"
                 )
-            g[-1] = look_up("activation", output, ACTIVATIONS, Activation)
-        sizes = (self.layers[0].W.shape[1], *(layer.W.shape[0] for layer in self.layers))
-        chosen = LOSSES.get(g[-1].name, "squared_error") if loss is None else loss
-        return Network(sizes, g, chosen), placed(self.layers, get(backend))
+            layers.append(look_up("activation", output, ACTIVATIONS, Activation))
+        if all(isinstance(layer, (Dense, Activation)) for layer in layers):
+            layers, arrays = as_dense(layers, arrays)
+        last = layers[-1]
+        name = last.name if isinstance(last, Activation) else ""
+        chosen = LOSSES.get(name, "squared_error") if loss is None else loss
+        net = Network((self.widths[0], *layers), loss=chosen)
+        return net, placed(arrays, get(backend))
+
+
+def as_dense(
+    given: Sequence[Layer | Activation], arrays: Sequence[tuple[HostArray, ...]]
+) -> tuple[list[Layer | Activation], list[tuple[HostArray, ...]]]:
+    """Dense layers and activations as those of a dense network, each with a b and an activation."""
+    layers: list[Layer | Activation] = []
+    for layer in given:
+        if isinstance(layer, Dense):
+            if layers and not isinstance(layers[-1], Activation):
+                layers.append(ACTIVATIONS["identity"])
+            layers.append(Dense(layer.units))
+        else:
+            layers.append(layer)
+    return layers, [pair if len(pair) == 2 else (*pair, np.zeros_like(pair[0][:, 0])) for pair in arrays]
 
 
 def check_same(name: str, chain: Chain, predict: Callable[[HostArray], Any]) -> None:
@@ -79,7 +104,10 @@ def check_same(name: str, chain: Chain, predict: Callable[[HostArray], Any]) -> 
     layer twice.
     """
     net, params = chain.network(None, None, "numpy")
-    X = np.random.default_rng(0).normal(size=(5, net.sizes[0])).astype(params[0][0].dtype)
+    random = np.random.default_rng(0)
+    X = random.normal(size=(5, net.sizes[0])).astype(params[0][0].dtype)
+    for column, n in net.described.levels:
+        X[:, column] = random.integers(0, n, size=5)
     found, wanted = np.asarray(net.predict(params, X)), np.asarray(predict(X))
     if found.shape != wanted.shape or not np.allclose(found, wanted, rtol=1e-3, atol=1e-4):
         raise ValueError(
@@ -88,15 +116,15 @@ def check_same(name: str, chain: Chain, predict: Callable[[HostArray], Any]) -> 
         )
 
 
-def placed(layers: Sequence[Dense], backend: Backend) -> Parameters:
+def placed(layers: Sequence[tuple[HostArray, ...]], backend: Backend) -> Parameters:
     """The parameters as copies on the device, all of them float64 if one is, else float32."""
-    is_double = any(layer.W.dtype == np.float64 for layer in layers)
+    is_double = any(array.dtype == np.float64 for layer in layers for array in layer)
     dtype = "float64" if is_double else "float32"
     params: Parameters = []
-    for W, given in layers:
-        b = np.zeros(W.shape[0], W.dtype) if given is None else given
-        host = np.array(W, dtype, order="C"), np.array(b, dtype)[:, None]
-        params.append((backend.asarray(host[0]), backend.asarray(host[1])))
+    for layer in layers:
+        host = [np.array(array, dtype, order="C") for array in layer]
+        columns = [array if array.ndim == 2 else array[:, None] for array in host]
+        params.append(tuple(map(backend.asarray, columns)))
     return params
 
 

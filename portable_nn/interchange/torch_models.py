@@ -10,6 +10,7 @@ from portable_nn.backends import get, to_host
 from portable_nn.equations import ACTIVATIONS, Activation, Loss, Parameters
 from portable_nn.interchange.layers import RELU, Chain, check_same, leaky, name_and_constant
 from portable_nn.interchange.models import model_of
+from portable_nn.interchange.torch_layers import is_own, module_of, read_embedding, read_layer
 from portable_nn.network import Network
 
 # modules without an effect on a prediction
@@ -49,11 +50,13 @@ KNOWN: dict[str, Callable[[Any], Activation | None]] = {
 REMEDIES = {
     "GELU": "it is the erf form, and the array API standard has no erf; accepted: "
     "GELU(approximate='tanh')",
+    "PReLU": "it trains the slope below 0, a ParametricActivation the share of an activation; accepted: "
+    "LeakyReLU",
     "LogSoftmax": "it gives logarithms; accepted: leave it out, and pass output='softmax'",
 }
 ACCEPTED = (
-    "accepted: Linear, ReLU, LeakyReLU, Sigmoid, Tanh, Softmax, ELU, SELU, Softplus, SiLU, Mish, "
-    "Hardswish, GELU(approximate='tanh'), Identity, Dropout, Sequential"
+    "accepted: Linear, BatchNorm1d, LayerNorm, Embedding, ReLU, LeakyReLU, Sigmoid, Tanh, Softmax, ELU, "
+    "SELU, Softplus, SiLU, Mish, Hardswish, GELU(approximate='tanh'), Identity, Dropout, Sequential"
 )
 
 
@@ -65,8 +68,9 @@ def from_torch(
     Parameters
     ----------
     module : torch.nn.Sequential, or torch.nn.Linear
-        Linear layers, each with an activation after it or none; Sequentials may be nested. Dropout has
-        no effect on predictions, and is not carried over.
+        Linear, BatchNorm1d and LayerNorm, each with an activation after it or none; Sequentials may be
+        nested. An Embedding, Flatten and Linear may be the first ones: then all columns are codes.
+        Modules that `to_torch` has made. Dropout has no effect on predictions, and is not carried over.
     loss : str or Loss, optional
         By default the one that suits the output: cross-entropies for sigmoid and softmax, else
         squared_error.
@@ -79,7 +83,7 @@ def from_torch(
     Returns
     -------
     net : Network
-    params : list of (W, b)
+    params : list of (W, b), or of the arrays of other layers
 
     Raises
     ------
@@ -89,31 +93,31 @@ def from_torch(
 
     Notes
     -----
-    relu and leaky_relu have torch's derivatives at 0.
+    relu and leaky_relu have torch's derivatives at 0. A normalization without a scale or a shift gets
+    them, 1 and 0, and an Embedding a table for each column: they would be trained here.
     """
     torch = require_torch()
     torch_nn, chain = torch.nn, Chain()
     parts = list(modules(torch_nn, module, ""))
     check_one_dtype(module)
-    for where, part in parts:
-        if type(part) is torch_nn.Linear:
-            b = None if part.bias is None else to_host(part.bias.detach())
-            chain.add_dense(where, to_host(part.weight.detach()), b)
-        elif type(part).__name__ == "Flatten" and not chain.layers:
+    takes_codes = bool(parts) and type(parts[0][1]) is torch_nn.Embedding
+    for where, part in read_embedding(chain, parts) if takes_codes else parts:
+        if type(part).__name__ == "Flatten" and not chain.layers:
             continue  # rows stay rows
-        elif type(part).__name__ not in WITHOUT_EFFECT:
+        if type(part).__name__ not in WITHOUT_EFFECT and not read_layer(chain, where, part):
             chain.add_activation(where, activation_of(where, part))
-    check_same("module", chain, lambda X: outputs_of(torch, module, X))
+    check_same("module", chain, lambda X: outputs_of(torch, module, X, takes_codes))
     return chain.network(loss, output, backend)
 
 
-def outputs_of(torch: Any, module: Any, X: Any) -> Any:
+def outputs_of(torch: Any, module: Any, X: Any, takes_codes: bool = False) -> Any:
     """What the module gives for these rows in evaluation mode, on the host; its mode stays as it is."""
     states = [(each, each.training) for each in module.modules()]
     first = next(module.parameters())
     try:
         with torch.no_grad():
-            return to_host(module.eval()(torch.from_numpy(X).to(first.device, first.dtype)))
+            dtype = torch.int64 if takes_codes else first.dtype
+            return to_host(module.eval()(torch.from_numpy(X).to(first.device, dtype)))
     finally:
         for each, training in states:
             each.training = training
@@ -131,28 +135,29 @@ def to_torch(model: Any) -> Any:
     Returns
     -------
     module : torch.nn.Sequential
+        Of Linear, BatchNorm1d, LayerNorm and activations; an embedding is a module of its own around an
+        Embedding, any other layer a module that calls the layer, for which portable_nn has to be there.
 
     Raises
     ------
     TypeError, ValueError
-        For another thing, and for an activation that torch.nn has no module for: exp, user-defined ones.
+        For another thing, for an activation that torch.nn has no module for (exp, user-defined ones),
+        and a user-defined layer with statistics.
     """
     torch = require_torch()
     found = model_of(model)
-    layers: list[Any] = []
-    for l, ((W, b), g) in enumerate(zip(found.params, found.g, strict=True), 1):
-        name, constant = name_and_constant(g)
+    made: list[Any] = []
+    for part in found.parts:
+        if not isinstance(part.layer, Activation):
+            made.append(module_of(torch, part))
+            continue
+        name, constant = name_and_constant(part.layer)
         if name != "identity" and name not in MODULES:
             raise TypeError(
-                f"the activation {g.name!r} of layer {l} has no module in torch.nn; accepted: identity, "
-                f"{', '.join(MODULES)}"
+                f"{part.described} has no module in torch.nn; accepted: identity, {', '.join(MODULES)}"
             )
-        linear = torch.nn.utils.skip_init(torch.nn.Linear, W.shape[1], W.shape[0])
-        state = {"weight": torch.from_numpy(W.copy()), "bias": torch.from_numpy(b[:, 0].copy())}
-        layers.append(linear.to(state["weight"].dtype))
-        layers[-1].load_state_dict(state)
-        layers += [MODULES[name](torch.nn, constant)] if name in MODULES else []
-    return torch.nn.Sequential(*layers).eval()
+        made += [MODULES[name](torch.nn, constant)] if name in MODULES else []
+    return torch.nn.Sequential(*made).eval()
 
 
 def require_torch() -> Any:
@@ -181,7 +186,7 @@ def check_computes_as_its_class(where: str, module: Any) -> None:
     To compare predictions is not enough: what a hook or a method does may depend on the rows.
     """
     kind = type(module)
-    if not kind.__module__.startswith("torch.nn.modules."):
+    if not kind.__module__.startswith("torch.nn.modules.") and not is_own(kind):
         raise ValueError(
             f"{where} is a {kind.__module__}.{kind.__qualname__}, which may compute something else than "
             f"a class of torch.nn; {ACCEPTED}, not their subclasses; put together a Sequential of its "

@@ -83,7 +83,10 @@ def refused(torch):
 
     return {
         "erf": (nn.Sequential(nn.Linear(2, 2), nn.GELU()), "'1', GELU.*erf form.*approximate='tanh'"),
-        "batch": (nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2)), "'1', BatchNorm1d.*no counterpart"),
+        "batch": (
+            nn.Sequential(nn.Linear(2, 2), nn.InstanceNorm1d(2)),
+            "'1', InstanceNorm1d.*no counterpart",
+        ),
         "log": (nn.Sequential(nn.Linear(2, 2), nn.LogSoftmax(-1)), "output='softmax'"),
         "first": (nn.Sequential(nn.ReLU(), nn.Linear(2, 2)), "'0', ReLU.*before any dense layer"),
         "two": (nn.Sequential(nn.Linear(2, 2), nn.ReLU(), nn.Tanh()), "follows the activation 'relu'"),
