@@ -43,29 +43,17 @@ class Described(NamedTuple):
     """What follows from the layers and the number of inputs.
 
     `widths` has the number of units below each layer, and of the output; `sizes` those of the inputs,
-    after each hidden activation, and of the output.
+    after each hidden activation, and of the output; `arrays` name, description and layer of each array,
+    in the order of the parameters' leaves; `levels` the columns of codes among the inputs, with the
+    number of categories of each.
     """
 
     model: Model
     layers: tuple[LayerArrays, ...]
     widths: tuple[int, ...]
     sizes: tuple[int, ...]
-
-    @property
-    def levels(self) -> Levels:
-        """The columns of codes among the inputs, with the number of categories of each."""
-        first = self.model.layers[0] if isinstance(self.model, Chain) else None
-        return first.levels if isinstance(first, Embedding) else ()
-
-    @property
-    def arrays(self) -> list[tuple[str, Parameter, int]]:
-        """Name, description and layer of each array, in the order of the parameters' leaves."""
-        found = (
-            (each.number, *pair)
-            for each in self.layers
-            for pair in zip(each.names, each.arrays, strict=True)
-        )
-        return [(name, array, number) for number, name, array in found]
+    arrays: tuple[tuple[str, Parameter, int], ...]
+    levels: Levels
 
 
 @functools.lru_cache(maxsize=256)
@@ -84,7 +72,15 @@ def described(n_0: int, layers: Layers) -> Described:
         widths.append(n)
     hidden = [n for layer, n in zip(layers[:-1], widths[1:], strict=False) if is_activation(layer)]
     model = model_of(layers, has_arrays, found)
-    return Described(model, tuple(found), tuple(widths), (n_0, *hidden, widths[-1]))
+    every = tuple(
+        (name, array, each.number)
+        for each in found
+        for name, array in zip(each.names, each.arrays, strict=True)
+    )
+    first = layers[0]
+    levels = first.levels if isinstance(first, Embedding) else ()
+    sizes = (n_0, *hidden, widths[-1])
+    return Described(model, tuple(found), tuple(widths), sizes, every, levels)
 
 
 def dense_layers(sizes: Sequence[int], g: Sequence[Activation]) -> Layers:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -64,15 +65,18 @@ class Architecture:
         """
         return table(self.described, self.layers, self.loss, check_dtype(dtype))
 
-    @property
+    @cached_property
     def layers(self) -> Layers:
         """All layers and activations, the output's activation last."""
         return self.listed or dense_layers(self.sizes, self.g)
 
-    @property
+    @cached_property
     def described(self) -> Described:
         """What follows from the layers: arrays, shapes, equations."""
         return described(self.sizes[0], self.layers)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {each.name: getattr(self, each.name) for each in fields(self)}  # without what is cached
 
     def __getattr__(self, name: str) -> Any:
         raise missing_attribute(self, name, ELSEWHERE)
@@ -134,13 +138,13 @@ class Architecture:
         place = backends.get(backend, device)
         return [tuple(place.asarray(array, dtype=name) for array in layer) for layer in host]
 
-    @property
+    @cached_property
     def arrays(self) -> tuple[ArrayName, ...]:
         """Name, kind and layer of each array of the parameters, in their order."""
         found = self.described.arrays
         return tuple(ArrayName(name, array.kind, layer) for name, array, layer in found)
 
-    @property
+    @cached_property
     def objective(self) -> Objective:
         """What training lowers."""
         return Objective(self.described.model, self.loss)
