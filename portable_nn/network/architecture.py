@@ -134,6 +134,8 @@ class Architecture:
         if data is not None:
             rows = backends.to_host(data).astype("float64")
             check_parameters(self.described, self.loss, host).check_data(Given(rows, has_targets=False))
+            if len(rows) < 2:
+                raise ValueError("`data` has one row; accepted: two or more, for their deviation")
             host = standardized_by(self.layers, host, rows)
         place = backends.get(backend, device)
         return [tuple(place.asarray(array, dtype=name) for array in layer) for layer in host]

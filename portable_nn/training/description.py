@@ -89,6 +89,7 @@ class Training:
         if isinstance(self.schedule, constant):
             check_stack("schedule(0)", self.schedule.learning_rate, self.stack)
         numbers = {each.name: getattr(self.optimizer, each.name) for each in fields(self.optimizer)}
+        numbers["l2"] = self.l2
         check_shared(self.net.described, self.stack, self.clip_norm, numbers)
         self._set("metrics", check_metrics(self.metrics, self.net))
         self._set("callbacks", check_callbacks(self.callbacks))

@@ -18,6 +18,8 @@ from layer_networks import (
     trained,
 )
 
+import portable_nn as pnn
+
 
 def worst_trained(net, grads, theirs):
     """The largest difference over the arrays that are trained; the others have no gradient."""
@@ -122,3 +124,22 @@ def test_networks_that_share_weights_sum_their_gradients(random):
     assert relative(dW, sum(grads[0][0] for _, grads in alone)) < 1e-13
     for k, (_, grads) in enumerate(alone):
         assert worst([a[k] for a in adapters], grads[0][1:]) < 1e-12
+
+
+@pytest.mark.usefixtures("host_only")
+@pytest.mark.parametrize(
+    ("what", "how"),
+    [
+        ("learning_rate", {"optimizer": pnn.Adam([0.1, 0.2, 0.3])}),
+        ("groups", {"optimizer": pnn.Adam(groups={"biases": {"beta_1": [0.1, 0.2, 0.3]}})}),
+        ("l2", {"l2": [0.1, 0.2, 0.3]}),
+        ("clip_norm", {"clip_norm": 1.0}),
+    ],
+)
+def test_networks_that_share_weights_cannot_be_updated_differently(what, how, random):
+    net = network_of(*INNER["shared"])
+    X, Y = rows(random, dtype="float32")
+    with pytest.raises(ValueError, match=rf"`{what}` .* share W\[1\]; accepted: one number"):
+        pnn.fit(net, net.initialize(stack=3), X, Y, **how)
+    after, _ = pnn.fit(net, net.initialize(stack=3), X, Y, epochs=1, dropout=[[0.1, 0.2, 0.3]])
+    assert after[0][0].shape == (4, 5)

@@ -123,6 +123,8 @@ def test_initial_parameters_from_data_standardize_every_unit(name, stack, random
         np.testing.assert_allclose(np.std(A, axis=-2), 1, rtol=1e-12)
     with pytest.raises(ValueError, match="`X` has shape"):
         net.initialize(data=X[:, :3])
+    with pytest.raises(ValueError, match="one row"):
+        net.initialize(data=X[:1])
 
 
 def test_a_constant_unit_keeps_its_scale(random):
