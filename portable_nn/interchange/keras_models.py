@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from portable_nn.equations import ACTIVATIONS, Activation, Loss, Parameters
+from portable_nn.interchange.keras_layers import NORMALIZATIONS, add_normalization, layer_of
 from portable_nn.interchange.layers import RELU, Chain, check_same, leaky, name_and_constant
 from portable_nn.interchange.models import model_of
 from portable_nn.network import Network
@@ -38,8 +39,8 @@ NAMES = {  # of activations, in Keras and here
 }
 KERAS_SLOPE = 0.2  # of the activation that is given by its name
 ACCEPTED = (
-    "accepted: Dense, Activation, ReLU, LeakyReLU, ELU, Softmax, Dropout, with the activations "
-    f"{', '.join(NAMES)}, relu, leaky_relu"
+    "accepted: Dense, BatchNormalization, LayerNormalization, Activation, ReLU, LeakyReLU, ELU, "
+    f"Softmax, Dropout, with the activations {', '.join(NAMES)}, relu, leaky_relu"
 )
 
 
@@ -52,14 +53,15 @@ def from_keras(
     ----------
     model : keras.Sequential, or keras.Model whose layers follow one another
         Built, of layers of Keras itself that compute in float32 or float64; models may be nested.
-        Dropout has no effect on predictions, and is not carried over.
+        Dropout has no effect on predictions, and is not carried over. Beside dense layers there may be
+        BatchNormalization and LayerNormalization.
     loss, output, backend
         As for `from_torch`; ``output="softmax"`` where it was trained ``from_logits=True``.
 
     Returns
     -------
     net : Network
-    params : list of (W, b)
+    params : list of (W, b), or of the arrays of other layers
 
     Raises
     ------
@@ -80,6 +82,8 @@ def from_keras(
             kernel, *bias = (np.asarray(each) for each in layer.get_weights())
             chain.add_dense(where, kernel.T, bias[0] if bias else None)
             chain.add_activation(where, named(where, layer.activation))
+        elif kind in NORMALIZATIONS:
+            add_normalization(chain, where, layer)
         else:
             chain.add_activation(where, activation_of(where, layer))
     check_same("model", chain, lambda X: keras.ops.convert_to_numpy(model(X, training=False)))
@@ -102,10 +106,12 @@ def to_keras(model: Any) -> Any:
     Raises
     ------
     TypeError, ValueError
-        For another thing, and for user-defined activations.
+        For another thing, for user-defined activations, and for layers other than Dense, BatchNorm and
+        LayerNorm.
 
     Notes
     -----
+    Keras' momentum is 1 - ours, and its running variance moves by sigma^2, ours by sigma^2 B / (B - 1).
     Keras computes products in float32, whatever the dtype of a layer: predictions of models of float64
     differ by about 1e-7 of the largest one.
     """
@@ -113,10 +119,13 @@ def to_keras(model: Any) -> Any:
     found = model_of(model)
     dtype = found.dtype.name
     inputs = x = keras.Input((found.sizes[0],), dtype=dtype)
-    for l, ((W, b), g) in enumerate(zip(found.params, found.g, strict=True), 1):
-        dense = keras.layers.Dense(W.shape[0], dtype=dtype)
-        x = applied(keras, l, g, dense(x), dtype)
-        dense.set_weights([W.T, b[:, 0]])
+    for part in found.parts:
+        if isinstance(part.layer, Activation):
+            x = applied(keras, part.described, part.layer, x, dtype)
+            continue
+        layer, weights = layer_of(keras, part, dtype)
+        x = layer(x)
+        layer.set_weights(weights)
     return keras.Model(inputs, x)
 
 
@@ -215,7 +224,7 @@ def activation_of(where: str, layer: Any) -> Activation:
     raise ValueError(f"{where} has no counterpart here; {ACCEPTED}")
 
 
-def applied(keras: Any, l: int, g: Activation, x: Any, dtype: str) -> Any:
+def applied(keras: Any, where: str, g: Activation, x: Any, dtype: str) -> Any:
     """An activation of ours, applied to a tensor of Keras."""
     name, slope = name_and_constant(g)
     if name == "identity":
@@ -226,8 +235,5 @@ def applied(keras: Any, l: int, g: Activation, x: Any, dtype: str) -> Any:
         return keras.layers.LeakyReLU(negative_slope=slope, dtype=dtype)(x)
     theirs = {ours: theirs for theirs, ours in NAMES.items() if theirs != "swish"} | {"relu": "relu"}
     if name not in theirs:
-        raise TypeError(
-            f"the activation {g.name!r} of layer {l} has no counterpart in Keras; accepted: built-in "
-            "ones"
-        )
+        raise TypeError(f"{where} has no counterpart in Keras; accepted: built-in ones")
     return keras.layers.Activation(theirs[name], dtype=dtype)(x)

@@ -74,8 +74,8 @@ def test_what_has_no_counterpart_is_named(random):
 
     refused = {
         "erf form of gelu": model(layers.Dense(3, activation="gelu", name="mine")),
-        "'mine', a BatchNormalization, has no counterpart": model(
-            layers.Dense(3), layers.BatchNormalization(name="mine")
+        "'mine', a UnitNormalization, has no counterpart": model(
+            layers.Dense(3), layers.UnitNormalization(name="mine")
         ),
         "activation 'hard_sigmoid'": model(layers.Dense(3, activation="hard_sigmoid")),
         "follows the activation 'relu'": model(layers.Dense(3, activation="relu"), layers.ReLU()),
