@@ -14,9 +14,9 @@ import numpy as np
 from portable_nn.compiler.signatures import HostArray
 from portable_nn.interchange.models import Model, model_of, written
 from portable_nn.interchange.onnx_nodes import PredictionNodes
+from portable_nn.interchange.onnx_normalizations import add_normalization, operator_of
 from portable_nn.interchange.onnx_operators import TENSOR_TYPES, Nodes
-from portable_nn.interchange.parts import Part, traced
-from portable_nn.layers import BatchNorm, LayerNorm
+from portable_nn.interchange.parts import traced
 from portable_nn.storage.atomic import replace_file
 from portable_nn.version import __version__
 
@@ -116,29 +116,8 @@ def prediction(model: Model, nodes: Nodes, X: str, opset: int) -> str:
             X = PredictionNodes(*traced([*parts], model.dtype), nodes, X, opset).output()
         else:
             for part in parts:
-                X = normalization(operator, part, nodes, X)
+                X = add_normalization(operator, part, nodes, X)
     return X
-
-
-def operator_of(part: Part, dtype: np.dtype[Any]) -> str | None:
-    """The operator that is this layer; None for one that is written as arithmetic.
-
-    LayerNormalization adds an epsilon of float32: with float64 it would lose digits.
-    """
-    if type(part.layer) is BatchNorm:
-        return "BatchNormalization"
-    is_operator = type(part.layer) is LayerNorm and dtype == np.float32
-    return "LayerNormalization" if is_operator else None
-
-
-def normalization(operator: str, part: Part, nodes: Nodes, X: str) -> str:
-    """Add the node of a normalization; the name of its output."""
-    epsilon, named = float(np.float32(part.layer.epsilon)), part.named()  # type: ignore[union-attr]
-    axis: dict[str, Any] = {} if "variance" in named else {"axis": 1}
-    if "variance" in named:  # so that the sum is as exact as its terms
-        named["variance"] = named["variance"] + (part.layer.epsilon - epsilon)  # type: ignore[union-attr]
-    arrays = [nodes.constant(x[:, 0].copy(), f"{name}_{part.number}") for name, x in named.items()]
-    return nodes.add(operator, X, *arrays, epsilon=epsilon, **axis)
 
 
 def outputs_of(model: Model) -> dict[str, tuple[int, list[Any]]]:

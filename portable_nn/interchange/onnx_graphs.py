@@ -1,6 +1,6 @@
-"""ONNX graphs of dense layers, of which parts are carried out.
+"""ONNX graphs of dense layers and normalizations, of which parts are carried out.
 
-Exporters write an activation as one node or as many. What is between two dense layers is therefore
+Exporters write an activation as one node or as many. What is between two layers is therefore
 not read but carried out, by the reference implementation of ONNX, and compared with the activations.
 """
 
@@ -9,12 +9,14 @@ from __future__ import annotations
 import functools
 import importlib
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from portable_nn.compiler.signatures import HostArray
 from portable_nn.equations import ACTIVATIONS, Activation
+from portable_nn.interchange.onnx_normalizations import NORMALIZATIONS, normalization_of
+from portable_nn.interchange.onnx_parts import Part, dense, named
 from portable_nn.interchange.recognition import erf_form, is_close, is_unchanged, probes, recognized
 
 DENSE = ("Gemm", "MatMul")
@@ -22,24 +24,9 @@ HARMLESS = ("Identity", "Dropout", "Cast", "Flatten", "Reshape")  # before the f
 FEW = 16  # numbers of an array are probed around
 CLEAR = 60.0  # a logit whose class is beyond doubt
 ACCEPTED = (
-    f"accepted: dense layers (Gemm, or MatMul and Add) with one of {', '.join(sorted(ACTIVATIONS))} "
-    "between them"
+    "accepted: dense layers (Gemm, or MatMul and Add), BatchNormalization and LayerNormalization, with "
+    f"one of {', '.join(sorted(ACTIVATIONS))} between them"
 )
-
-
-class Part(NamedTuple):
-    """A dense layer in the graph: where its input and its output are."""
-
-    given: str
-    found: str
-    W: HostArray
-    b: HostArray | None
-    node: Any
-
-
-def named(node: Any) -> str:
-    """A node, for messages."""
-    return f"the node {node.name or node.output[0]!r}, a {node.op_type},"
 
 
 class Graph:
@@ -78,20 +65,33 @@ class Graph:
         found: HostArray = self.run({}, name)
         return found
 
-    def dense_layers(self) -> list[Part]:
-        """The dense layers in their order; ValueError if there is none."""
+    def layers(self) -> list[Part]:
+        """The layers in their order; ValueError if there is none."""
         found = []
         for node in self.nodes:
-            if node.op_type in DENSE and self.is_computed & set(node.output):
-                found.append(self.dense(node))
+            if node.op_type in (*DENSE, *NORMALIZATIONS) and self.is_computed & set(node.output):
+                found.append(self.dense(node) if node.op_type in DENSE else self.normalization(node))
         if not found:
             raise ValueError(f"the model has no node Gemm or MatMul; {ACCEPTED}")
         return found
 
+    def attributes(self, node: Any) -> dict[str, Any]:
+        """The attributes of a node by name."""
+        return {a.name: self.onnx.helper.get_attribute_value(a) for a in node.attribute}
+
+    def normalization(self, node: Any) -> Part:
+        """A node BatchNormalization or LayerNormalization, with its arrays (n,)."""
+        arrays = [self.constant(name) for name in node.input[1:] if name]
+        layer = normalization_of(named(node), node.op_type, self.attributes(node), arrays)
+        given = [array for array in arrays if array is not None]
+        if len(given) == 1:  # a LayerNormalization without B
+            given.append(np.zeros_like(given[0]))
+        return Part(node.input[0], node.output[0], layer, len(given[0]), tuple(given), node)
+
     def dense(self, node: Any) -> Part:
         """W and b of a node Gemm or MatMul, with the node Add after it."""
         given, W = node.input[0], self.constant(node.input[1])
-        attributes = {a.name: self.onnx.helper.get_attribute_value(a) for a in node.attribute}
+        attributes = self.attributes(node)
         if W is None or W.ndim != 2 or attributes.get("transA"):
             raise ValueError(f"{named(node)} multiplies by what is no matrix of weights; {ACCEPTED}")
         if node.op_type == "Gemm":
@@ -99,13 +99,13 @@ class Graph:
             b = self.bias(node, node.input[2], W) if len(node.input) > 2 and node.input[2] else None
             b = None if b is None else b * np.asarray(attributes.get("beta", 1.0), b.dtype)
             W = W * np.asarray(attributes.get("alpha", 1.0), W.dtype)
-            return Part(given, node.output[0], W, b, node)
+            return dense(given, node.output[0], W, b, node)
         users = [each for each in self.nodes if node.output[0] in each.input]
         if len(users) == 1 and users[0].op_type == "Add":
             name = next((each for each in users[0].input if self.constant(each) is not None), None)
             if name is not None:
-                return Part(given, users[0].output[0], W.T, self.bias(users[0], name, W.T), node)
-        return Part(given, node.output[0], W.T, None, node)
+                return dense(given, users[0].output[0], W.T, self.bias(users[0], name, W.T), node)
+        return dense(given, node.output[0], W.T, None, node)
 
     def bias(self, node: Any, name: str, W: HostArray) -> HostArray:
         """The biases (n_out,) that a node adds: a number alone stands for all of them."""
@@ -144,8 +144,8 @@ class Graph:
 
     def check_unchanged(self, first: Part) -> None:
         """Raise ValueError unless the rows reach the first dense layer as they are."""
-        dtype = self.dtype_of_input() or first.W.dtype
-        X = probes(first.W.shape[1], dtype, self.numbers(self.input, first.given))
+        dtype = self.dtype_of_input() or first.dtype
+        X = probes(first.n, dtype, self.numbers(self.input, first.given))
         kinds = [node for node in self.between(self.input, first.given) if node.op_type not in HARMLESS]
         found = self.tried(lambda: self.run({self.input: X}, first.given))
         if not is_unchanged(X, found):
@@ -209,7 +209,7 @@ class Graph:
 
     def activation(self, part: Part, after: Part, n: int) -> Activation:
         """What is between two dense layers; ValueError where it is none of our activations."""
-        Z = probes(n, part.W.dtype, self.numbers(part.found, after.given))
+        Z = probes(n, part.dtype, self.numbers(part.found, after.given))
         A = self.tried(lambda: self.run({part.found: Z}, after.given))
         found = None if A is None else recognized(Z, A)
         if found is None:
@@ -236,10 +236,10 @@ class Graph:
 
     def last_activation(self, last: Part) -> Activation:
         """What the output of numbers is of the last dense layer's Z; ValueError where it is not one."""
-        n, outputs = last.W.shape[0], self.outputs()
+        n, outputs = last.width, self.outputs()
         found: dict[str, tuple[HostArray, Any]] = {}
         for name in outputs:
-            Z = probes(n, last.W.dtype, self.numbers(last.found, name))
+            Z = probes(n, last.dtype, self.numbers(last.found, name))
             A = self.tried(functools.partial(self.run, {last.found: Z}, name))
             if A is None or A.dtype.kind == "f":  # what cannot be computed may be numbers
                 found[name] = Z, A
@@ -260,11 +260,11 @@ class Graph:
 
     def labels(self, last: Part) -> HostArray | None:
         """The label of each class, as the model gives it where that class is beyond doubt; or None."""
-        n = last.W.shape[0]
+        n = last.width
         if n == 1:
-            Z = np.asarray([[-CLEAR], [CLEAR]], last.W.dtype)
+            Z = np.asarray([[-CLEAR], [CLEAR]], last.dtype)
         else:
-            Z = (CLEAR * (2 * np.eye(n) - 1)).astype(last.W.dtype)
+            Z = (CLEAR * (2 * np.eye(n) - 1)).astype(last.dtype)
         for name in self.outputs():
             found = self.tried(functools.partial(self.run, {last.found: Z}, name))
             if found is not None and found.dtype.kind in "iUSOb" and found.shape == (len(Z),):

@@ -10,18 +10,21 @@ from portable_nn.compiler.signatures import HostArray
 from portable_nn.equations import Loss, Parameters
 from portable_nn.interchange.layers import Chain
 from portable_nn.interchange.onnx_export import require_onnx
-from portable_nn.interchange.onnx_graphs import Graph, named
+from portable_nn.interchange.onnx_graphs import Graph
+from portable_nn.interchange.onnx_parts import named
 from portable_nn.network import Network
 
 
 def from_onnx(
     model: Any, loss: str | Loss | None = None, output: str | None = None, backend: Any = "numpy"
 ) -> tuple[Network, Parameters, HostArray | None]:
-    """The network in an ONNX model that is a chain of dense layers, and its labels.
+    """The network in an ONNX model that is a chain of layers, and its labels.
 
     Read are models by torch.onnx, skl2onnx, Keras and `to_onnx`, and others that are made of Gemm, or
-    MatMul and Add, with one of our activations between them, however it is written: what stands between
-    two layers is carried out on rows around every number in it, and compared with the activations.
+    MatMul and Add, of BatchNormalization and of LayerNormalization, with one of our activations between
+    them, however it is written: what stands between two layers is carried out on rows around every
+    number in it, and compared with the activations. Other layers that `to_onnx` writes are arithmetic
+    there, and do not come back; with float64 a LayerNorm neither.
 
     Parameters
     ----------
@@ -32,7 +35,7 @@ def from_onnx(
     Returns
     -------
     net : Network
-    params : list of (W, b)
+    params : list of (W, b), or of the arrays of other layers
     classes : array (n_classes,), or None
         The labels, where the model gives labels for its rows.
 
@@ -50,12 +53,12 @@ def from_onnx(
     if not isinstance(proto, onnx.ModelProto):
         raise TypeError(f"`model` is {type(model)}; accepted: the path of an ONNX file, or a ModelProto")
     graph = Graph(proto)
-    parts = graph.dense_layers()
+    parts = graph.layers()
     chain = Chain()
     graph.check_unchanged(parts[0])
     for part, after in zip(parts, [*parts[1:], None], strict=True):
-        chain.add_dense(named(part.node), part.W, part.b)
-        n = part.W.shape[0]
+        chain.add(named(part.node), part.layer, part.n, *part.arrays)
+        n = part.width
         if after is not None:
             chain.add_activation(f"what follows {named(part.node)}", graph.activation(part, after, n))
     classes = graph.labels(parts[-1])
