@@ -30,9 +30,9 @@ class Parameter:
     kind : str
         "weights", "biases", "scales" or "embeddings", by which groups of an optimizer tell them apart;
         "statistics", which training moves, but no optimizer; "constants", which nothing changes.
-    initial : float, nested sequence of numbers, or callable
-        The first value of all entries; all values; or ``initial(random, shape)``, which draws them on
-        the host by a numpy.random.Generator.
+    initial : float, nested sequence of numbers, callable, or "by scheme"
+        The first value of all entries; all values; ``initial(random, shape)``, which draws them on the
+        host by a numpy.random.Generator; or as the weights of a dense layer, by the scheme asked for.
     is_shared : bool
         Whether the networks of a stack share it.
     is_nonnegative : bool

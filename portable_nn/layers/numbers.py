@@ -206,15 +206,15 @@ class PiecewiseLinear(Layer):
 
     def parameters(self, n: int) -> tuple[Parameter, ...]:
         edges = tuple(self.edges)
-        bins = [(f, pair) for f, one in enumerate(edges) for pair in pairwise(one)]
-        M, own = len(bins), [len(one) - 1 for one in edges]
-        first = [[float(t == 0)] for k in own for t in range(k)]
-        last = [[float(t == k - 1)] for k in own for t in range(k)]
-        rows = [[float(f == j) for j in range(len(edges))] for f, _ in bins]
-        low, width = [[low] for _, (low, _) in bins], [[high - low] for _, (low, high) in bins]
-        given = {"R": rows, "low": low, "width": width, "first": first, "last": last}
-        return tuple(
-            Parameter(symbol, (M, len(values[0])), "constants", values)
+        own = [len(one) - 1 for one in edges]
+        low = np.concatenate([one[:-1] for one in edges])
+        high = np.concatenate([one[1:] for one in edges])
+        first, last = np.zeros(sum(own)), np.zeros(sum(own))
+        first[np.cumsum([0, *own[:-1]])] = last[np.cumsum(own) - 1] = 1.0
+        given = {"low": low, "width": high - low, "first": first, "last": last}
+        R = Parameter("R", (sum(own), len(own)), "constants", lambda random, shape: repeating(own))
+        return R, *(
+            Parameter(symbol, (sum(own), 1), "constants", values[:, None])
             for symbol, values in given.items()
         )
 
@@ -233,3 +233,8 @@ class PiecewiseLinear(Layer):
         dX = R.mT @ standardized_prime(dU, width)
         rest = dA[..., : n - F, :] if n > F else None
         return put_back(xp, self._chosen(n), dX, rest, n), (None,) * len(theta)
+
+
+def repeating(own: Sequence[int]) -> np.ndarray[Any, Any]:
+    """R, the matrix of 0 and 1 that repeats number f ``own[f]`` times."""
+    return np.repeat(np.eye(len(own)), own, axis=0)

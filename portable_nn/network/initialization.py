@@ -10,7 +10,7 @@ import numpy as np
 
 from portable_nn.checks import check_whole
 from portable_nn.checks.numbers import check_fits, scalar
-from portable_nn.layers.base import BY_SCHEME, Parameter
+from portable_nn.layers.base import Parameter
 from portable_nn.layers.described import Described, LayerArrays
 
 Host = list[tuple[Any, ...]]  # parameters as NumPy arrays
@@ -49,7 +49,7 @@ def _arrays(layers: Sequence[LayerArrays], seed: int, scheme: str) -> list[list[
 def _drawn(random: np.random.Generator, layer: LayerArrays, array: Parameter, scheme: str) -> Any:
     """The first values of an array, in float64."""
     initial, shape = array.initial, array.shape
-    if initial == BY_SCHEME:
+    if isinstance(initial, str):  # by the scheme
         deviation = spread(scheme, shape[1], shape[0], layer.activation)
         return deviation * random.standard_normal(shape)
     values = np.asarray(initial(random, shape) if callable(initial) else initial, dtype="float64")

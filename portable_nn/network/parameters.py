@@ -172,9 +172,9 @@ def check_shapes(arrays: dict[str, Array], net: Described) -> Shape:
 def layers_as_values(params: Any, net: Described | None = None) -> dict[str, Any]:
     """Host copies of params, or of gradients or slots of that form, by layer and name.
 
-    Without `net`, pairs are W and b, and the arrays of other layers are numbered.
+    Without `net` each layer is a pair (W, b).
     """
-    symbols: Any = [("W", "b") if len(layer) == 2 else map(str, range(len(layer))) for layer in params]
+    symbols: Any = [("W", "b")] * len(params)
     if net is not None:
         symbols = [[array.symbol for array in layer.arrays] for layer in net.layers]
     return {

@@ -71,7 +71,7 @@ def test_a_periodic_embedding():
 def test_a_piecewise_linear_encoding():
     # bins [0, 1] and [1, 3]: x = 2 is all through the first, half through the second
     layer = pnn.PiecewiseLinear([(0, 1, 3)])
-    theta = [array.initial for array in layer.parameters(1)]
+    (theta,) = pnn.Network((1, layer, "relu"), loss="squared_error").initialize(dtype="float64")
     out, below, grads = passed(layer, theta, [[-1, 0.5, 2, 5]], [[1, 1, 1, 1], [1, 1, 1, 1]])
     np.testing.assert_array_equal(out, [[-1, 0.5, 1, 1], [0, 0, 0.5, 2]])
     np.testing.assert_array_equal(below, [[1, 1, 0.5, 0.5]])
