@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pytest
 
 import portable_nn as pnn
 from portable_nn.backends import Backend
@@ -187,3 +188,29 @@ SWEEPS = {
     "nesterov": [lambda x: {"optimizer": pnn.SGD(1e-3, momentum=x, nesterov=True)}],
     "rho": [lambda x: {"optimizer": pnn.RMSprop(1e-3, rho=x)}],
 }
+
+
+class Begun(pnn.Callback):
+    """Whether a training has begun."""
+
+    def __init__(self) -> None:
+        self.states: list[Any] = []
+
+    def on_train_begin(self, state: Any) -> None:
+        self.states.append(state)
+
+
+def assert_refused_before_training(
+    given: tuple[Any, ...], options: Any, error: Any, message: str
+) -> None:
+    """`fit` raises this error before the training begins."""
+    begun = Begun()
+    with pytest.raises(error, match=message):
+        pnn.fit(*given, callbacks=[begun], **options)
+    assert not begun.states
+
+
+def torch_outputs(torch: Any, module: Any, X: Any) -> Any:
+    """What a module makes of rows on the host."""
+    with torch.no_grad():
+        return module(torch.from_numpy(X)).numpy()

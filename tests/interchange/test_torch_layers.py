@@ -7,6 +7,7 @@ import pickle
 
 import numpy as np
 import pytest
+from helpers import relative, torch_outputs
 from layer_models import models
 
 import portable_nn as pnn
@@ -16,20 +17,11 @@ pytestmark = pytest.mark.usefixtures("torch")
 TOLERANCE = {"float32": 1e-6, "float64": 1e-12}
 
 
-def outputs(torch, module, X):
-    with torch.no_grad():
-        return module(torch.from_numpy(X)).numpy()
-
-
-def difference(found, expected):
-    return float(np.max(np.abs(found - expected)) / np.max(np.abs(expected)))
-
-
 @pytest.mark.parametrize("dtype", TOLERANCE)
 def test_every_layer_gives_torch_the_predictions_and_comes_back(torch, dtype, margin):
     for name, ((net, params), X) in models(dtype).items():
         module, expected = to_torch((net, params)), net.predict(params, X)
-        found = difference(outputs(torch, module, X), expected)
+        found = relative(torch_outputs(torch, module, X), expected)
         assert margin("layers to torch", dtype, found) <= TOLERANCE[dtype], name
         back, again = from_torch(module, loss="squared_error")
         assert repr(back) == repr(net), name  # but relu, whose derivative at 0 is torch's
@@ -97,7 +89,7 @@ def test_a_module_with_normalizations_is_read(torch, dtype, random, margin):
     net, params = from_torch(module)
     with torch.no_grad():
         expected = module.eval()(X).numpy()
-    found = difference(net.predict(params, X.numpy()), expected)
+    found = relative(net.predict(params, X.numpy()), expected)
     assert margin("layers from torch", dtype, found) <= TOLERANCE[dtype]
     assert params[0][0].dtype == dtype
 
@@ -115,18 +107,20 @@ def test_an_embedding_of_all_columns_is_read(torch, columns, random):
     codes = random.integers(0, 7, size=(30, columns))
     net, params = from_torch(module)
     assert net.layers[0] == pnn.Embedding(dict.fromkeys(range(columns), 7), 4)
-    assert difference(net.predict(params, codes), outputs(torch, module, codes)) <= TOLERANCE["float32"]
+    assert (
+        relative(net.predict(params, codes), torch_outputs(torch, module, codes)) <= TOLERANCE["float32"]
+    )
 
 
 def test_modules_are_pickled_and_their_states_saved(torch):
     (net, params), X = models("float32")["all_float32"]
     module, file = to_torch((net, params)), io.BytesIO()
     again = pickle.loads(pickle.dumps(module))
-    assert np.array_equal(outputs(torch, again, X), outputs(torch, module, X))
+    assert np.array_equal(torch_outputs(torch, again, X), torch_outputs(torch, module, X))
     torch.save(module.state_dict(), file)
     other = to_torch((net, net.initialize(seed=99)))
     other.load_state_dict(torch.load(io.BytesIO(file.getvalue()), weights_only=True))
-    assert np.array_equal(outputs(torch, other, X), outputs(torch, module, X))
+    assert np.array_equal(torch_outputs(torch, other, X), torch_outputs(torch, module, X))
 
 
 class Counting(pnn.Layer):

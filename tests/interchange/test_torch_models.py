@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
+from helpers import relative, torch_outputs
 
 import portable_nn as pnn
 from portable_nn.equations import ACTIVATIONS
@@ -14,15 +14,6 @@ TOLERANCE = {"float32": 1e-6, "float64": 1e-12}
 NAMES = [name for name in ACTIVATIONS if name != "exp"]
 
 
-def outputs(torch, module, X):
-    with torch.no_grad():
-        return module(torch.from_numpy(X)).numpy()
-
-
-def difference(found, expected):
-    return float(np.max(np.abs(found - expected)) / np.max(np.abs(expected)))
-
-
 @pytest.mark.parametrize("dtype", TOLERANCE)
 def test_every_activation_gives_torch_the_predictions_and_comes_back(torch, dtype, random, margin):
     X = 5 * random.normal(size=(200, 6)).astype(dtype)
@@ -31,11 +22,11 @@ def test_every_activation_gives_torch_the_predictions_and_comes_back(torch, dtyp
         params = net.initialize(seed=1, dtype=dtype)
         module = to_torch((net, params))
         expected = net.predict(params, X)
-        found = difference(outputs(torch, module, X), expected)
+        found = relative(torch_outputs(torch, module, X), expected)
         assert margin("to torch", dtype, found) <= TOLERANCE[dtype], name
         back, again = from_torch(module, backend="torch")
         A = back.predict(again, torch.from_numpy(X))
-        assert difference(A.numpy(), expected) <= TOLERANCE[dtype], name
+        assert relative(A.numpy(), expected) <= TOLERANCE[dtype], name
         assert [g.name for g in back.g] == [name, "softmax"]
         assert back.loss == net.loss
 
@@ -59,7 +50,7 @@ def test_the_probabilities_of_a_trained_module_are_reproduced(torch, dtype, rand
     assert module.training  # as it was
     with torch.no_grad():
         expected = torch.softmax(module.eval()(torch.from_numpy(X)), -1).numpy()
-    assert difference(net.predict(params, X), expected) <= TOLERANCE[dtype]
+    assert relative(net.predict(params, X), expected) <= TOLERANCE[dtype]
     assert params[0][0].dtype == dtype
     assert net.loss.name == "categorical_cross_entropy"
     before = module[1].weight.detach().clone()
@@ -167,7 +158,7 @@ def test_a_pruned_module_is_read_once_the_hook_is_removed(torch, random):
     prune.remove(module[0], "weight")
     net, params = from_torch(module)
     X = random.normal(size=(9, 6)).astype("float32")
-    assert difference(net.predict(params, X), outputs(torch, module, X)) <= TOLERANCE["float32"]
+    assert relative(net.predict(params, X), torch_outputs(torch, module, X)) <= TOLERANCE["float32"]
 
 
 def test_an_estimator_of_any_backend_goes_to_torch(torch, random):
@@ -176,6 +167,6 @@ def test_an_estimator_of_any_backend_goes_to_torch(torch, random):
     y = (X[:, 0] > 0).astype(int)
     clf = pnn.MLPClassifier((5,), max_iter=3, tol=1.0, n_iter_no_change=1, random_state=0)
     clf.fit(torch.from_numpy(X), torch.from_numpy(y))
-    found = outputs(torch, to_torch(clf), X)
+    found = torch_outputs(torch, to_torch(clf), X)
     expected = clf.predict_proba(torch.from_numpy(X)).numpy()[:, 1:]
-    assert difference(found, expected) <= TOLERANCE["float32"]
+    assert relative(found, expected) <= TOLERANCE["float32"]

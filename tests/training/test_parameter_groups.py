@@ -6,7 +6,7 @@ import functools
 
 import numpy as np
 import pytest
-from helpers import flat, host, network, problem, to, worst
+from helpers import assert_refused_before_training, flat, host, network, problem, to, worst
 from interrupted import Death, DeathError
 
 import portable_nn as pnn
@@ -180,16 +180,6 @@ def test_groups_survive_files(tmp_path):
     assert b"groups" not in (tmp_path / "b").read_bytes()  # older versions can read it
 
 
-class Begun(pnn.Callback):
-    """Whether a training has begun."""
-
-    def __init__(self):
-        self.states = []
-
-    def on_train_begin(self, state):
-        self.states.append(state)
-
-
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
@@ -217,8 +207,4 @@ class Begun(pnn.Callback):
 def test_groups_that_do_not_suit_the_network_are_refused_before_training(
     options, error, message, random, host_only
 ):
-    params, X, Y = data(random)
-    begun = Begun()
-    with pytest.raises(error, match=message):
-        pnn.fit(NET, params, X, Y, callbacks=[begun], **options)
-    assert not begun.states
+    assert_refused_before_training((NET, *data(random)), options, error, message)

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from helpers import flat, host, problem, to, worst
+from helpers import assert_refused_before_training, flat, host, problem, to, worst
 
 import portable_nn as pnn
 from portable_nn.schedules import constant, cosine
@@ -145,16 +145,6 @@ def test_other_schedules_are_the_same_compiled_step(random, host_only):
     assert training_steps.cache_info().misses == 1
 
 
-class Begun(pnn.Callback):
-    """Whether a training has begun."""
-
-    def __init__(self):
-        self.states = []
-
-    def on_train_begin(self, state):
-        self.states.append(state)
-
-
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
@@ -189,11 +179,7 @@ class Begun(pnn.Callback):
 def test_the_first_value_of_a_schedule_is_checked_before_training(
     options, error, message, random, host_only
 ):
-    params, X, Y = data(random)
-    begun = Begun()
-    with pytest.raises(error, match=message):
-        pnn.fit(NET, params, X, Y, callbacks=[begun], **options)
-    assert not begun.states
+    assert_refused_before_training((NET, *data(random)), options, error, message)
 
 
 def test_later_values_of_a_schedule_are_checked_in_their_update(random, host_only):
