@@ -20,6 +20,11 @@ NO_DEVICE = "no CUDA device: not run"
 PARALLEL = ("-n", str(max(2, os.cpu_count() or 2)), "--dist", "worksteal")
 ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL")}
 
+EXAMPLES = (
+    *("digits", "shallow_to_deep", "own_backend", "drop_in", "any_array", "ship_it"),
+    *("normalization", "categories", "own_layer"),
+)
+
 NEIGHBOURS = (
     "onnx",
     "onnxruntime",
@@ -238,5 +243,5 @@ def examples(session: nox.Session) -> None:
     """Every example, on NumPy, and on array_api_strict where it is about many."""
     session.install(*CONSTRAINTS, "-e", package("sklearn", "progress", "plot", "strict"))
     session.install(*CONSTRAINTS, *group("interchange"))
-    for name in ("digits", "shallow_to_deep", "own_backend", "drop_in", "any_array", "ship_it"):
+    for name in EXAMPLES:
         session.run("python", "-W", "error", f"examples/{name}.py")

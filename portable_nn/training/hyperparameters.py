@@ -26,7 +26,7 @@ class StepNumbers:
         limits, self.limited = limits_of(training.clip_norm, arrays)
         self.rules, self.parts, self.members = parts.rules, parts.places, parts
         first, *others = parts.members
-        self.plain = None if others else first.plain  # called for every update: the short way
+        self.plain = None if others else first.plain
         self.constants = (training.l2,) * training.has_penalty + limits
 
     def row(self, step: int, rate: Value) -> tuple[Any, ...]:
@@ -38,6 +38,9 @@ class StepNumbers:
 
     def rows(self, steps: Sequence[int], rates: Sequence[Value]) -> np.ndarray[Any, Any]:
         """The numbers of these updates, (steps, how many), or as of `stacked`."""
+        if self.plain is not None and not self.stack:  # of small networks calls are the time of a step
+            constants, plain, pairs = self.constants, self.plain, zip(steps, rates, strict=True)
+            return np.asarray([(*constants, *plain(step + 1, rate)) for step, rate in pairs])
         numbers = [self.row(step, rate) for step, rate in zip(steps, rates, strict=True)]
         return stacked(numbers) if self.stack else np.asarray(numbers)
 
