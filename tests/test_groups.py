@@ -269,3 +269,15 @@ def test_the_examples_of_the_optimizers_run(module):
     found = doctest.testmod(module)
     assert found.attempted
     assert not found.failed
+
+
+def test_scales_are_not_taken_for_weights_where_nobody_says_what_is_which(host_only):
+    for inner in ((pnn.LayerNorm(),), (pnn.Scale(),)):
+        for layers in ((4, 8, *inner, "relu", 1), (4, *inner, 8, "relu", 1)):
+            net = pnn.Network(layers, loss="squared_error")
+            params = net.initialize()
+            optimizer = pnn.AdamW(groups={"weights": {"weight_decay": 5.0}})
+            state = optimizer.init(params)
+            with pytest.raises(ValueError, match=r"accepted: with `arrays`.*`net.arrays`"):
+                optimizer.update(params, params, state)
+            optimizer.update(params, params, state, arrays=net.arrays)

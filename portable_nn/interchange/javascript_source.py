@@ -7,6 +7,8 @@ from portable_nn.interchange.models import OUTPUTS, Model
 from portable_nn.interchange.text import js_value
 from portable_nn.version import __version__
 
+NUMBER = '(v) => (typeof v === "number" ? v : NaN)'  # as a number null would be 0, and true 1
+
 
 def javascript_source(model: Model) -> str:
     """The text of the module.
@@ -32,7 +34,7 @@ def javascript_source(model: Model) -> str:
         "  if (row.length !== inputs) {",
         "    throw new RangeError(`a row of ${row.length} numbers was given; accepted: ${inputs}`);",
         "  }",
-        f"  const x = row instanceof {array} ? row : {array}.from(row);",
+        f"  const x = row instanceof {array} ? row : {array}.from(row, {NUMBER});",
         f"  const out = new {array}(outputs);",
         *(f"  {line}" for line in computed.body),
         *two,

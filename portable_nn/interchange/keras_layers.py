@@ -48,11 +48,11 @@ def add_normalization(chain: Chain, where: str, layer: Any) -> None:
     given = [np.asarray(each) for each in layer.get_weights()]
     gamma = given.pop(0) if layer.scale else np.ones(n, layer.compute_dtype)
     beta = given.pop(0) if layer.center else np.zeros(n, layer.compute_dtype)
-    ours: Layer = LayerNorm(layer.epsilon)
+    ours: Layer = LayerNorm(epsilon=layer.epsilon)
     if type(layer).__name__ == "BatchNormalization":
         if not 0 <= layer.momentum < 1:
             raise ValueError(f"{where} has the momentum {layer.momentum}; accepted: from 0 to below 1")
-        ours = BatchNorm(one_less(layer.momentum), layer.epsilon)
+        ours = BatchNorm(momentum=one_less(layer.momentum), epsilon=layer.epsilon)
     chain.add(where, ours, n, gamma, beta, *given)
 
 

@@ -57,8 +57,10 @@ def normalization_of(
     if arrays[0].dtype == np.float32:  # type: ignore[union-attr]
         epsilon = shortest(epsilon)
     if not is_batch:
-        return LayerNorm(epsilon)
-    return BatchNorm(round(1 - shortest(attributes.get("momentum", MOMENTUM)), 7), epsilon)
+        return LayerNorm(epsilon=epsilon)
+    return BatchNorm(
+        momentum=round(1 - shortest(attributes.get("momentum", MOMENTUM)), 7), epsilon=epsilon
+    )
 
 
 def shortest(x: float) -> float:

@@ -142,7 +142,7 @@ def piecewise_linear_form(layer: PiecewiseLinear, part: Part) -> ColumnForm:
         alone.append(PiecewiseLinear([edges]))
         stop = bins + len(edges) - 1
         own = {symbol: array[bins:stop] for symbol, array in given.items()}
-        own["R"] = np.ones_like(own["low"])
+        own["index"] = np.zeros_like(own["low"])
         arrays |= {f"{symbol}{column}": array for symbol, array in own.items()}
         bins = stop
 

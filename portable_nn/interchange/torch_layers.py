@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import math
 from itertools import accumulate
 from typing import Any
 
@@ -36,7 +37,7 @@ def own_modules() -> dict[str, Any]:
         """The columns of numbers as they are, then the vectors of the columns of codes.
 
         Of each entry of the vectors, first to last, those of all columns of codes. `embedding` has one
-        table for all; codes of column c begin at `starts[c]`.
+        table for all; codes of column c begin at `starts[c]`; what is no code gives NaN.
         """
 
         def __init__(self, levels: Any, dim: int, n: int) -> None:
@@ -47,9 +48,14 @@ def own_modules() -> dict[str, Any]:
             self.embedding = torch.nn.Embedding(sum(counts), dim)
             starts = torch.tensor([0, *accumulate(counts)][:-1])
             self.register_buffer("starts", starts, persistent=False)
+            self.register_buffer("counts", torch.tensor(counts), persistent=False)
 
         def forward(self, x: Any) -> Any:
-            vectors = self.embedding(x[:, self.columns].long() + self.starts)
+            codes = x[:, self.columns]
+            is_code = (codes >= 0) & (codes < self.counts) & (codes == codes.floor())
+            safe = torch.where(is_code, codes, torch.zeros_like(codes)).long()
+            vectors = self.embedding(safe + self.starts)
+            vectors = torch.where(is_code[..., None], vectors, torch.full_like(vectors, math.nan))
             return torch.cat([x[:, self.numbers], vectors.mT.flatten(1)], dim=1)
 
     class LayerModule(torch.nn.Module):  # type: ignore[misc,name-defined]
@@ -134,14 +140,14 @@ def read_layer(chain: Chain, where: str, part: Any) -> bool:
                 f"{where} has no running statistics with a momentum; accepted: track_running_stats=True "
                 "and 0 < momentum <= 1"
             )
-        n, layer = part.num_features, BatchNorm(part.momentum, part.eps)
+        n, layer = part.num_features, BatchNorm(momentum=part.momentum, epsilon=part.eps)
         running = host(part.running_mean), host(part.running_var)
         chain.add(where, layer, n, *affine(part, n, running[0]), *running)
     elif kind == "LayerNorm":
         if len(part.normalized_shape) != 1:
             raise ValueError(f"{where} normalizes several axes; accepted: the units, (n,)")
         n = part.normalized_shape[0]
-        chain.add(where, LayerNorm(part.eps), n, *affine(part, n, None))
+        chain.add(where, LayerNorm(epsilon=part.eps), n, *affine(part, n, None))
     else:
         return False
     return True

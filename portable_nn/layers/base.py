@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any, Self, TypeAlias
 
 from portable_nn.equations import Activation, Array, Namespace
 from portable_nn.optimizers.array_names import KINDS, UNTRAINED
@@ -47,6 +47,17 @@ class Parameter:
     is_nonnegative: bool = False
 
 
+ELSEWHERE = {  # what other libraries call it
+    "eps": "epsilon",
+    "num_features": "the units follow from the layer below",
+    "normalized_shape": "the units follow from the layer below",
+    "num_embeddings": "levels={column: number of categories}",
+    "embedding_dim": "dim",
+    "in_features": "the units below follow from the layer below",
+    "out_features": "units",
+}
+
+
 class Layer:
     """A layer between the inputs and the output's activation: subclass it as a frozen dataclass.
 
@@ -54,6 +65,21 @@ class Layer:
     a meaning. Everything is written with the functions of the namespace `xp`, the Python array API
     standard, and looks at no value.
     """
+
+    def __new__(cls, *arguments: Any, **named: Any) -> Self:
+        """A layer; TypeError for an argument under the name that another library gives it."""
+        known = [each.name for each in fields(cls) if each.init] if is_dataclass(cls) else list(named)
+        for name in named.keys() - set(known):
+            hint = f"; here: {ELSEWHERE[name]}" if name in ELSEWHERE else ""
+            raise TypeError(
+                f"{cls.__name__} has no argument `{name}`; accepted: {', '.join(known)}{hint}"
+            )
+        if arguments and is_dataclass(cls) and all(each.kw_only for each in fields(cls)):
+            raise TypeError(
+                f"{cls.__name__} was given {arguments[0]!r}; accepted: {', '.join(known)}, by name; its "
+                "number of units follows from the layer below"
+            )
+        return super().__new__(cls)
 
     is_activation = False  # whether dropout comes after it, as after an activation
 

@@ -63,7 +63,7 @@ class Scale(Layer):
         return gamma / deviation, *((shift - mean) / deviation for shift in beta)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class LayerNorm(Layer):
     """gamma n + beta, n being z standardized over the units of each example (Ba et al., 2016).
 
@@ -99,7 +99,7 @@ class LayerNorm(Layer):
         return standardized_delta(xp, N, root, scaled(gamma, dA), -2), dtheta
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class BatchNorm(Layer):
     """gamma n + beta, n being z standardized over the examples of the batch (Ioffe and Szegedy, 2015).
 

@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 
 from portable_nn.backends import to_host
-from portable_nn.checks import POSITIVE, check_whole
+from portable_nn.checks import POSITIVE, check_owner, check_whole
 from portable_nn.checks.numbers import store_numbers, store_whole
 from portable_nn.equations import ACTIVATIONS, Array, Namespace, backward_to, forward
 from portable_nn.equations.features import COSINE, piecewise_linear, piecewise_linear_prime
 from portable_nn.equations.normalization import scaled, standardized, standardized_prime
+from portable_nn.equations.segments import picked_prime
 from portable_nn.layers.base import Gradients, Layer, Parameter, Theta
 from portable_nn.layers.columns import (
     Columns,
@@ -49,7 +50,8 @@ class Periodic(Layer):
     sigma : float
         > 0; for inputs of scale 1. The larger, the finer the structure that is seen at first.
     columns : sequence of int, optional
-        The columns that are embedded; by default all.
+        The columns that are embedded; by default all. Right after an `Embedding` they are counted among
+        the numbers, which come first there, and "all" means these.
 
     Raises
     ------
@@ -130,7 +132,8 @@ class PiecewiseLinear(Layer):
     edges : sequence of sequences of float
         For each column that is encoded the edges of its bins, in increasing order, two or more.
     columns : sequence of int, optional
-        These columns; by default all.
+        These columns; by default all. As for `Periodic`, they are counted among the numbers right after
+        an `Embedding`.
 
     Raises
     ------
@@ -176,14 +179,17 @@ class PiecewiseLinear(Layer):
         Raises TypeError or ValueError where X is no such array, or a column has one value only.
         """
         check_whole("bins", bins, 1)
+        check_owner("X", X)
         host = to_host(X)
-        if (
-            host.ndim != 2
-            or host.dtype.kind not in "biuf"
-            or not np.isfinite(host).all()
-            or not len(host)
-        ):
-            raise ValueError(f"`X` has shape {host.shape} and dtype {host.dtype}; accepted: finite rows")
+        if host.ndim != 2 or not len(host) or host.dtype.kind not in "biuf":
+            raise ValueError(
+                f"`X` has shape {host.shape} and dtype {host.dtype}; accepted: rows of numbers, "
+                "(n_samples, n_0)"
+            )
+        if not np.isfinite(host).all():
+            raise ValueError(
+                "`X` has NaN or infinite values; accepted: finite ones; drop or impute them"
+            )
         chosen = check_columns(range(host.shape[1]) if columns is None else columns) or ()
         check_within(chosen, host.shape[1])
         shares = np.linspace(0, 1, bins + 1)
@@ -211,30 +217,33 @@ class PiecewiseLinear(Layer):
         high = np.concatenate([one[1:] for one in edges])
         first, last = np.zeros(sum(own)), np.zeros(sum(own))
         first[np.cumsum([0, *own[:-1]])] = last[np.cumsum(own) - 1] = 1.0
-        given = {"low": low, "width": high - low, "first": first, "last": last}
-        R = Parameter("R", (sum(own), len(own)), "constants", lambda random, shape: repeating(own))
-        return R, *(
-            Parameter(symbol, (sum(own), 1), "constants", values[:, None])
+        index = np.repeat(np.arange(len(own)), own)  # of the number that each bin is of
+        given = {"index": index, "low": low, "width": high - low, "first": first, "last": last}
+        return tuple(
+            Parameter(symbol, (sum(own), 1), "constants", values[:, None], is_shared=True)
             for symbol, values in given.items()
         )
 
     def forward(self, xp: Namespace, theta: Theta, A: Array) -> tuple[Array, Any]:
-        R, low, width, first, last = theta
+        index, low, width, first, last = theta
         n = A.shape[-2]
         X = joined(xp, rows_of(A, self._chosen(n)))
-        U = standardized(R @ X, low, width)  # R repeats each number for its bins
+        if X.shape[-2] > 1:  # a single number is broadcast to its bins
+            X = xp.take(X, in_integers(xp, index), axis=-2)
+        U = standardized(X, low, width)
         bins = piecewise_linear(xp, U, first, last)
         return joined(xp, [*rows_of(A, others(self._chosen(n), n)), bins]), (n, U)
 
     def backward(self, xp: Namespace, theta: Theta, kept: Any, dA: Array) -> Gradients:
-        (R, _, width, first, last), (n, U) = theta, kept
-        F = R.shape[-1]
+        (index, _, width, first, last), (n, U) = theta, kept
+        F = len(self._chosen(n))
         dU = dA[..., n - F :, :] * piecewise_linear_prime(xp, U, first, last)
-        dX = R.mT @ standardized_prime(dU, width)
+        dU = standardized_prime(dU, width)
+        dX = picked_prime(xp, dU.mT, in_integers(xp, index), F).mT
         rest = dA[..., : n - F, :] if n > F else None
         return put_back(xp, self._chosen(n), dX, rest, n), (None,) * len(theta)
 
 
-def repeating(own: Sequence[int]) -> np.ndarray[Any, Any]:
-    """R, the matrix of 0 and 1 that repeats number f ``own[f]`` times."""
-    return np.repeat(np.eye(len(own)), own, axis=0)
+def in_integers(xp: Namespace, index: Array) -> Array:
+    """A column of whole numbers as the integers (M,) that they are."""
+    return xp.astype(xp.reshape(index, (-1,)), xp.int32)

@@ -22,17 +22,22 @@ def check_layer(layer: Any, n: int) -> None:
     Warns where `backward` is not the derivative of `forward`, as two-sided differences find it.
     """
     name = type(layer).__name__
+    if type(layer) is not Layer and "__dataclass_fields__" not in vars(type(layer)):
+        raise TypeError(f"{name} is no dataclass; accepted: a subclass with @dataclass(frozen=True)")
     try:
         hash(layer)
         width, arrays = layer.width(n), tuple(layer.parameters(n))
     except Exception as error:
         raise TypeError(
             f"{name} fails with {n} units below: {type(error).__name__}: {error}; accepted: a frozen "
-            "dataclass that is a portable_nn.Layer"
+            "dataclass whose fields can be hashed (tuples for lists and arrays)"
         ) from error
     if not isinstance(width, numbers.Integral) or width < 1:
         raise ValueError(f"`width` of {name} gave {width!r}; accepted: a number of units >= 1")
     check_arrays(name, arrays)
+    has_statistics = any(array.kind == "statistics" for array in arrays)
+    if has_statistics and type(layer).moved is Layer.moved:
+        raise ValueError(f"{name} has statistics and no `moved`; accepted: with it, which moves them")
     backend = get("numpy")
     random = np.random.default_rng(0)
     theta = [random.uniform(0.5, 1.5, array.shape).astype("float32") for array in arrays]
@@ -59,9 +64,16 @@ def check_layer(layer: Any, n: int) -> None:
 
 def check_arrays(name: str, arrays: tuple[Any, ...]) -> None:
     """Raise TypeError or ValueError unless all are `Parameter`s of known kinds."""
+    seen = set()
     for array in arrays:
         if not isinstance(array, Parameter):
             raise TypeError(f"`parameters` of {name} gave {array!r}; accepted: portable_nn.Parameter")
+        if not str(array.symbol).isidentifier() or array.symbol in seen:
+            raise ValueError(
+                f"`symbol` {array.symbol!r} of {name} is none, or is there twice; accepted: a letter or "
+                "a word, another one for each array"
+            )
+        seen.add(array.symbol)
         if array.kind not in ALL_KINDS:
             raise ValueError(
                 f"`kind` of {array.symbol!r} of {name} is {array.kind!r}; accepted: "

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 
 from portable_nn import backends
-from portable_nn.checks import Given, check_dtype, check_whole
+from portable_nn.checks import Given, check_dtype, check_owner, check_whole
 from portable_nn.equations import Activation, Array, Loss, Parameters
 from portable_nn.errors import missing_attribute, unknown_name
 from portable_nn.layers.described import Described, Layers, dense_layers, described, is_dense
 from portable_nn.network.choices import ELSEWHERE, loss_of, network_layers, warn_of_unsuited_pair
 from portable_nn.network.data_driven import standardized_by
-from portable_nn.network.initialization import SCHEMES, draw
+from portable_nn.network.initialization import SCHEMES, check_held, draw
 from portable_nn.network.objective import Objective
 from portable_nn.network.parameters import check_parameters
 from portable_nn.network.summary import in_brief, table
@@ -132,12 +132,20 @@ class Architecture:
         shape = tuple(check_whole("stack", k, 1) for k in stack)
         host = draw(self.described, self.sizes, seed, scheme, shape)
         if data is not None:
-            rows = backends.to_host(data).astype("float64")
-            check_parameters(self.described, self.loss, host).check_data(Given(rows, has_targets=False))
-            if len(rows) < 2:
-                raise ValueError("`data` has one row; accepted: two or more, for their deviation")
+            check_owner("data", data)
+            rows = backends.to_host(data)
+            checked = check_parameters(self.described, self.loss, host)
+            if rows.ndim != 2 or rows.dtype.kind not in "biuf" or len(rows) < 2:
+                raise ValueError(
+                    f"`data` has shape {rows.shape} and dtype {rows.dtype}; accepted: two rows or more "
+                    f"of numbers, (n_samples, {self.sizes[0]})"
+                )
+            rows = rows.astype("float64")
+            checked.check_data(Given(rows, has_targets=False))
             host = standardized_by(self.layers, host, rows)
         place = backends.get(backend, device)
+        for layer, arrays in zip(self.described.layers, host, strict=True):
+            check_held(layer, arrays, name)
         return [tuple(place.asarray(array, dtype=name) for array in layer) for layer in host]
 
     @cached_property

@@ -12,13 +12,31 @@ from portable_nn.checks import check_whole
 from portable_nn.checks.functions import check_activation, check_loss, look_up
 from portable_nn.equations import ACTIVATIONS, LOSSES, Activation, Loss
 from portable_nn.errors import unknown_name
-from portable_nn.layers import BatchNorm, Dense, Embedding, Layer, LayerNorm
+from portable_nn.layers import (
+    BatchNorm,
+    Dense,
+    Embedding,
+    Layer,
+    LayerNorm,
+    Periodic,
+    PiecewiseLinear,
+)
 from portable_nn.layers.chain import is_activation
 from portable_nn.layers.described import Layers, dense_layers, is_plain
 from portable_nn.layers.trial import check_layer
 from portable_nn.network.objective import are_built_in, functions_of, is_built_in_layer
 
 NORMALIZATIONS = {"batch": BatchNorm, "layer": LayerNorm}
+NUMBERS = (Periodic, PiecewiseLinear)
+OTHER_LAYERS = {  # what is given as a string and is no activation
+    "batchnorm": "portable_nn.BatchNorm()",
+    "batchnorm1d": "portable_nn.BatchNorm()",
+    "batchnormalization": "portable_nn.BatchNorm()",
+    "layernorm": "portable_nn.LayerNorm()",
+    "layernormalization": "portable_nn.LayerNorm()",
+    "dropout": "`dropout` of portable_nn.fit",
+    "prelu": "portable_nn.ParametricActivation('relu')",
+}
 
 ELSEWHERE = {  # what other libraries call it
     "loss_fn": "`loss`",
@@ -53,6 +71,11 @@ def network_layers(
         raise ValueError(f"`sizes` is {sizes!r}; accepted: two or more sizes, such as (784, 10)")
     n_0 = check_whole("sizes[0]", sizes[0], 1)
     if activations is None:
+        if normalization is not None:
+            raise TypeError(
+                f"`normalization` is {normalization!r} beside a list of layers; accepted: it beside "
+                "`activations`; in a list, normalizations where they are to be"
+            )
         layers = listed(sizes)
     else:
         widths = [check_whole(f"sizes[{l}]", n, 1) for l, n in enumerate(sizes)]
@@ -67,6 +90,7 @@ def network_layers(
         if not are_built_in(*functions_of((activation,))):
             check_activation(activation)
     layers = normalized(layers, normalization)
+    layers = among_numbers(n_0, layers)
     n = n_0
     for layer in (each for each in layers if isinstance(each, Layer)):
         if isinstance(layer, Embedding) and layer is not layers[0]:
@@ -77,16 +101,42 @@ def network_layers(
     return n_0, layers
 
 
+def among_numbers(n_0: int, layers: Layers) -> Layers:
+    """The layers; one that embeds numbers right after an Embedding takes numbers alone.
+
+    Raises ValueError where its columns are not among these, which come first there.
+    """
+    first, *rest = layers
+    if not isinstance(first, Embedding) or not rest or not isinstance(rest[0], NUMBERS):
+        return layers
+    layer, count = rest[0], n_0 - len(first.columns)
+    columns = tuple(range(count)) if layer.columns is None else layer.columns
+    if not columns or max(columns) >= count:
+        given = "all" if layer.columns is None else tuple(layer.columns)
+        raise ValueError(
+            f"`columns` of {type(layer).__name__} is {given}, and after the Embedding there are {count} "
+            f"columns of numbers, which come first; accepted: some of 0 to {count - 1}"
+        )
+    return (first, replace(layer, columns=columns), *rest[1:])
+
+
 def listed(sizes: Sequence[Any]) -> Layers:
-    """The layers of a list: a number stands for a dense layer, a string for an activation."""
+    """The layers of a list: a number stands for a dense layer, a string for an activation.
+
+    Right below a batch normalization, which subtracts it, a number stands for one without a b.
+    """
     layers: list[Layer | Activation] = []
     for i, each in enumerate(sizes[1:], start=1):
         if isinstance(each, (Layer, Activation)):
             layers.append(each)
         elif isinstance(each, str):
+            plain = each.lower().replace("_", "")
+            if plain in OTHER_LAYERS:
+                raise ValueError(f"{each!r} is no activation; here: {OTHER_LAYERS[plain]}")
             layers.append(look_up("activation", each, ACTIVATIONS, Activation))
         elif isinstance(each, numbers.Integral) and not isinstance(each, bool):
-            layers.append(Dense(check_whole(f"sizes[{i}]", each, 1)))
+            is_normalized = any(isinstance(above, BatchNorm) for above in sizes[i + 1 : i + 2])
+            layers.append(Dense(check_whole(f"sizes[{i}]", each, 1), bias=not is_normalized))
         else:
             hint = f"; make one: {each.__name__}(...)" if isinstance(each, type) else ""
             raise TypeError(

@@ -61,6 +61,19 @@ def _drawn(random: np.random.Generator, layer: LayerArrays, array: Parameter, sc
     return np.broadcast_to(values, shape).copy()
 
 
+def check_held(layer: LayerArrays, arrays: Sequence[Any], dtype: str) -> None:
+    """Raise ValueError where a first value is too large for the dtype, or a width of a bin too small."""
+    for name, description, array in zip(layer.names, layer.arrays, arrays, strict=True):
+        with np.errstate(over="ignore", under="ignore"):
+            held = array.astype(dtype)
+        is_lost = description.kind == "constants" and np.any((held == 0) != (array == 0))
+        if is_lost or not np.isfinite(held).all():
+            raise ValueError(
+                f"`{name}` begins with values that {dtype} cannot hold; accepted: such as it can; "
+                "rescale the columns that they are about"
+            )
+
+
 def spread(scheme: str, n_in: int, n_out: int, activation: str) -> float:
     """The standard deviation of the entries of W[l]."""
     if scheme == "normal":

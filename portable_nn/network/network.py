@@ -36,8 +36,8 @@ class Network(Architecture):
     ----------
     sizes : sequence
         (n_0, ..., n_L): the number of inputs, then the units of each layer. Without `activations` a
-        list of layers after the number of inputs: the units of a dense layer, an activation, or another
-        `Layer`: ``(784, 256, pnn.BatchNorm(), "relu", 10, "softmax")``.
+        list of layers after the number of inputs: the units of a dense layer (without b right below a
+        `BatchNorm`), an activation, or a `Layer`: ``(784, 256, pnn.BatchNorm(), "relu", 10)``.
     activations : sequence of str or Activation, optional
         (g[1], ..., g[L]), one per layer: "identity", "sigmoid", "tanh", "relu", "leaky_relu",
         "softmax", "elu", "selu", "exp", "softplus", "silu", "gelu", "mish", "hard_swish", or an

@@ -158,7 +158,7 @@ def check_form(params: Any, net: Described) -> dict[str, Array]:
 def check_shapes(arrays: dict[str, Array], net: Described) -> Shape:
     """The stack's shape, () for one network; ValueError unless every array has its shape."""
     own = [name for name, array, _ in net.arrays if not array.is_shared]
-    stack: Shape = tuple(arrays[own[0]].shape[:-2])
+    stack: Shape = tuple(arrays[own[0]].shape[:-2]) if own else ()
     for name, array, _ in net.arrays:
         given, lead = tuple(arrays[name].shape), () if array.is_shared else stack
         if given != lead + array.shape:
@@ -194,7 +194,7 @@ def check_batch(net: Described, rows: int) -> None:
 
 def check_shared(net: Described, stack: Shape, clip_norm: Any, numbers: dict[str, Any]) -> None:
     """Raise ValueError where networks of a stack that share weights are to be updated differently."""
-    shared = [name for name, array, _ in net.arrays if array.is_shared]
+    shared = [name for name, array, _ in net.arrays if array.is_shared and array.kind != "constants"]
     if not stack or not shared:
         return
     own = next((name for name, value in numbers.items() if is_per_network(value)), None)

@@ -42,7 +42,7 @@ def check_arrays(params: Parameters, arrays: Any) -> tuple[ArrayName, ...]:
     """
     count = len(trees.leaves(params))
     if arrays is None:
-        if all(map(is_dense, params)):
+        if are_dense(params):
             return dense_arrays(len(params))
         raise ValueError(
             "`params` has not the form [(W, b), ...], so that `groups` cannot tell its arrays apart; "
@@ -56,6 +56,16 @@ def check_arrays(params: Parameters, arrays: Any) -> tuple[ArrayName, ...]:
             "the order of the arrays"
         )
     return tuple(arrays)
+
+
+def are_dense(params: Any) -> bool:
+    """Whether layers can only be dense ones: each takes what the one below gives, more than one unit.
+
+    A scale and a shift of each unit have the shapes of W and b with one unit below.
+    """
+    widths = [tuple(layer[0].shape[-2:]) for layer in params] if all(map(is_dense, params)) else []
+    fits = all(m == below[0] for (_, m), below in zip(widths[1:], widths, strict=False))
+    return bool(widths) and fits and all(m > 1 for _, m in widths)
 
 
 def is_dense(layer: Any) -> bool:

@@ -71,7 +71,13 @@ def check_dropout(given: Any, hidden: int, stack: tuple[int, ...] = ()) -> tuple
             "hidden layers"
         )
     else:
-        rates = (check_rate("dropout", given),) * hidden
+        rate = check_rate("dropout", given)
+        if not hidden and (is_schedule(rate) or not is_zero(rate)):
+            raise ValueError(
+                f"`dropout` is {given!r}, and the network has no hidden activation, after which units "
+                "could be left out; accepted: 0"
+            )
+        rates = (rate,) * hidden
     for rate in rates:
         if not is_schedule(rate):
             check_stack("dropout", rate, stack)

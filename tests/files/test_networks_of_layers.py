@@ -33,7 +33,14 @@ class Constant(pnn.Layer):
 
 NETS = {
     "normalized": pnn.Network(
-        (3, pnn.Dense(5, bias=False), pnn.BatchNorm(0.2, 1e-3), "relu", pnn.LayerNorm(), 2),
+        (
+            3,
+            pnn.Dense(5, bias=False),
+            pnn.BatchNorm(momentum=0.2, epsilon=1e-3),
+            "relu",
+            pnn.LayerNorm(),
+            2,
+        ),
         loss="squared_error",
     ),
     "embedded": pnn.Network(
@@ -181,7 +188,11 @@ def test_what_describes_no_network_of_layers_is_refused(what, tmp_path):
 
 
 def test_layers_are_values_of_documents(tmp_path):
-    layers = [pnn.BatchNorm(0.3), pnn.Embedding({2: 5, 0: 3}, 4), pnn.ParametricActivation("gelu")]
+    layers = [
+        pnn.BatchNorm(momentum=0.3),
+        pnn.Embedding({2: 5, 0: 3}, 4),
+        pnn.ParametricActivation("gelu"),
+    ]
     write_document(tmp_path / "f", "test", {"layers": layers})
     assert read_document(tmp_path / "f").values == {"layers": layers}
 

@@ -64,13 +64,13 @@ def test_a_trained_model_is_read(random, margin):
     for k in range(6):  # which moves the statistics
         outputs(model, X[k::6], training=True)
     net, params = from_keras(model)
-    assert net.layers[0] == pnn.BatchNorm(0.3, 0.001)
+    assert net.layers[0] == pnn.BatchNorm(momentum=0.3, epsilon=0.001)
     found = difference(net.predict(params, X), outputs(model, X, training=False))
     assert margin("layers from keras", "float32", found) <= CLOSE
 
 
 def test_a_running_mean_moves_by_one_less_the_momentum(random):
-    net = pnn.Network((3, pnn.BatchNorm(0.3), 2), loss="squared_error")
+    net = pnn.Network((3, pnn.BatchNorm(momentum=0.3), 2), loss="squared_error")
     params, X = net.initialize(), random.normal(size=(20, 3)).astype("float32")
     model = to_keras((net, params))
     outputs(model, X, training=True)

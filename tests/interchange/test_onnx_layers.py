@@ -51,7 +51,7 @@ def test_the_normalizations_of_torch_are_read(random):
         warnings.simplefilter("ignore")  # the older exporter is deprecated
         torch.onnx.export(module, (X,), file, dynamo=False, opset_version=17)
     net, params, _ = from_onnx(onnx.load_from_string(file.getvalue()))
-    assert net.layers[0] == pnn.BatchNorm(0.3)
+    assert net.layers[0] == pnn.BatchNorm(momentum=0.3)
     assert [type(layer).__name__ for layer in net.layers].count("LayerNorm") == 1
     with torch.no_grad():
         assert difference(net.predict(params, X.numpy()), module(X).numpy()) <= 1e-6
@@ -73,9 +73,9 @@ def model(operator, *arrays, **attributes):
 def test_a_node_without_attributes_has_those_of_the_specification(random):
     column, X = np.float32([0.5, 1.0, 2.0]), random.normal(size=(9, 3)).astype("float32")
     for given, layer in (
-        (model("BatchNormalization", *[column] * 4), pnn.BatchNorm(0.1, 1e-5)),
-        (model("LayerNormalization", column, column), pnn.LayerNorm(1e-5)),
-        (model("LayerNormalization", column), pnn.LayerNorm(1e-5)),
+        (model("BatchNormalization", *[column] * 4), pnn.BatchNorm(momentum=0.1, epsilon=1e-5)),
+        (model("LayerNormalization", column, column), pnn.LayerNorm(epsilon=1e-5)),
+        (model("LayerNormalization", column), pnn.LayerNorm(epsilon=1e-5)),
     ):
         net, params, _ = from_onnx(given)
         assert net.layers[0] == layer

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import pickle
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -55,7 +56,7 @@ def test_running_statistics_move_as_in_torch(torch, way, random):
         torch.nn.BatchNorm1d(3, eps=1e-3, momentum=0.3), torch.nn.Linear(3, 2)
     ).double()
     net, params = from_torch(module)
-    assert net.layers[0] == pnn.BatchNorm(0.3, 1e-3)
+    assert net.layers[0] == pnn.BatchNorm(momentum=0.3, epsilon=1e-3)
     if way == "to torch":
         module = to_torch((net, params))
     module.train()
@@ -123,8 +124,12 @@ def test_modules_are_pickled_and_their_states_saved(torch):
     assert np.array_equal(torch_outputs(torch, other, X), torch_outputs(torch, module, X))
 
 
+@dataclass(frozen=True)
 class Counting(pnn.Layer):
     """A user-defined layer with statistics."""
+
+    def moved(self, xp, theta, kept):
+        return theta
 
     def parameters(self, n):
         return (pnn.Parameter("seen", (1, 1), "statistics"),)
@@ -160,3 +165,11 @@ def test_layers_without_a_counterpart_are_named(torch):
     net = pnn.Network((2, Counting(), 1), loss="squared_error")
     with pytest.raises(TypeError, match="the layer 'Counting' of layer 1 has statistics"):
         to_torch((net, net.initialize()))
+
+
+def test_codes_that_are_none_give_nan(torch):
+    net = pnn.Network((3, pnn.Embedding({1: 4, 2: 3}, dim=2), 2), loss="squared_error")
+    module = to_torch((net, net.initialize()))
+    rows = [[0.3, 3, 2], [0.3, 4, 0], [0.3, 3, -1], [0.3, 1.5, 0], [0.3, 3, 3]]
+    found = torch_outputs(torch, module, np.asarray(rows, dtype="float32"))
+    assert np.isnan(found).all(axis=1).tolist() == [False, True, True, True, True]

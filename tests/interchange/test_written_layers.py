@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 from layer_models import CODES, LAYERS, models, rows
@@ -98,6 +100,7 @@ def test_an_epsilon_is_as_exact_as_its_dtype():
     assert difference(session.run(None, {"X": X})[0], net.predict(params, X)) <= 1e-14
 
 
+@dataclass(frozen=True)
 class Sorted(pnn.Layer):
     """A user-defined layer that no target has operations for."""
 

@@ -128,8 +128,18 @@ def test_a_million_categories_take_the_memory_of_a_few_tables(random):
         (lambda: pnn.PiecewiseLinear([(0, 1)], columns=(0, 1)), "edges for each column"),
         (lambda: pnn.Network((2, pnn.PiecewiseLinear([(0, 1)]), 1), loss="huber"), "each of 2 columns"),
         (lambda: pnn.PiecewiseLinear.from_data(np.ones((5, 2))), "has one value"),
-        (lambda: pnn.PiecewiseLinear.from_data(np.full((5, 2), np.nan)), "finite rows"),
-        (lambda: pnn.PiecewiseLinear.from_data(np.ones(5)), "finite rows"),
+        (lambda: pnn.PiecewiseLinear.from_data(np.full((5, 2), np.nan)), "NaN or infinite"),
+        (lambda: pnn.PiecewiseLinear.from_data(np.ones(5)), "rows of numbers"),
+        (lambda: pnn.PiecewiseLinear.from_data([[1.0], [2.0]]), "`X`: "),
+        (
+            lambda: pnn.Network(
+                (3, pnn.Embedding({0: 5}, 2), pnn.Periodic(columns=(1, 2)), 1), loss="huber"
+            ),
+            "after the Embedding there are 2 columns of numbers, .*; accepted: some of 0 to 1",
+        ),
+        (lambda: pnn.LayerNorm(32), "was given 32; accepted: epsilon, by name; its number of units"),
+        (lambda: pnn.BatchNorm(eps=1e-3), "no argument `eps`; .*here: epsilon"),
+        (lambda: pnn.Network((2, 2, "batch_norm", 1), loss="huber"), r"here: portable_nn.BatchNorm\(\)"),
     ],
 )
 def test_what_describes_no_layer_is_refused(make, message):

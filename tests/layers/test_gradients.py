@@ -100,8 +100,12 @@ def test_a_stack_of_networks_is_the_networks(name, own_rows, random):
     X, Y = (np.stack(part) if own_rows else part[0] for part in zip(*each, strict=True))
     J, grads = net.cost_and_gradients(stack, X, Y, l2=0.1)
     A = net.predict(stack, X)
+    is_shared = [[array.is_shared for array in layer.arrays] for layer in net.described.layers]
     for k, (x, y) in enumerate(each):
-        alone = [tuple(a[k] for a in layer) for layer in stack]
+        alone = [
+            tuple(a if shared else a[k] for a, shared in zip(layer, which, strict=True))
+            for layer, which in zip(stack, is_shared, strict=True)
+        ]
         J_k, grads_k = net.cost_and_gradients(alone, x, y, l2=0.1)
         np.testing.assert_allclose(J[k], J_k, rtol=1e-13)
         np.testing.assert_allclose(A[k], net.predict(alone, x), rtol=1e-12, atol=1e-15)

@@ -89,6 +89,13 @@ def wrong(**methods):
         (wrong(parameters=lambda self, n: (pnn.Parameter("a", (n, 1), "scale"),)), "weights, biases"),
         (wrong(parameters=lambda self, n: 1 / 0), "fails with 4 units below: ZeroDivisionError"),
         (pnn.Layer(), "defines no `forward`"),
+        (wrong(parameters=lambda self, n: 2 * (pnn.Parameter("a", (n, 1), "scales"),)), "there twice"),
+        (
+            wrong(parameters=lambda self, n: (pnn.Parameter("a[1]", (n, 1), "scales"),)),
+            "a letter or a word",
+        ),
+        (wrong(parameters=lambda self, n: (pnn.Parameter("a", (n, 1), "statistics"),)), "no `moved`"),
+        (type("Plain", (Gate,), {})(), "is no dataclass"),
     ],
 )
 def test_what_is_wrong_with_it_is_said_when_the_network_is_made(layer, message):

@@ -30,15 +30,16 @@ def test_a_network_is_frozen_hashable_and_shown_as_it_is_made():
     assert net == network_of(*EMBEDDED) != network_of(*EMBEDDED[:-1])
     assert hash(net) == hash(network_of(*EMBEDDED))
     assert pickle.loads(pickle.dumps(net)) == net
-    short = pnn.Network((4, 3, pnn.BatchNorm(), "relu", 2, "softmax"), loss="categorical_cross_entropy")
-    text = "Network((4, 3, BatchNorm(momentum=0.1, epsilon=1e-05), 'relu', 2, 'softmax'), loss="
+    short = pnn.Network((4, 3, pnn.LayerNorm(), "relu", 2, "softmax"), loss="categorical_cross_entropy")
+    text = "Network((4, 3, LayerNorm(epsilon=1e-05), 'relu', 2, 'softmax'), loss="
     assert repr(short) == text + "'categorical_cross_entropy')"
     with pytest.raises(AttributeError):
         net.loss = None
 
 
 def test_the_summary_counts_what_is_trained_and_every_byte():
-    net = pnn.Network((5, pnn.Embedding({1: 7}, 2), 3, pnn.BatchNorm(), "relu", 1), loss="huber")
+    dense = pnn.Dense(3)
+    net = pnn.Network((5, pnn.Embedding({1: 7}, 2), dense, pnn.BatchNorm(), "relu", 1), loss="huber")
     lines = [line.split() for line in net.summary("float64").splitlines()]
     assert lines[1] == ["layer", "units", "arrays", "parameters", "bytes"]
     assert lines[3] == ["Embedding", "6", "E[1]", "2", "x", "7", "14", "112"]
@@ -83,9 +84,14 @@ def test_a_normalization_stands_before_each_hidden_activation():
     norm, dense = pnn.BatchNorm(), lambda n: pnn.Dense(n, bias=False)
     expected = (dense(5), norm, "relu", dense(4), norm, "tanh", 2)
     assert net == pnn.Network((6, *expected), loss="squared_error")
-    net = pnn.Network(sizes, g, "squared_error", normalization=pnn.LayerNorm(1e-3))
-    norm = pnn.LayerNorm(1e-3)
+    net = pnn.Network(sizes, g, "squared_error", normalization=pnn.LayerNorm(epsilon=1e-3))
+    norm = pnn.LayerNorm(epsilon=1e-3)
     assert net == pnn.Network((6, 5, norm, "relu", 4, norm, "tanh", 2), loss="squared_error")
+    assert pnn.Network((6, *expected), loss="squared_error") == pnn.Network(
+        (6, 5, pnn.BatchNorm(), "relu", 4, pnn.BatchNorm(), "tanh", 2), loss="squared_error"
+    )
+    with pytest.raises(TypeError, match="beside a list of layers"):
+        pnn.Network((6, 5, "relu", 2), loss="squared_error", normalization="batch")
     with pytest.raises(ValueError, match="did you mean 'batch'"):
         pnn.Network(sizes, g, "squared_error", normalization="bacth")
     with pytest.raises(TypeError, match="'batch', 'layer', or a layer"):
@@ -123,8 +129,10 @@ def test_initial_parameters_from_data_standardize_every_unit(name, stack, random
         np.testing.assert_allclose(np.std(A, axis=-2), 1, rtol=1e-12)
     with pytest.raises(ValueError, match="`X` has shape"):
         net.initialize(data=X[:, :3])
-    with pytest.raises(ValueError, match="one row"):
+    with pytest.raises(ValueError, match=r"`data` has shape \(1, 5\).*two rows or more"):
         net.initialize(data=X[:1])
+    with pytest.raises(TypeError, match="`data`: "):
+        net.initialize(data=X.tolist())
 
 
 def test_a_constant_unit_keeps_its_scale(random):
@@ -132,3 +140,26 @@ def test_a_constant_unit_keeps_its_scale(random):
     params = net.initialize(dtype="float64", data=np.ones((10, 5)))
     np.testing.assert_allclose(net.activations(params, np.ones((3, 5)))[0], 0, atol=1e-12)
     assert all(np.isfinite(a).all() for a in flat(params))
+
+
+def test_dropout_of_a_network_without_hidden_activations_is_refused(random):
+    X, Y = rows(random, dtype="float32")
+    for inner in ((), (4,), (pnn.Scale(), 4, pnn.LayerNorm())):
+        net = network_of(*inner)
+        with pytest.raises(ValueError, match=r"`dropout` is 0.5, and .* no hidden activation"):
+            pnn.fit(net, net.initialize(), X, Y, dropout=0.5)
+        pnn.fit(net, net.initialize(), X, Y, epochs=1, dropout=0.0)
+
+
+def test_numbers_right_after_an_embedding_are_embedded_alone():
+    net = pnn.Network((4, pnn.Embedding({0: 5}, 2), pnn.Periodic(), 1), loss="squared_error")
+    assert net.layers[1].columns == (0, 1, 2)
+    assert net == pnn.Network((4, *net.layers), loss="squared_error")
+
+
+def test_edges_that_the_dtype_cannot_hold_are_refused():
+    for edges in ((0, 1e39), (0, 1e-46, 1)):
+        net = pnn.Network((1, pnn.PiecewiseLinear([edges]), 1), loss="squared_error")
+        net.initialize(dtype="float64")
+        with pytest.raises(ValueError, match=r"\[1\]` begins with values that float32 cannot hold"):
+            net.initialize(dtype="float32")
