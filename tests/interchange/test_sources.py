@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import warnings
@@ -244,3 +245,12 @@ def test_c_writes_to_no_memory_but_its_own_and_calls_nothing_but_functions_of_ma
     assert not [name for kind, name in symbols if kind in "bBcCdD"]  # nothing static is written to
     called = {name for kind, name in symbols if kind == "U"}
     assert called == {"expf", "expm1f", "log1pf", "tanhf"}
+
+
+def test_what_is_no_number_is_none_in_javascript(tmp_path):
+    pnn.to_javascript((NET, NET.initialize()), tmp_path / "model.mjs")
+    inputs = NET.sizes[0]
+    rows = [json.dumps([value] + [0.5] * (inputs - 1)) for value in (None, "", "1", True, [], 1)]
+    calls = "".join(f"console.log(Number.isNaN(predict({row})[0]));" for row in rows)
+    (tmp_path / "main.mjs").write_text(f'import {{ predict }} from "./model.mjs";{calls}')
+    assert run(*node(), "main.mjs", cwd=tmp_path).split() == ["true"] * 5 + ["false"]
