@@ -79,7 +79,7 @@ def as_document(thing: Any, for_prediction: bool, left_out: list[str]) -> tuple[
     """The kind of the thing, and its plain values; what is none of these is added to `left_out`."""
     if isinstance(thing, (tuple, list)) and len(thing) == 2 and isinstance(thing[0], Network):
         net, params = thing
-        check_parameters(net.described, net.loss, params)
+        check_parameters(net.described, net.loss, params).check_signs()
         return NETWORK, {"network": net, "params": layers_as_values(params, net.described)}
     if "portable_nn.estimators" in sys.modules:  # else it is none of them, and needs no scikit-learn
         from portable_nn.estimators.documents import estimator_as_values  # noqa: PLC0415

@@ -50,9 +50,10 @@ class Checked(NamedTuple):
     def check_values(self) -> None:
         """Raise ValueError where a parameter is NaN or infinite, or a variance negative."""
         check_values(self.backend, self.arrays)
-        self._check_signs()
+        self.check_signs()
 
-    def _check_signs(self) -> None:
+    def check_signs(self) -> None:
+        """Raise ValueError where a variance is negative."""
         backend = self.backend
         for name in (name for name, array, _ in self.net.arrays if array.is_nonnegative):
             values = self.arrays[name]
@@ -69,7 +70,7 @@ class Checked(NamedTuple):
         arrays = given.arrays if more else self.arrays | given.arrays
         check_values(self.backend, arrays, self.loss, *given.names[1:], n_classes)
         if not more:
-            self._check_signs()
+            self.check_signs()
         batch = self._batch(given, n_classes)
         if self.net.levels:
             X = check_codes(self.net.levels, self.backend, given.names[0], batch.X)

@@ -34,7 +34,7 @@ def layers_from_values(values: Any, net: Network, what: str = "params") -> Param
     if len(dtypes) != 1 or not dtypes <= set(FLOATS):
         raise Unreadable(f"`{what}` has arrays of dtype {', '.join(sorted(dtypes))}")
     try:
-        check_parameters(net.described, net.loss, params)
+        check_parameters(net.described, net.loss, params).check_signs()
     except (TypeError, ValueError) as error:
         raise Unreadable(f"`{what}` does not suit its network: {error}") from None
     return params

@@ -213,3 +213,16 @@ def test_the_layers_of_a_file_are_shown(tmp_path, capsys):
         "numbers 59 for each network of a stack (2,), some of them shared",
         "dtype float32",
     ]
+
+
+def test_a_negative_variance_is_refused_by_both(tmp_path, monkeypatch):
+    net = pnn.Network((3, 2, pnn.BatchNorm(), 1), loss="squared_error")
+    W, (gamma, beta, mean, variance), output = net.initialize()
+    wrong = [W, (gamma, beta, mean, -variance), output]
+    with pytest.raises(ValueError, match=r"`variance\[2\]` has negative values"):
+        pnn.save(tmp_path / "model.pnn", (net, wrong))
+    monkeypatch.setattr("portable_nn.network.parameters.Checked.check_signs", lambda self: None)
+    pnn.save(tmp_path / "model.pnn", (net, wrong))
+    monkeypatch.undo()
+    with pytest.raises(pnn.ModelFormatError, match="negative values"):
+        pnn.load(tmp_path / "model.pnn")
