@@ -73,12 +73,14 @@ def our_network(name: str) -> Any:
     }.get(name, list)()
     activation = pnn.ParametricActivation("mish") if name == "share" else "relu"
     dense = pnn.SharedDense if part.members else pnn.Dense
-    inner = [each for units in hidden for each in (dense(units), activation)]
+    norm = {"batch": [pnn.BatchNorm()], "wide": [pnn.BatchNorm()], "layer": [pnn.LayerNorm()]}
+    between = norm.get(name, [])
+    bias = {} if part.members else {"bias": not any(isinstance(n, pnn.BatchNorm) for n in between)}
+    inner = [each for units in hidden for each in (dense(units, **bias), *between, activation)]
     output = (1,) if last == 1 else (last, "softmax")
     return pnn.Network(
         (n, *before, *inner, *((dense(output[0]), *output[1:]) if part.members else output)),
         loss="squared_error" if last == 1 else "categorical_cross_entropy",
-        normalization={"batch": "batch", "wide": "batch", "layer": "layer"}.get(name),
     )
 
 

@@ -57,9 +57,8 @@ def teacher(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 
 def network(depth: int, activation: str, normalization: str | None) -> pnn.Network:
     """`depth` hidden layers of as many units each, with a normalization before each activation."""
-    hidden = [each for _ in range(depth) for each in (UNITS, activation)]
-    sizes = (INPUTS, *hidden, 1, "sigmoid")
-    return pnn.Network(sizes, loss="binary_cross_entropy", normalization=normalization)
+    sizes, g = (INPUTS, *depth * [UNITS], 1), (*depth * [activation], "sigmoid")
+    return pnn.Network(sizes, g, "binary_cross_entropy", normalization=normalization)
 
 
 def gradient_sizes(
