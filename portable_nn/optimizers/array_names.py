@@ -63,12 +63,12 @@ def are_dense(params: Any) -> bool:
 
     A scale and a shift of each unit have the shapes of W and b with one unit below.
     """
-    widths = [tuple(layer[0].shape[-2:]) for layer in params] if all(map(is_dense, params)) else []
+    widths = [tuple(layer[0].shape[-2:]) for layer in params] if all(map(is_pair, params)) else []
     fits = all(m == below[0] for (_, m), below in zip(widths[1:], widths, strict=False))
     return bool(widths) and fits and all(m > 1 for _, m in widths)
 
 
-def is_dense(layer: Any) -> bool:
+def is_pair(layer: Any) -> bool:
     """Whether it is a pair of arrays (..., m, n) and (..., m, 1)."""
     if not isinstance(layer, (list, tuple)) or len(layer) != 2:
         return False

@@ -33,9 +33,8 @@ FEW_NUMBERS = 1 << 20  # in the arrays of a network, that are allowed in a file 
 def network_of_layers(inputs: Any, layers: Any, loss: Loss, most: int) -> Network:
     """The network that a file describes by a list of layers.
 
-    `most` is how many numbers the arrays of the file hold: no layer has more units, nor more entries in
-    what tells its bins apart, before the arrays themselves are looked at. Raises TypeError or ValueError
-    for what is no network of layers.
+    `most` is how many numbers the arrays of the file hold: no layer has more units, before the
+    arrays themselves are looked at. Raises TypeError or ValueError for what is no network of layers.
     """
     if not isinstance(layers, (list, tuple)) or not all(
         isinstance(a, (Layer, Activation)) for a in layers
@@ -50,8 +49,4 @@ def check_sizes(n: Any, layers: Sequence[Layer | Activation], most: int) -> None
     for layer in layers:
         if type(n) is not int or not 1 <= n <= most:
             raise ValueError(f"{str(n)[:40]} units, and the arrays have {most} numbers at most")
-        if isinstance(layer, PiecewiseLinear):
-            edges = tuple(layer.edges)
-            if len(edges) * sum(len(one) - 1 for one in edges) > most:
-                raise ValueError(f"more bins than arrays of {most} numbers tell apart")
         n = layer.width(n) if isinstance(layer, Layer) else n

@@ -21,7 +21,7 @@ class StepNumbers:
 
     def __init__(self, training: Training) -> None:
         arrays = training.net.arrays
-        self.training, self.stack = training, training.stack
+        self.stack = training.stack
         parts = parts_of(training.optimizer, arrays)
         limits, self.limited = limits_of(training.clip_norm, arrays)
         self.rules, self.parts, self.members = parts.rules, parts.places, parts

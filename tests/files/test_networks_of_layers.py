@@ -226,3 +226,12 @@ def test_a_negative_variance_is_refused_by_both(tmp_path, monkeypatch):
     monkeypatch.undo()
     with pytest.raises(pnn.ModelFormatError, match="negative values"):
         pnn.load(tmp_path / "model.pnn")
+
+
+def test_an_encoding_of_many_columns_is_loaded_as_it_was(tmp_path):
+    encode = pnn.PiecewiseLinear([tuple(range(33))] * 300)
+    net = pnn.Network((300, encode, 2), loss="squared_error")
+    pnn.save(tmp_path / "model.pnn", (net, net.initialize()))
+    again, params = pnn.load(tmp_path / "model.pnn")
+    assert again == net
+    np.testing.assert_array_equal(params[0][0], net.initialize()[0][0])
