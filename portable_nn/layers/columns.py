@@ -32,13 +32,15 @@ def check_within(columns: Sequence[int], n: int) -> None:
 
 def others(columns: Sequence[int], n: int) -> Columns:
     """Those of 0..n-1 that are not among the columns."""
-    return tuple(i for i in range(n) if i not in columns)
+    taken = set(columns)
+    return tuple(i for i in range(n) if i not in taken)
 
 
 def rows_of(A: Array, rows: Sequence[int]) -> list[Array]:
     """These rows of A, numbers in increasing order, as slices: each a view."""
-    starts = [i for i in rows if i - 1 not in rows]
-    stops = [i + 1 for i in rows if i + 1 not in rows]
+    chosen = set(rows)
+    starts = [i for i in rows if i - 1 not in chosen]
+    stops = [i + 1 for i in rows if i + 1 not in chosen]
     return [A[..., start:stop, :] for start, stop in zip(starts, stops, strict=True)]
 
 
@@ -62,6 +64,7 @@ def put_back(xp: Namespace, columns: Columns, those: Array, rest: Array | None, 
     """Rows 0..n-1: `those` at the columns, `rest` at the others."""
     if rest is None:
         return those
-    left = others(columns, n)
-    each = [(rest, left.index(i)) if i in left else (those, columns.index(i)) for i in range(n)]
+    places = {c: (those, i) for i, c in enumerate(columns)}
+    places |= {c: (rest, i) for i, c in enumerate(others(columns, n))}
+    each = (places[c] for c in range(n))
     return joined(xp, [rows[..., i : i + 1, :] for rows, i in each])
