@@ -32,6 +32,8 @@ ORDER = [
     "storage",
     "training",
     "estimators",
+    "ensembles",
+    "model_selection",
     "files",
     "interchange",
 ]

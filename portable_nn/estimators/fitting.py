@@ -26,6 +26,7 @@ from portable_nn.estimators.conventions import (
 )
 from portable_nn.estimators.docs import with_shared_texts
 from portable_nn.estimators.fitted import FittedMLP
+from portable_nn.estimators.gathering import Member, gatherer_of
 from portable_nn.estimators.problem import Problem
 from portable_nn.estimators.resuming import check_resumable, resumption_of
 from portable_nn.estimators.scikit_callbacks import CallbackSupportMixin
@@ -134,7 +135,11 @@ class BaseMLP(CallbackSupportMixin, FittedMLP):
                 self._start(problem.net, params)
             if self.solver in STOCHASTIC:
                 self._start_record(problem.judge is not None, incremental)
-                minibatches.train(self, problem, incremental, callbacks, resumption)
+                gather = gatherer_of(self, problem, incremental, callbacks, resumption)
+                if gather is None:
+                    minibatches.train(self, problem, incremental, callbacks, resumption)
+                else:
+                    gather(Member(self, problem))
             else:
                 lbfgs.train(self, problem, callbacks)
         return self

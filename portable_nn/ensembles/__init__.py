@@ -1,0 +1,1 @@
+"""Ensembles of multi-layer perceptrons, trained in one pass: scikit-learn estimators."""
