@@ -56,8 +56,8 @@ class Given:
         has_meaning = loss.targets == ("distribution" if n_outputs > 1 else "unit interval")
         if not (has_meaning and self.has_targets and is_whole(self.Y)):  # type: ignore[arg-type]
             return self
-        shape, n = tuple(self.Y.shape), self.X.shape[-2:-1]  # type: ignore[union-attr]
-        if shape == (*n, n_outputs) or shape not in (n, (*stack, *n)):
+        shape, n = tuple(self.Y.shape), tuple(self.X.shape[-2:-1])  # type: ignore[union-attr]
+        if shape == (*n, n_outputs) or shape[-1:] != n or not suits_stack(shape[:-1], stack):
             return self
         return replace(self, Y=self.Y[..., None])  # type: ignore[index]
 
@@ -72,6 +72,16 @@ class Given:
             check_weights(w, self.sample_weight, n, stack)
 
 
+def suits_stack(lead: Shape, stack: Shape) -> bool:
+    """Whether data with these axes before its own is that of a stack: none, or as many, some of them 1.
+
+    Networks along an axis of 1 share what they learn from.
+    """
+    return not lead or (
+        len(lead) == len(stack) and all(a in (1, k) for a, k in zip(lead, stack, strict=True))
+    )
+
+
 def check_rows(
     name: str, array: Array, width: int, stack: Shape, n: int | None = None, targets: str = ""
 ) -> int:
@@ -80,7 +90,8 @@ def check_rows(
     `targets` says which targets have a meaning, where the array holds some.
     """
     shape = tuple(array.shape)
-    if len(shape) >= 2 and shape[:-2] in ((), stack) and shape[-1] == width and n in (None, shape[-2]):
+    is_matrix = len(shape) >= 2 and shape[-1] == width and n in (None, shape[-2])
+    if is_matrix and suits_stack(shape[:-2], stack):
         if shape[-2] == 0:
             raise ValueError(f"`{name}` has shape {shape}; accepted: at least one row")
         return int(shape[-2])
@@ -102,6 +113,6 @@ def check_rows(
 def check_weights(name: str, array: Array, n: int, stack: Shape) -> None:
     """Raise ValueError unless `array` has one weight per row: (n,), or that for every network."""
     shape = tuple(array.shape)
-    if shape not in ((n,), (*stack, n)):
+    if shape[-1:] != (n,) or not suits_stack(shape[:-1], stack):
         accepted = f"({n},)" + (f" or {(*stack, n)}" if stack else "")
         raise ValueError(f"`{name}` has shape {shape}; accepted: {accepted}, one weight per row")

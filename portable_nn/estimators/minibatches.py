@@ -21,10 +21,10 @@ from portable_nn.optimizers.optimizer import init_state
 from portable_nn.training.callbacks import TrainingState, watcher
 from portable_nn.training.description import Training
 from portable_nn.training.draws import check_generator_state
-from portable_nn.training.fitting import record as record_history
 from portable_nn.training.history import History
 from portable_nn.training.loop import Epoch, Loop, passing_stop_iteration
 from portable_nn.training.resuming import Resumption, load_states
+from portable_nn.training.running import record as record_history
 from portable_nn.training.snapshots import Snapshot, Start
 
 Rows = np.ndarray[Any, Any]

@@ -87,7 +87,7 @@ def seeds(seed: Any, stack: tuple[int, ...]) -> list[int]:
     """One seed per network of the stack."""
     count = math.prod(stack)
     seed = scalar(seed)
-    if isinstance(seed, (tuple, list, np.ndarray)):
+    if isinstance(seed, (tuple, list, range, np.ndarray)):
         given = list(np.ravel(np.asarray(seed, dtype=object)))
         if len(given) != count or not stack:
             raise ValueError(

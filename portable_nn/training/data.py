@@ -17,8 +17,10 @@ from portable_nn.network.parameters import Checked
 STREAM = "; or, for data that is to stay on the host, give fit `stream=True`"
 MOST_BATCHES = 256  # in a chunk: nobody should wait too long for the first one of an epoch
 
-Rows = np.ndarray[Any, Any]  # numbers of rows, on the host
-Chunk = tuple[Batch, Rows]  # data on the device, and the rows of its batches: (batches, batch size)
+Rows = np.ndarray[Any, Any]  # numbers of rows, on the host: (n,), or those of each network, (K, n)
+# data on the device, and the rows of its batches, (batches, batch size) or (batches, K, batch size); a
+# tuple of those of X, of Y and of the weights, where they differ
+Chunk = tuple[Batch, Rows | tuple[Rows, ...]]
 
 
 class Source(Protocol):
@@ -53,8 +55,8 @@ class DeviceSource:
         self.n = int(data.X.shape[-2])
 
     def chunks(self, order: Rows, batch_size: int, most: int) -> Iterator[Chunk]:
-        for part, size in parts(len(order), batch_size, most):
-            yield self.all, order[part].reshape(-1, size)
+        for part, size in parts(order.shape[-1], batch_size, most):
+            yield self.all, batches_of(order[..., part], size)
 
     def slices(self, size: int) -> Iterator[Batch]:
         X, Y, weight, *others = self.all
@@ -124,6 +126,12 @@ def source(backend: Backend, stream: bool, data: Batch, dtype: Any) -> Source:
 def mean_of(backend: Backend, weight: Array | None) -> Array | None:
     """The mean weight of all the data, which the weights of every batch are relative to."""
     return None if weight is None else backend.xp.mean(weight, axis=-1)
+
+
+def batches_of(order: Rows, size: int) -> Rows:
+    """Rows (n,) as batches (n / size, size), or (K, n) as (n / size, K, size)."""
+    some = order.reshape(*order.shape[:-1], -1, size)
+    return some if some.ndim == 2 else np.ascontiguousarray(np.moveaxis(some, -2, 0))
 
 
 def parts(n: int, batch_size: int, most: int) -> Iterator[tuple[slice, int]]:

@@ -19,7 +19,6 @@ from portable_nn.checks import (
     is_schedule,
     is_zero,
 )
-from portable_nn.checks.numbers import scalar
 from portable_nn.errors import unknown_name
 from portable_nn.network import Network
 from portable_nn.network.parameters import check_batch, check_shared
@@ -32,6 +31,8 @@ from portable_nn.training.draws import Draws, GeneratorDraws
 from portable_nn.training.dropout import check_dropout
 from portable_nn.training.early_stopping import EarlyStopping
 from portable_nn.training.metrics import check_metrics
+from portable_nn.training.per_network import check_seed, one_for_each, seeds_of_stack
+from portable_nn.training.stack_draws import StackDraws
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {"sgd": SGD, "rmsprop": RMSprop, "adam": Adam, "adamw": AdamW}
 
@@ -74,7 +75,7 @@ class Training:
         check_network(self.net)
         self._set("optimizer", check_optimizer(self.optimizer))
         self._take_early_stopping()
-        check_early_stopping(self.early_stopping, self.stack)
+        check_early_stopping(self.early_stopping)
         check_epoch_order(self.epoch_order)
         check_values_of_stack(self.optimizer, self.stack)
         self._set("epochs", check_whole("epochs", self.epochs, 1))
@@ -86,6 +87,8 @@ class Training:
         self._set("dropout", check_dropout(self.dropout, len(self.net.sizes) - 2, self.stack))
         if self.schedule is None:
             self._set("schedule", schedule_of(self.optimizer))
+        elif isinstance(self.schedule, (list, tuple)):
+            self._set("schedule", one_for_each(self.schedule, self.stack))
         if isinstance(self.schedule, constant):
             check_stack("schedule(0)", self.schedule.learning_rate, self.stack)
         numbers = {each.name: getattr(self.optimizer, each.name) for each in fields(self.optimizer)}
@@ -95,10 +98,14 @@ class Training:
         self._set("callbacks", check_callbacks(self.callbacks))
         self._set("keep_states", self.keep_states or bool(self.callbacks))
         watched = self.callbacks or self.early_stopping or self.epoch_order or self.draws
-        random = check_seed(self.seed)  # a private one, unless the user passed one
-        self._set("can_look_ahead", not watched and random is not self.seed)
+        seeds = seeds_of_stack(self.seed, self.stack)
+        if seeds is None:
+            random = check_seed(self.seed)  # a private one, unless the user passed one
+            self._set("can_look_ahead", not watched and random is not self.seed)
+        else:
+            self._set("can_look_ahead", False)
         if self.draws is None:
-            self._set("draws", GeneratorDraws(random))
+            self._set("draws", GeneratorDraws(random) if seeds is None else StackDraws(seeds))
 
     def _set(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)
@@ -112,18 +119,24 @@ class Training:
                 self._set("callbacks", [each for each in self.callbacks if each is not rules[0]])
 
     @property
+    def has_own_draws(self) -> bool:
+        """Whether each network of a stack has a generator of its own."""
+        return isinstance(self.draws, StackDraws)
+
+    @property
     def has_penalty(self) -> bool:
         """Whether the cost has the term with `l2`, for any network."""
         return not is_zero(self.l2)
 
     def rows(self, epoch: int, n: int) -> np.ndarray[Any, Any]:
-        """The rows of epoch 0, 1, ... in their order, out of n."""
+        """The rows of epoch 0, 1, ... in their order, out of n; of each network where they differ."""
         if self.epoch_order is not None:
-            rows = check_order(self.epoch_order(epoch, n), n)
+            rows = check_order(self.epoch_order(epoch, n), n, self.stack)
         else:
             rows = self.draws.order(epoch, n)
-        size = min(self.batch_size or n, len(rows))
-        check_batch(self.net.described, len(rows) % size or size)  # the last one is the smallest
+        count = rows.shape[-1]
+        size = min(self.batch_size or n, count)
+        check_batch(self.net.described, count % size or size)  # the last one is the smallest
         return rows
 
     def learning_rate(self, step: int) -> Value:
@@ -169,12 +182,10 @@ def schedule_of(optimizer: Optimizer) -> Schedule:
     return rate if is_schedule(rate) else constant(rate)
 
 
-def check_early_stopping(rule: Any, stack: tuple[int, ...]) -> None:
-    """Raise TypeError for what is no rule of early stopping, ValueError for one with a stack."""
+def check_early_stopping(rule: Any) -> None:
+    """Raise TypeError for what is no rule of early stopping."""
     if rule is not None and not isinstance(rule, EarlyStopping):
         raise TypeError(f"`early_stopping` is {rule!r}; accepted: a portable_nn.EarlyStopping")
-    if rule is not None and stack:
-        raise ValueError("`early_stopping` with a stack of networks; accepted: it with one network")
 
 
 def check_epoch_order(epoch_order: Any) -> None:
@@ -183,25 +194,18 @@ def check_epoch_order(epoch_order: Any) -> None:
         raise TypeError(f"`epoch_order` is {epoch_order!r}; accepted: a function of (epoch, n)")
 
 
-def check_seed(seed: Any) -> np.random.Generator:
-    """The generator on the host that orders and dropout masks are drawn from."""
-    seed = scalar(seed)
-    if not isinstance(seed, (int, np.integer, np.random.Generator)):
-        raise TypeError(
-            f"`seed` is {seed!r}; accepted: a whole number >= 0, or a numpy.random.Generator"
-        )
-    if not isinstance(seed, np.random.Generator):
-        check_whole("seed", seed, 0, high=None)
-    return np.random.default_rng(seed)
+def check_order(order: Any, n: int, stack: tuple[int, ...] = ()) -> np.ndarray[Any, Any]:
+    """The rows of an epoch as a host array of indices, if they are some of 0..n-1.
 
-
-def check_order(order: Any, n: int) -> np.ndarray[Any, Any]:
-    """The rows of an epoch as a host array of indices, if they are some of 0..n-1."""
+    For a stack it may have one row of them for each network.
+    """
     rows = order if isinstance(order, np.ndarray) else to_host(order)
-    if rows.ndim != 1 or rows.size == 0 or rows.dtype.kind not in "iu":
+    is_shaped = rows.ndim == 1 or (stack != () and rows.shape[:-1] == stack)
+    if not is_shaped or rows.size == 0 or rows.dtype.kind not in "iu":
+        own = f", or one of shape ({', '.join(map(str, stack))}, m) for the networks" if stack else ""
         raise ValueError(
             f"`epoch_order` gave an array of shape {rows.shape} and dtype {rows.dtype}; accepted: a "
-            "non-empty 1-d array of integers"
+            f"non-empty 1-d array of integers{own}"
         )
     if rows.min() < 0 or rows.max() >= n:
         raise ValueError(

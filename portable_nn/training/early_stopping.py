@@ -5,9 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from portable_nn.checks import NONNEGATIVE, check_flag, check_number, check_whole
 from portable_nn.equations import Parameters
 from portable_nn.errors import naming_ours
+
+Host = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,11 @@ EarlyStopping.__init__ = naming_ours(  # type: ignore[method-assign]
 )(EarlyStopping.__init__)
 
 
+def judge(rule: EarlyStopping, cost: Any, best: Any, bar: Any) -> tuple[Any, Any]:
+    """Whether a cost is the lowest so far, and counts as fallen; of each network alike."""
+    return cost < best, cost < bar - rule.min_delta
+
+
 class BestSoFar:
     """The lowest cost so far, its epoch and parameters, and the epoch in which the cost last fell."""
 
@@ -53,9 +62,10 @@ class BestSoFar:
 
     def see(self, cost: float, epoch: int, params: Parameters) -> bool:
         """Take note of an epoch; True if it is time to stop."""
-        if cost < self.cost:
+        is_lowest, has_fallen = judge(self.rule, cost, self.cost, self.bar)
+        if is_lowest:
             self.cost, self.epoch, self.params = cost, epoch, params
-        if cost < self.bar - self.rule.min_delta:
+        if has_fallen:
             self.bar, self.fallen = cost, epoch
         return epoch - self.fallen >= self.rule.patience
 
@@ -71,3 +81,20 @@ class BestSoFar:
     def choose(self, last: Parameters) -> Parameters:
         """The parameters that `fit` returns: the best, or the last if the rule says so."""
         return self.params if self.rule.restore_best and self.params is not None else last
+
+
+class BestOfEach:
+    """What `BestSoFar` knows, of each network of a flat stack; their parameters are its caller's."""
+
+    def __init__(self, rule: EarlyStopping, networks: int) -> None:
+        self.rule = rule
+        self.cost, self.bar = np.full(networks, np.inf), np.full(networks, np.inf)
+        self.epoch, self.fallen = np.zeros(networks, int), np.zeros(networks, int)
+
+    def see(self, members: Host, costs: Host, epoch: int) -> tuple[Host, Host]:
+        """Take note of an epoch of some networks: whether it is the best of each, and its last one."""
+        is_lowest, has_fallen = judge(self.rule, costs, self.cost[members], self.bar[members])
+        best, fallen = members[is_lowest], members[has_fallen]
+        self.cost[best], self.epoch[best] = costs[is_lowest], epoch
+        self.bar[fallen], self.fallen[fallen] = costs[has_fallen], epoch
+        return is_lowest, epoch - self.fallen[members] >= self.rule.patience

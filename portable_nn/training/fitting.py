@@ -2,32 +2,32 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from portable_nn.backends import with_own_settings
-from portable_nn.checks import Given, Value, as_array, check_flag
+from portable_nn.checks import Given, Value, check_flag
 from portable_nn.equations import Array, Parameters
-from portable_nn.errors import NonFiniteCostError, naming_ours
+from portable_nn.errors import naming_ours
 from portable_nn.network import Network
-from portable_nn.network.parameters import Checked, check_parameters
+from portable_nn.network.parameters import check_parameters
 from portable_nn.optimizers import Adam, Optimizer, OptimizerState
-from portable_nn.optimizers.optimizer import check_state, init_state
 from portable_nn.schedules import Schedule
 from portable_nn.training.arguments import arguments_of, fingerprint
-from portable_nn.training.callbacks import TrainingState, call, watcher
-from portable_nn.training.checkpoints import Checkpoint, checkpoints_last
-from portable_nn.training.data import Source, training_data, validation_data
+from portable_nn.training.checkpoints import Checkpoint
+from portable_nn.training.data import training_data, validation_data
 from portable_nn.training.description import Training, check_network
-from portable_nn.training.early_stopping import BestSoFar, EarlyStopping
-from portable_nn.training.history import History, entries
-from portable_nn.training.loop import Epoch, Loop, passing_stop_iteration
-from portable_nn.training.progress import progress_bar
-from portable_nn.training.resuming import Resumption, go_on, load_states, record_of, resumed
-from portable_nn.training.snapshots import Snapshot, Start
+from portable_nn.training.early_stopping import EarlyStopping
+from portable_nn.training.history import History
+from portable_nn.training.resuming import Resumption, resumed
+from portable_nn.training.running import run
+from portable_nn.training.running_stacks import Stacked, run_stack
+from portable_nn.training.stack_arguments import (
+    check_in_step,
+    check_own_rows,
+    seeds_for_rows,
+    why_together,
+)
 
 
 @naming_ours(
@@ -53,7 +53,7 @@ def fit(
     optimizer: Optimizer | str | None = None,
     epochs: int = 10,
     batch_size: int | None = 128,
-    seed: int | np.random.Generator = 0,
+    seed: Any = 0,
     l2: Value = 0.0,
     sample_weight: Array | None = None,
     validation: Sequence[Array] | None = None,
@@ -68,6 +68,7 @@ def fit(
     stream: bool = False,
     metrics: Any = (),
     resume: Any = None,
+    rows: Any = None,
 ) -> tuple[Parameters, History]:
     """Train by mini-batches; changes none of the arrays that it is given.
 
@@ -75,8 +76,11 @@ def fit(
     ----------
     net : Network
     params : list of (W, b)
-        Where training starts; K networks at once if it is a stack.
+        Where training starts. A stack is trained in one pass; each of its networks becomes what it
+        would become alone, with its own seed, rows and numbers (on NumPy to the bit).
     X, Y : array, (n_samples, n_0) and (n_samples, n_L)
+        For a stack they may have its axes in front, (*stack, n_samples, n_0), or 1 in the place of
+        those along which networks share what they learn from.
         Of the dtype of `params`, or of integers or booleans; for categorical_cross_entropy Y may be the
         indices of classes, (n_samples,): see `Network`. Batches are cast, and made one-hot, on the
         device, one by one.
@@ -86,8 +90,9 @@ def fit(
         The number of passes over all examples, >= 1.
     batch_size : int or None
         Examples per update, >= 1; the last batch of an epoch takes the rest. None: all of them.
-    seed : int or numpy.random.Generator
-        Draws the permutations and the dropout masks, on the host: the same on every backend.
+    seed : int or numpy.random.Generator; for a stack also one for each network
+        Draws the permutations and the dropout masks, on the host: the same on every backend. With one
+        seed the networks of a stack see the same batches; masks differ from network to network.
     l2 : float
         The strength of the penalty l2/(2B) sum_l ||W[l]||^2, as in the source with the batch's B: the
         smaller the batches, the stronger it is. For a stack, also one number for each network.
@@ -97,8 +102,9 @@ def fit(
     validation : (X, Y) or (X, Y, sample_weight), optional
         Data whose cost is computed at the end of every epoch.
     early_stopping : EarlyStopping, optional
-        For one network, not for a stack. It may also stand among the callbacks.
-    schedule : callable, optional
+        Of a stack each network stops by itself, and leaves the work. It may also stand among the
+        callbacks.
+    schedule : callable, optional; for a stack also one for each network
         ``schedule(step)`` is the learning rate of update 0, 1, ..., instead of the optimizer's; see
         `portable_nn.schedules`.
     callbacks : iterable
@@ -107,15 +113,15 @@ def fit(
         Whether to show a progress bar (by tqdm); see `ProgressBar`.
     epoch_order : callable, optional
         ``epoch_order(epoch, n)``, epoch = 0, 1, ...: the rows of this epoch in their order, a non-empty
-        1-d array of integers in 0..n-1, instead of a permutation.
+        1-d array of integers in 0..n-1, instead of a permutation; for a stack also (*stack, m).
     optimizer_state : OptimizerState, optional
         ``history.optimizer_state`` of the training that this one continues.
     dropout : float or schedule, or a list with one for each hidden layer
         The probability, in [0, 1), of leaving a hidden unit out for an example; what is kept is divided
         by 1 - rate. A schedule gives that of update 0, 1, .... Predictions and the validation cost use
         all units. For a stack a rate may be an array of the stack's shape, for all layers or, in a
-        list, for each: ``[[0.1, 0.2], 0.3]``. Each network has masks of its own, drawn from one
-        generator: other ones than if it trained alone.
+        list, for each: ``[[0.1, 0.2], 0.3]``. With one `seed` the masks of all are drawn from one
+        generator: other ones than if a network trained alone.
     clip_norm : float or mapping, optional
         The largest norm of the gradient, over all parameters together, > 0; a longer gradient is
         shortened to it. For a stack, also one number for each network. ``{"weights": 5.0}`` limits the
@@ -138,6 +144,11 @@ def fit(
         Go on from the newest complete checkpoint, which a training with the same arguments saved; the
         result is that of a training that was never interrupted: see `Checkpoint`. `params` are those
         that it began with. A `Checkpoint` that has saved nothing yet: begin.
+    rows : list of integer arrays, one for each network of a stack; optional
+        The rows of X, Y and the weights that each network learns from, such as folds or bootstrap
+        samples; of any lengths, and a row may come more than once. X is not copied for it. Without a
+        seed for each network each draws from a generator of its own with this one `seed`. To judge each
+        by rows of its own, give `validation` weights (K, n_samples) that are 0 elsewhere.
 
     Returns
     -------
@@ -154,11 +165,13 @@ def fit(
         If `resume` is a path without a checkpoint, or with none that can be read.
     NonFiniteCostError
         When an epoch ends with a cost, parameters or arrays of the optimizer (squares of gradients) that
-        are not finite; it holds the last finite parameters.
+        are not finite; it holds the last finite parameters. Of a stack: when this has happened to all.
 
     Warns
     -----
     UserWarning
+        If some networks of a stack diverge: they keep their last finite parameters, or the best ones,
+        and the others go on (see ``history.diverged``).
         If training is interrupted (Ctrl-C) after the first epoch: the parameters of the last complete
         epoch are returned, ``history.stopped_by`` is "interrupt", and ``history.optimizer_state`` None
         unless there are callbacks. Before the first epoch is complete KeyboardInterrupt is raised.
@@ -184,109 +197,24 @@ def fit(
         early_stopping=early_stopping,
         callbacks=callbacks,
         epoch_order=epoch_order,
-        seed=seed,
+        seed=seed if rows is None else seeds_for_rows(seed, checked.stack),
         stack=checked.stack,
     )
+    has_checkpoint = any(isinstance(each, Checkpoint) for each in training.callbacks)
+    why = why_together(checked, stream, has_checkpoint or resume is not None)
+    if why is not None and checked.stack:
+        own_seeds = seed if training.has_own_draws else None
+        check_in_step(why, checked.stack, early_stopping=early_stopping, rows=rows, seed=own_seeds)
     data = training_data(checked, Given(X, Y, sample_weight), stream)
     held_out = validation_data(checked, validation, stream)
+    own = None if rows is None else check_own_rows(rows, checked.stack, data.n)
+    if checked.stack and why is None:
+        given = Stacked(params, optimizer_state, data, held_out, own)
+        return run_stack(training, checked, given, progress)
     resumption = Resumption()
-    if resume is not None or any(isinstance(each, Checkpoint) for each in training.callbacks):
-        given = {"params": params, "X": [X], "Y": [Y], "sample_weight": [sample_weight]}
-        given |= {"validation": list(validation or ()), "optimizer_state": list(optimizer_state or ())}
-        arguments = arguments_of(training) | {name: fingerprint(trees) for name, trees in given.items()}
+    if resume is not None or has_checkpoint:
+        named = {"params": params, "X": [X], "Y": [Y], "sample_weight": [sample_weight]}
+        named |= {"validation": list(validation or ()), "optimizer_state": list(optimizer_state or ())}
+        arguments = arguments_of(training) | {name: fingerprint(trees) for name, trees in named.items()}
         resumption = resumed(resume, training, arguments)
     return run(training, checked, params, optimizer_state, data, held_out, progress, resumption)
-
-
-@passing_stop_iteration
-def run(
-    training: Training,
-    checked: Checked,
-    params: Parameters,
-    optimizer_state: OptimizerState | None,
-    data: Source,
-    validation: Source | None,
-    progress: bool,
-    resumption: Resumption,
-) -> tuple[Parameters, History]:
-    """Carry a training out, with its early stopping, callbacks and progress bar."""
-    backend, is_fresh = checked.backend, optimizer_state is None
-    if optimizer_state is None:
-        optimizer_state = init_state(backend.xp, training.optimizer, params)
-    else:
-        optimizer_state = check_state(training.optimizer, params, optimizer_state, backend)
-    owns_state = is_fresh and not training.keep_states
-    params, optimizer_state = list(params), optimizer_state.nested_like(list(params))
-    best = None if training.early_stopping is None else BestSoFar(training.early_stopping)
-    history = History()
-    state = TrainingState(training.epochs, params, history, optimizer_state)
-    start = Start(params, optimizer_state, owns_state)
-    if resumption.snapshot is not None:
-        start = go_on(resumption.snapshot, state, best, backend)
-    with progress_bar(progress) as bars:
-        callbacks = checkpoints_last([*bars, *training.callbacks])
-        loop = Loop(training, backend, start, data, validation, watcher(callbacks, state))
-
-        def snapshot() -> Snapshot:
-            net = training.net.described
-            record = record_of(net, state, best, callbacks) | {"arguments": resumption.arguments}
-            return Snapshot(loop.params, loop.state, loop.position, record, net=net)
-
-        state.snapshot = snapshot
-        call(callbacks, "on_train_begin", state)
-        load_states(callbacks, resumption.states)
-        try:
-            for epoch in () if state.stopped else loop:
-                number = state.epoch + 1
-                if not epoch.is_sound:
-                    raise NonFiniteCostError(NOT_FINITE.format(number), number, state.params, history)
-                watched = record(history, epoch)
-                state.epoch, state.params, state.optimizer_state = number, *epoch[:2]
-                if best is not None and best.see(watched, number, state.params):
-                    state.stop("early stopping")
-                call(callbacks, "on_epoch_end", state)
-                if state.stopped:
-                    break
-        except KeyboardInterrupt:
-            if not state.epoch:
-                raise
-            interrupted(state, training.keep_states)
-    if best is not None:
-        history.best_epoch, state.params = best.epoch, best.choose(state.params)
-    history.stopped_by, history.optimizer_state = state.stopped or "epochs", state.optimizer_state
-    call(callbacks, "on_train_end", state)
-    return state.params, history
-
-
-def interrupted(state: TrainingState, keeps_states: bool) -> None:
-    """Training ends with the last complete epoch; a warning says so.
-
-    The optimizer's arrays of that epoch have been overwritten, unless they are kept for callbacks.
-    """
-    warnings.warn(
-        f"training was interrupted in epoch {state.epoch + 1}; the parameters are those after epoch "
-        f"{state.epoch}",
-        stacklevel=6,
-    )
-    state.stopped, state.snapshot = "interrupt", None
-    if not keeps_states:
-        state.optimizer_state = None
-
-
-def record(history: History, epoch: Epoch) -> Any:
-    """Record an epoch; the cost that early stopping watches: the validation cost if there is one."""
-    found = entries(epoch.costs)
-    history.cost.append(found[0])
-    history.validation_cost.extend(found[1:])
-    for name, value in epoch.metrics.items():
-        history.metrics.setdefault(name, []).extend(entries(value[None]))
-    history.learning_rate.append(as_array(epoch.learning_rate))
-    history.seconds.append(epoch.seconds)
-    return found[-1]
-
-
-NOT_FINITE = (
-    "the cost, a parameter, or the square of a gradient that the optimizer keeps is NaN or infinite in "
-    "epoch {}; the parameters before it are in this error's `params`; try a smaller learning rate, "
-    "features of a smaller scale (standardise X), or another pair of output activation and loss"
-)

@@ -43,21 +43,28 @@ class History:
     learning_rate : list of float
         The learning rate of the epoch's last update; for a stack with different rates, arrays (K,).
     best_epoch : int or None
-        The epoch, counted from 1, whose parameters early stopping returned; None without it.
+        The epoch, counted from 1, whose parameters early stopping returned; None without it. For a
+        stack an array, one number for each network.
+    last_epoch, diverged : array or None
+        For a stack: the last epoch that each network was trained in, and whether it diverged in the next
+        one. Costs and metrics of a network are NaN after that. None for one network.
     stopped_by : str
         "epochs", "early stopping", "callback", or the reason that a callback gave.
     optimizer_state : OptimizerState
-        The optimizer's state after the last update; pass it to `fit` to continue the training.
+        The optimizer's state after the last update; pass it to `fit` to continue the training. None
+        for a stack whose networks have made different numbers of updates.
     """
 
     cost: list[Any] = field(default_factory=list)
     validation_cost: list[Any] = field(default_factory=list)
     metrics: dict[str, list[Any]] = field(default_factory=dict)
     seconds: list[float] = field(default_factory=list)
-    learning_rate: list[float] = field(default_factory=list)
-    best_epoch: int | None = None
+    learning_rate: list[Any] = field(default_factory=list)
+    best_epoch: Any = None
     stopped_by: str = "epochs"
     optimizer_state: Any = None
+    last_epoch: Any = None
+    diverged: Any = None
 
     def __getattr__(self, name: str) -> Any:
         raise missing_attribute(self, name, ELSEWHERE)
@@ -126,7 +133,7 @@ class History:
             draw(right, self.metrics, 2)
             right.set_ylabel("Metric")
             lines += right.get_lines()
-        if self.best_epoch is not None:
+        if self.best_epoch is not None and not np.ndim(self.best_epoch):
             lines.append(ax.axvline(self.best_epoch, color="0.6", linestyle=":", label="best epoch"))
         named = [line for line in lines if not line.get_label().startswith("_")]
         ax.legend(handles=named, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, frameon=False)
@@ -140,16 +147,15 @@ def entries(recorded: np.ndarray[Any, Any]) -> list[Any]:
 
 def number(value: Any) -> str:
     """A number in four digits; of a stack, the smallest and the largest."""
-    if np.ndim(value) and np.min(value) != np.max(value):
-        return f"{np.min(value):.4g} to {np.max(value):.4g}"
-    return f"{np.max(value):.4g}"
+    low, high = (take.reduce(np.ravel(value)) for take in (np.fmin, np.fmax))  # NaN counts for nothing
+    return f"{low:.4g} to {high:.4g}" if low != high and np.ndim(value) else f"{high:.4g}"
 
 
 def summary(name: str, values: list[Any]) -> str:
     """The first, the best and the last value of a curve; the best of a cost is the lowest."""
     parts = [f"first {number(values[0])}", f"last {number(values[-1])}"]
     if "cost" in name:
-        parts.insert(1, f"lowest {number(np.min(np.asarray(values), axis=0))}")
+        parts.insert(1, f"lowest {number(np.fmin.reduce(np.asarray(values), axis=0))}")
     return f"  {name}: " + ", ".join(parts)
 
 

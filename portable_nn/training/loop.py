@@ -75,7 +75,7 @@ class Chunk(NamedTuple):
     """Several batches of one size, ready for the step: everything is on the device."""
 
     data: Batch
-    rows: Array  # (batches, batch size)
+    rows: Any  # (batches, batch size), or that of each network, (batches, K, batch size): see the step
     numbers: Array  # (batches, how many, ...): l2, the limit of the norm, the coefficients
     learning_rate: Value  # of the last batch
 
@@ -83,7 +83,7 @@ class Chunk(NamedTuple):
 class Plan(NamedTuple):
     """An epoch before it is trained: the rows in their order, and its chunks."""
 
-    rows: np.ndarray[Any, Any]
+    rows: np.ndarray[Any, Any]  # (n,), or those of each network, (K, n)
     chunks: Iterable[Chunk]
 
 
@@ -110,7 +110,7 @@ class Loop:
         watch: Watch | None = None,
     ) -> None:
         self.training, self.backend, self.data, self.validation = training, backend, data, validation
-        self.params, self.state, self.owns_state, position = start
+        self.params, self.state, self.owns_state, position, first = start
         self.watch, self.in_parts = watch, watch is not None
         self.dtype = trees.leaves(self.params)[0].dtype
         self.numbers = StepNumbers(training)
@@ -135,7 +135,11 @@ class Loop:
         self.judged = data if validation is None and self.metrics else validation
         self.origin = self.first_target(self.judged) if self.metrics and self.judged else None
         self.numbers.row(self.state.t, training.learning_rate(self.state.t))
-        self.epoch, self.done, self.total = 0, 0, self.zero  # what is complete, and the part of an epoch
+        self.epoch, self.done, self.total = (
+            first,
+            0,
+            self.zero,
+        )  # what is complete, and the part of an epoch
         self.before: dict[str, Any] = {}
         if position is not None:
             self.epoch, self.done, self.total, self.before, now = position
@@ -160,7 +164,7 @@ class Loop:
                 raise plan
             self.next_plan = None
             total, rate = self.train(plan)
-            sums, weight = [(total, len(plan.rows))], None
+            sums, weight = [(total, plan.rows.shape[-1])], None
             measured: list[Any] = []
             if self.judged is not None:
                 (judged, *measured), weight = self.judge(self.judged)
@@ -194,31 +198,33 @@ class Loop:
     def chunks(self, order: np.ndarray[Any, Any], t: int) -> Iterator[Chunk]:
         """The chunks of an epoch that are to come; t updates have been made before."""
         backend, training = self.backend, self.training
-        size = training.batch_size or len(order)
-        most = -(-self.count_batches(len(order)) // (WATCHED_PARTS if self.in_parts else 1))
+        on_device = functools.partial(backend.asarray, dtype=backend.index_dtype())
+        n = order.shape[-1]
+        size = training.batch_size or n
+        most = -(-self.count_batches(n) // (WATCHED_PARTS if self.in_parts else 1))
         if self.draw_masks:
             most = min(most, MASKED_BATCHES)
         start = self.done * size
-        while start < len(order):
-            stop = len(order)
+        while start < n:
+            stop = n
             if self.watch is not None:
                 stop = min(stop, start + size * self.watch.steps_to_pause(t))
-            for data, batches in self.data.chunks(order[start:stop], size, most):
-                steps = range(t, t + len(batches))
+            for data, batches in self.data.chunks(order[..., start:stop], size, most):
+                steps = range(t, t + trees.length(batches))
                 rates = [training.learning_rate(step) for step in steps]
-                rows = backend.asarray(batches, dtype=backend.index_dtype())
+                rows = trees.map(on_device, batches)
                 host = self.numbers.rows(steps, rates)
                 yield Chunk(data, rows, backend.asarray(host, dtype=self.dtype), rates[-1])
-                t += len(batches)
+                t = steps.stop
             start = stop
 
     def train(self, plan: Plan) -> tuple[Array, Value]:
         """Make the updates of an epoch; the sum of its batches' J B, and the last learning rate."""
         (t, slots), rate = self.state, 0.0
         carry, owned = (self.params, slots, self.total), (False, self.owns_state, False)
-        batches = self.count_batches(len(plan.rows))
+        batches = self.count_batches(plan.rows.shape[-1])
         for chunk in plan.chunks:
-            k, size = chunk.rows.shape
+            k, *_, size = trees.leaves(chunk.rows)[0].shape
             masks = None if self.draw_masks is None else self.draw_masks(k, size, t)
             carry = self.run(carry, chunk.data, (chunk.rows, masks, chunk.numbers), owned)
             owned = (True, True, True)

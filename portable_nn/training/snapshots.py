@@ -33,12 +33,16 @@ class Position(NamedTuple):
 
 
 class Start(NamedTuple):
-    """What a loop starts from; `owns_state` says whether the optimizer's arrays may be overwritten."""
+    """What a loop starts from; `owns_state` says whether the optimizer's arrays may be overwritten.
+
+    `epoch` is the number of epochs that have been trained before, where there is no `position`.
+    """
 
     params: Parameters
     optimizer_state: OptimizerState
     owns_state: bool = False
     position: Position | None = None
+    epoch: int = 0
 
 
 class Snapshot(NamedTuple):

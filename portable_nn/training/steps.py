@@ -43,6 +43,18 @@ class StepKind(NamedTuple):
         return None if functions is None else functions + user_defined(*dict.fromkeys(rules))
 
 
+def gathered(xp: Namespace, array: Array, rows: Array, axis: int) -> Array:
+    """The rows of an array, along the axis -2 or -1: rows (B,) for all networks alike.
+
+    Rows (K, B) are those of each network of a stack; the array then is (n, m), or (n,), which all share.
+    """
+    if rows.ndim == 1:
+        return xp.take(array, rows, axis=axis)
+    found = xp.take(array, xp.reshape(rows, (-1,)), axis=axis)
+    own: Array = xp.reshape(found, (*rows.shape, *found.shape[1:]))
+    return own
+
+
 def widened(xp: Namespace, x: Array, like: Array) -> Array:
     """`x` as the dtype of a sum, said aloud: JAX can be set to refuse it otherwise."""
     return xp.astype(x, like.dtype, copy=False)
@@ -54,8 +66,9 @@ def training_steps(backend: Backend, kind: StepKind) -> Callable[..., Any]:
 
     ``run(carry, data, each, owned)``, see `Backend.scan`: `carry` is (params, slots, total), total being
     the sum of J B over the batches so far; `data` is a `Batch` of all rows; `each`, for every update,
-    (rows, masks, numbers). `numbers` has l2 and the limits of the gradients' norms, where there
-    are such, and the optimizer's coefficients, part by part.
+    (rows, masks, numbers). `rows` are those of the batch, see `gathered`; a tuple has those of X, of Y
+    and of the weights. `numbers` has l2 and the limits of the gradients' norms, where there are such,
+    and the optimizer's coefficients, part by part.
     """
     objective, rules, parts, has_penalty, limited = kind
     limits = max(limited, default=-1) + 1
@@ -67,8 +80,9 @@ def training_steps(backend: Backend, kind: StepKind) -> Callable[..., Any]:
         longest, each = each[:limits], each[limits:]
         count = len(each) // len(rules)
         coefficients = [each[i * count : (i + 1) * count] for i in range(len(rules))]
-        X, Y = xp.take(X, rows, axis=-2), xp.take(Y, rows, axis=-2)
-        weight = None if weight is None else xp.take(weight, rows, axis=-1)
+        of_X, of_Y, of_weight = rows if isinstance(rows, tuple) else (rows,) * 3
+        X, Y = gathered(xp, X, of_X, -2), gathered(xp, Y, of_Y, -2)
+        weight = None if weight is None else gathered(xp, weight, of_weight, -1)
         batch = Batch(X, Y, weight, *others)
         J, grads, params = objective.learned(xp, params, batch, l2, masks)
         if longest:

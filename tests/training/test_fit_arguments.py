@@ -64,13 +64,10 @@ def test_bad_arguments_are_refused_before_anything_is_trained(options, message, 
         np.testing.assert_array_equal(array, copy)
 
 
-def test_something_other_than_a_network_and_a_stack_with_early_stopping_are_refused(training_problem):
-    net, params, X, Y = training_problem
+def test_something_other_than_a_network_is_refused(training_problem):
+    _, params, X, Y = training_problem
     with pytest.raises(TypeError, match=r"`net` is .*accepted: a portable_nn\.Network"):
         pnn.fit((4, 5, 3), params, X, Y)
-    stack = net.initialize(stack=(2,), dtype="float64")
-    with pytest.raises(ValueError, match="`early_stopping` with a stack"):
-        pnn.fit(net, stack, X, Y, early_stopping=pnn.EarlyStopping())
 
 
 def test_an_optimizer_that_is_not_a_dataclass_is_refused(training_problem):

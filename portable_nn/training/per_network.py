@@ -1,0 +1,75 @@
+"""Seeds and schedules, one for each network of a stack."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from portable_nn.backends import to_host
+from portable_nn.checks import check_whole, is_schedule
+from portable_nn.checks.numbers import scalar, shown
+from portable_nn.schedules import Schedule
+
+Stack = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class OneForEach:
+    """A schedule for each network of a stack, in the order of a flat one."""
+
+    schedules: tuple[Schedule, ...]
+    stack: Stack
+
+    def __call__(self, step: Any) -> Any:
+        return np.asarray([scalar(schedule(step)) for schedule in self.schedules]).reshape(self.stack)
+
+
+def check_seed(seed: Any) -> np.random.Generator:
+    """The generator on the host that orders and dropout masks are drawn from."""
+    seed = scalar(seed)
+    if not isinstance(seed, (int, np.integer, np.random.Generator)):
+        raise TypeError(
+            f"`seed` is {seed!r}; accepted: a whole number >= 0, or a numpy.random.Generator"
+        )
+    if not isinstance(seed, np.random.Generator):
+        check_whole("seed", seed, 0, high=None)
+    return np.random.default_rng(seed)
+
+
+def seeds_of_stack(seed: Any, stack: Stack) -> list[np.random.Generator] | None:
+    """A generator for each network, in the order of a flat stack; None where there is one seed for all.
+
+    Raises TypeError or ValueError for what is no seed, and for other than one seed for each network.
+    """
+    is_array = hasattr(seed, "shape") and tuple(seed.shape) != ()
+    if not is_array and not isinstance(seed, (list, tuple, range)):
+        return None
+    each = flat_list("seed", to_host(seed) if is_array else seed, stack)
+    found = [check_seed(one) for one in each]
+    if len({id(random) for random in found}) < len(found):
+        raise ValueError("`seed` holds one generator twice; accepted: one of its own for each network")
+    return found
+
+
+def one_for_each(schedules: Any, stack: Stack) -> Schedule:
+    """One schedule that gives each network the learning rate of its own."""
+    each = flat_list("schedule", schedules, stack)
+    for k, schedule in enumerate(each):
+        if not is_schedule(schedule):
+            raise TypeError(
+                f"`schedule[{k}]` is {schedule!r}; accepted: a function of the number of updates made"
+            )
+    return OneForEach(tuple(each), stack)
+
+
+def flat_list(name: str, given: Any, stack: Stack) -> list[Any]:
+    """The entries of nested sequences of the shape of a stack; ValueError for another shape."""
+    found = [given]
+    for k in stack or (None,):
+        if not all(isinstance(one, (list, tuple, range, np.ndarray)) and len(one) == k for one in found):
+            accepted = f"one for each network of the stack {stack}, or one" if stack else "one"
+            raise ValueError(f"`{name}` is {shown(given)}; accepted: {accepted}")
+        found = [one for several in found for one in several]
+    return found
