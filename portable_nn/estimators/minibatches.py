@@ -74,12 +74,10 @@ def train(
             callbacks.begin_iteration()
             epoch = next(epochs)
             check_finite(e, epoch, incremental, state.history)
-            course.is_finite = bool(epoch.finite.all())
-            record(e, epoch, problem)
+            e._set_params(epoch.params)
+            e._optimizer.state = epoch.optimizer_state
+            record(e, epoch, problem, course)
             state.params, state.optimizer_state = epoch.params, epoch.optimizer_state
-            state.epoch = e.n_iter_
-            record_history(state.history, epoch)
-            course.is_over = halts(e) or not course.is_finite
             if callbacks.end_iteration(state) or ends(e, course, incremental):
                 break
     except KeyboardInterrupt:
@@ -132,25 +130,8 @@ def begin(
     """The epochs to come, from the estimator's parameters, from where it left off if `incremental`, or
     from a checkpoint.
     """
-    rule, params, backend = optimizer(e), e._params(), problem.backend
-    last: Optimization | None = e._optimizer if incremental else None
-    if last is not None:
-        last.follow(e)
-    if last is None or last.solver != e.solver or len(last.state.slots) != rule.slots:
-        e._optimizer = Optimization(e, init_state(backend.xp, rule, params))
-    training = Training(
-        problem.net,
-        rule,
-        course.state.epochs,
-        batch_size(e, problem.n),
-        l2=e.alpha,
-        clip_norm=e.clip_norm,
-        dropout=e.dropout,
-        schedule=e._optimizer.rate if e.schedule is None else e.schedule,
-        draws=Shuffles(e, problem),
-        smoothing=problem.smoothing,
-        keep_states=True,
-    )
+    params, backend = e._params(), problem.backend
+    training = training_of(e, problem, incremental, course.state.epochs)
     start, state = Start(params, e._optimizer.state), course.state
     if resumption.snapshot is not None:
         start = go_on(e, course, resumption.snapshot, backend)
@@ -165,6 +146,29 @@ def begin(
 
     state.snapshot = None if incremental else snapshot
     return loop
+
+
+def training_of(e: MLPAttributes, problem: Problem, incremental: bool, epochs: int) -> Training:
+    """How the estimator is trained; its optimizer begins anew unless `incremental`."""
+    rule, params = optimizer(e), e._params()
+    last: Optimization | None = e._optimizer if incremental else None
+    if last is not None:
+        last.follow(e)
+    if last is None or last.solver != e.solver or len(last.state.slots) != rule.slots:
+        e._optimizer = Optimization(e, init_state(problem.backend.xp, rule, params))
+    return Training(
+        problem.net,
+        rule,
+        epochs,
+        batch_size(e, problem.n),
+        l2=e.alpha,
+        clip_norm=e.clip_norm,
+        dropout=e.dropout,
+        schedule=e._optimizer.rate if e.schedule is None else e.schedule,
+        draws=Shuffles(e, problem),
+        smoothing=problem.smoothing,
+        keep_states=True,
+    )
 
 
 def batch_size(e: MLPAttributes, n: int) -> int:
@@ -188,10 +192,9 @@ def check_finite(e: MLPAttributes, epoch: Epoch, incremental: bool, history: His
         raise NonFiniteCostError(NOT_FINITE.format(number), number, e._params(), history)
 
 
-def record(e: MLPAttributes, epoch: Epoch, problem: Problem) -> None:
-    """Store the outcome of an epoch in the fitted attributes."""
-    e._set_params(epoch.params)
-    e._optimizer.state = epoch.optimizer_state
+def record(e: MLPAttributes, epoch: Epoch, problem: Problem, course: Course) -> None:
+    """Store the outcome of an epoch in the fitted attributes, and look whether it was the last one."""
+    course.is_finite = bool(epoch.finite.all())
     e.n_iter_ += 1
     e.t_ += problem.n
     e.loss_ = float(epoch.costs[0])
@@ -204,6 +207,9 @@ def record(e: MLPAttributes, epoch: Epoch, problem: Problem) -> None:
         if e._prints:
             print(f"Validation score: {e.validation_scores_[-1]:f}")
     count_stalled_epochs(e, epoch)
+    course.state.epoch = e.n_iter_
+    record_history(course.state.history, epoch)
+    course.is_over = halts(e) or not course.is_finite
 
 
 def count_stalled_epochs(e: MLPAttributes, epoch: Epoch) -> None:

@@ -82,14 +82,14 @@ def resumption_of(
     if snapshot is None and not any(isinstance(callback, Checkpoint) for callback in ours):
         return Resumption()
     first = e._params() if params is None else params
-    arguments = arguments_of_fit(e, problem, targets, first)
+    arguments = arguments_of_fit(e, problem, targets.attributes.get("classes_"), first)
     if snapshot is not None:
         check_same_training(snapshot, arguments, e.max_iter)
         check_callbacks_remember(ours, snapshot.record["callbacks"])
     return Resumption(arguments, snapshot)
 
 
-def arguments_of_fit(e: Any, problem: Problem, targets: Targets, first: Parameters) -> dict[str, Any]:
+def arguments_of_fit(e: Any, problem: Problem, classes: Any, first: Parameters) -> dict[str, Any]:
     """The parameters and the data of a fit, as plain values; see `training.arguments`."""
     plain = {name: described(value) for name, value in e.get_params(deep=False).items()}
     data, judged = problem.train.all, problem.validation
@@ -100,7 +100,7 @@ def arguments_of_fit(e: Any, problem: Problem, targets: Targets, first: Paramete
         "X_val and y_val": None
         if judged is None
         else fingerprint([*rows_of(judged.all), judged.all.Y, judged.all.weight]),
-        "classes_": described(targets.attributes.get("classes_")),
+        "classes_": described(classes),
         "coefs_ and intercepts_": fingerprint(first),
     }
 

@@ -17,13 +17,19 @@ Stack = tuple[int, ...]
 
 @dataclass(frozen=True)
 class OneForEach:
-    """A schedule for each network of a stack, in the order of a flat one."""
+    """A schedule for each network of a stack, in the order of a flat one.
+
+    It gives one number where all are the same.
+    """
 
     schedules: tuple[Schedule, ...]
     stack: Stack
 
     def __call__(self, step: Any) -> Any:
-        return np.asarray([scalar(schedule(step)) for schedule in self.schedules]).reshape(self.stack)
+        values = [scalar(schedule(step)) for schedule in self.schedules]
+        if values.count(values[0]) == len(values):
+            return values[0]
+        return np.asarray(values).reshape(self.stack)
 
 
 def check_seed(seed: Any) -> np.random.Generator:

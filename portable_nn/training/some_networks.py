@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -65,6 +65,41 @@ def of_some(training: Training, members: Rows, draws: Draws) -> Training:
     }
     vars(twin).update(changed)
     return twin
+
+
+def as_stack(trainings: Sequence[Training], draws: Draws) -> Training:
+    """Trainings of one network each, which differ in numbers only, as that of a flat stack.
+
+    They have the same kind of optimizer, schedules or no schedules, and drop units of the same layers.
+    """
+    first, stack = trainings[0], (len(trainings),)
+    twin, optimizer = copy.copy(first), copy.copy(first.optimizer)
+    for each in fields(optimizer):
+        values = [getattr(training.optimizer, each.name) for training in trainings]
+        object.__setattr__(optimizer, each.name, value_of_stack(values))
+    changed = {
+        "optimizer": optimizer,
+        "epochs": max(training.epochs for training in trainings),
+        "stack": stack,
+        "draws": draws,
+        "schedule": OneForEach(tuple(training.schedule for training in trainings), stack),
+        "dropout": tuple(map(value_of_stack, zip(*(t.dropout for t in trainings), strict=True))),
+        "keep_states": False,
+        "can_look_ahead": False,
+    }
+    changed |= {n: value_of_stack([getattr(t, n) for t in trainings]) for n in ("l2", "clip_norm")}
+    vars(twin).update(changed)
+    return twin
+
+
+def value_of_stack(values: Sequence[Any]) -> Any:
+    """One value where all are the same; else one for each network."""
+    if all(value == values[0] for value in values):
+        return values[0]
+    if any(is_schedule(value) for value in values):
+        each = tuple(value if is_schedule(value) else constant(value) for value in values)
+        return OneForEach(each, (len(values),))
+    return PerNetwork(map(float, values))
 
 
 def numbers_of(name: str, value: Any, stack: Stack, members: Rows) -> Any:
