@@ -107,6 +107,13 @@ def product(A: HostArray, B: HostArray) -> HostArray:
     return stand_in((*stack, A.shape[-2], B.shape[-1]), dtype, order)
 
 
+def have_inner_size_1(A: Any, B: Any) -> bool:
+    """Whether the sums of ``A @ B``, both of one floating dtype, have one term each."""
+    if not (isinstance(A, np.ndarray) and isinstance(B, np.ndarray) and A.ndim >= 2 and B.ndim >= 2):
+        return False
+    return bool(A.shape[-1] == B.shape[-2] == 1 and A.dtype == B.dtype and A.dtype.kind == "f")
+
+
 def reduction(ufunc: np.ufunc, x: HostArray, axis: Any, keepdims: bool) -> HostArray:
     """A stand-in for ``ufunc.reduce(x, axis, keepdims=keepdims)``."""
     axes = normalize_axis_tuple(range(x.ndim) if axis is None else axis, x.ndim)

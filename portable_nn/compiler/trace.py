@@ -12,7 +12,8 @@ from typing import Any
 from portable_nn.compiler.graph import Graph, UntraceableError, base
 from portable_nn.compiler.signatures import HostArray
 from portable_nn.compiler.stand_ins import stand_in
-from portable_nn.compiler.traced_array import Tape, TracedArray
+from portable_nn.compiler.tape import Tape
+from portable_nn.compiler.traced_array import TracedArray, traced
 
 
 def trace(
@@ -25,21 +26,24 @@ def trace(
     Raises UntraceableError where the function cannot be traced.
     """
     tape = Tape(to_the_bit)
-    traced = [tape.add("input", i, stand_in(x.shape, x.dtype)) for i, x in enumerate(arrays)]
-    results = function(*traced)
+    given = [
+        TracedArray(tape, *tape.add("input", i, stand_in(x.shape, x.dtype)))
+        for i, x in enumerate(arrays)
+    ]
+    results = function(*given)
     if tape.refused:
         raise UntraceableError(tape.refused)
     outputs = []
     for result in results:
-        array = tape.traced(result)
-        outputs.append((array if isinstance(array, TracedArray) else tape.constant(array)).node)
+        array = traced(tape, result)
+        outputs.append(array.node if isinstance(array, TracedArray) else tape.constant(array)[0])
     if to_the_bit and not all(base(node).row_major for node in outputs):
         raise UntraceableError("a result is in another memory order in an eager step")
     needed = set(outputs)
     for node in reversed(tape.nodes):
         if node in needed:
             needed.update(node.inputs)
-    inputs = [t.node for t in traced]
+    inputs = [t.node for t in given]
     constants = [n.detail.tobytes() for n in tape.nodes if n.kind == "constant"]
     constants += [(n.number, n.shape, n.dtype) for n in tape.nodes if n.kind == "constant"]
     nodes = [n for n in tape.nodes if n in needed or n.kind == "input"]

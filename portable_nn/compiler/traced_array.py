@@ -1,4 +1,4 @@
-"""The stand-in for an array while a step is traced, and the tape of the operations on it.
+"""The stand-in for an array while a step is traced.
 
 NumPy's own protocols (NEP 13, NEP 18) hand every operation on a `TracedArray` to it, to be recorded on a
 `Tape`. What asks for a value (``if x > 0``), what has a shape that depends on one, and whatever else is
@@ -9,19 +9,12 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
-from portable_nn.compiler.graph import (
-    Node,
-    Placeholder,
-    UntraceableError,
-    apply_call,
-    base,
-)
+from portable_nn.compiler.graph import Node, Placeholder, apply_call, base
 from portable_nn.compiler.known_functions import (
     CALLS,
     REDUCTIONS,
@@ -35,12 +28,14 @@ from portable_nn.compiler.signatures import HostArray
 from portable_nn.compiler.stand_ins import (
     cast,
     elementwise,
+    have_inner_size_1,
     product,
     reduction,
     sample,
     stand_in,
     stand_in_for,
 )
+from portable_nn.compiler.tape import Tape
 
 POWERS = {
     2: np.square,
@@ -48,76 +43,15 @@ POWERS = {
     0.5: np.sqrt,
     -1: np.reciprocal,
 }  # NumPy computes ``x ** p`` by these
-ORDERED = ("matmul", "reduce", "call")  # whose results depend on the memory order of their operands
 
 
-@dataclass
-class Tape:
-    """What has been recorded; the same operation on the same arrays is recorded once.
-
-    With `to_the_bit` what depends on memory orders is recorded only where they are row-major.
-    """
-
-    to_the_bit: bool = True
-    nodes: list[Node] = field(default_factory=list)
-    known: dict[Hashable, tuple[Node, HostArray]] = field(default_factory=dict)
-    refused: str = ""  # why tracing failed: the function may have caught the error and gone on
-
-    def refuse(self, why: str) -> NoReturn:
-        """Raise UntraceableError, and remember why."""
-        self.refused = why
-        raise UntraceableError(why)
-
-    def record(
-        self, kind: str, sources: Sequence[Any], detail: Any, key: Hashable, compute: Callable[[], Any]
-    ) -> TracedArray:
-        """Record an operation; ``compute()`` makes a stand-in for its result."""
-        if self.to_the_bit and kind in ORDERED and not all(base(s).row_major for s in sources):
-            self.refuse(f"{kind} of an array that is in another memory order in an eager step")
-        names = tuple(
-            ("node", s.number) if isinstance(s, Node) else (type(s).__name__, repr(s)) for s in sources
-        )
-        full = (kind, names, key)
-        if full not in self.known:
-            try:
-                value = compute()
-            except Exception as error:  # the function may catch it, and would not meet it eagerly
-                self.refuse(str(error))
-            if value.dtype.kind not in "biuf":
-                self.refuse(f"an array of {value.dtype}")
-            node = Node(
-                kind,
-                tuple(sources),
-                detail,
-                value.shape,
-                value.dtype,
-                len(self.nodes),
-                value.flags.c_contiguous,
-            )
-            self.nodes.append(node)
-            self.known[full] = node, value
-        node, value = self.known[full]
-        return TracedArray(self, node, value)
-
-    def add(self, kind: str, detail: Any, value: HostArray) -> TracedArray:
-        """Record an array that is an input or a constant, with its stand-in."""
-        is_row_major = value.flags.c_contiguous
-        node = Node(kind, (), detail, value.shape, value.dtype, len(self.nodes), is_row_major)
-        self.nodes.append(node)
-        return TracedArray(self, node, value)
-
-    def constant(self, x: Any) -> TracedArray:
-        """Record an array, or a number, that is no stand-in."""
-        array = np.asarray(x)
-        return self.add("constant", np.array(array, order="C"), array)
-
-    def traced(self, x: Any) -> Any:
-        """A traced array as it is, another array as a constant; a Python number as it is."""
-        if isinstance(x, TracedArray) or type(x) in (bool, int, float):
-            return x
-        if (type(x) is np.ndarray or isinstance(x, np.generic)) and x.dtype.kind in "biuf":
-            return self.constant(x)
-        self.refuse(f"an operand of type {type(x).__name__}")
+def traced(tape: Tape, x: Any) -> Any:
+    """A traced array as it is, another array as a constant; a Python number as it is."""
+    if isinstance(x, TracedArray) or type(x) in (bool, int, float):
+        return x
+    if (type(x) is np.ndarray or isinstance(x, np.generic)) and x.dtype.kind in "biuf":
+        return TracedArray(tape, *tape.constant(x))
+    tape.refuse(f"an operand of type {type(x).__name__}")
 
 
 def node_of(x: Any) -> Any:
@@ -175,14 +109,19 @@ class TracedArray(NDArrayOperatorsMixin):
         found = self._view(operator.itemgetter(parts), repr(parts))
         return TracedArray(self.tape, found.node, found.value, is_number=not found.shape)
 
+    def _record(
+        self, kind: str, sources: Sequence[Any], detail: Any, key: Hashable, compute: Callable[[], Any]
+    ) -> TracedArray:
+        return TracedArray(self.tape, *self.tape.record(kind, sources, detail, key, compute))
+
     def _view(self, function: Callable[[Any], Any], key: Hashable) -> TracedArray:
-        return self.tape.record("view", (self.node,), function, key, lambda: function(self.value))
+        return self._record("view", (self.node,), function, key, lambda: function(self.value))
 
     def astype(self, dtype: Any, copy: bool = True) -> TracedArray:
         dtype = np.dtype(dtype)
         if dtype == self.dtype and not copy:
             return self
-        return self.tape.record(
+        return self._record(
             "elementwise", (self.node,), "astype", str(dtype), lambda: cast(self.value, dtype)
         )
 
@@ -214,21 +153,23 @@ class TracedArray(NDArrayOperatorsMixin):
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
         if method != "__call__" or options or ufunc.nout != 1:
             self.tape.refuse(f"{ufunc.__name__}.{method} with {sorted(options)}")
-        traced = [self.tape.traced(x) for x in inputs]
-        nodes, values = [node_of(x) for x in traced], [value_of(x) for x in traced]
+        operands = [traced(self.tape, x) for x in inputs]
+        nodes, values = [node_of(x) for x in operands], [value_of(x) for x in operands]
+        if ufunc is np.matmul and self.tape.to_the_bit and have_inner_size_1(*values):
+            return self._product_of_elements(nodes, values)
         if ufunc is np.matmul:
-            return self.tape.record("matmul", nodes, None, None, lambda: product(*values))
+            return self._record("matmul", nodes, None, None, lambda: product(*values))
         if ufunc.signature is not None:
             self.tape.refuse(ufunc.__name__)
-        return self.tape.record("elementwise", nodes, ufunc, ufunc, lambda: elementwise(ufunc, values))
+        return self._record("elementwise", nodes, ufunc, ufunc, lambda: elementwise(ufunc, values))
 
     def __array_function__(
         self, function: Any, types: Any, arguments: tuple[Any, ...], options: dict[str, Any]
     ) -> Any:
         if function is np.where and len(arguments) == 3 and not options:
-            traced = [self.tape.traced(x) for x in arguments]
-            nodes, values = [node_of(x) for x in traced], [value_of(x) for x in traced]
-            return self.tape.record(
+            operands = [traced(self.tape, x) for x in arguments]
+            nodes, values = [node_of(x) for x in operands], [value_of(x) for x in operands]
+            return self._record(
                 "elementwise", nodes, "where", "where", lambda: elementwise(np.where, values)
             )
         if function in REDUCTIONS and len(arguments) == 1 and not set(options) - {"axis", "keepdims"}:
@@ -247,19 +188,25 @@ class TracedArray(NDArrayOperatorsMixin):
                 return self._take(x, rows)
         return self._call(function, arguments, options)
 
+    def _product_of_elements(self, nodes: Sequence[Any], values: Sequence[Any]) -> TracedArray:
+        """A @ B with one term in each sum, which is elementwise, and fused with what is around it.
+
+        NumPy adds the term to 0, so that no element is -0.0.
+        """
+        terms = self._record("elementwise", nodes, np.multiply, np.matmul, lambda: product(*values))
+        return self._record("elementwise", (terms.node, 0.0), np.add, np.matmul, lambda: terms.value)
+
     def _reduce(self, function: Any, x: TracedArray, axis: Any, keepdims: bool) -> TracedArray:
         ufunc = REDUCTIONS[function]
         key = (function, repr(axis), keepdims)
         detail = (ufunc, axis, keepdims)
-        return self.tape.record(
+        return self._record(
             "reduce", (x.node,), detail, key, lambda: reduction(ufunc, x.value, axis, keepdims)
         )
 
     def _take(self, x: TracedArray, rows: TracedArray) -> TracedArray:
         shape = (*rows.shape, *x.shape[1:])
-        return self.tape.record(
-            "take", (x.node, rows.node), None, None, lambda: stand_in(shape, x.dtype)
-        )
+        return self._record("take", (x.node, rows.node), None, None, lambda: stand_in(shape, x.dtype))
 
     def _call(self, function: Any, arguments: tuple[Any, ...], options: dict[str, Any]) -> TracedArray:
         """Record another function of NumPy; it will be called with the arrays of the step."""
@@ -269,7 +216,7 @@ class TracedArray(NDArrayOperatorsMixin):
             if type(x) in (list, tuple):
                 return type(x)(with_placeholders(y) for y in x)
             if isinstance(x, TracedArray) or type(x) is np.ndarray:
-                nodes.append(self.tape.traced(x).node)
+                nodes.append(traced(self.tape, x).node)
                 return Placeholder(len(nodes) - 1)
             return x
 
@@ -296,4 +243,4 @@ class TracedArray(NDArrayOperatorsMixin):
                 raise TypeError(f"{function.__name__} gives a {type(result).__name__}")
             return stand_in_for(np.asarray(result))
 
-        return self.tape.record("call", nodes, detail, key, compute)
+        return self._record("call", nodes, detail, key, compute)
