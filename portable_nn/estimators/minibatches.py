@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from portable_nn.estimators.warning import warn
 from portable_nn.optimizers.optimizer import init_state
 from portable_nn.training.callbacks import TrainingState, watcher
 from portable_nn.training.description import Training
-from portable_nn.training.draws import check_generator_state
+from portable_nn.training.draws import Buffer, Piece, Shape, check_generator_state, joint_pieces
 from portable_nn.training.history import History
 from portable_nn.training.loop import Epoch, Loop, passing_stop_iteration
 from portable_nn.training.resuming import Resumption, load_states
@@ -35,15 +35,19 @@ class Shuffles:
 
     def __init__(self, e: MLPAttributes, problem: Problem) -> None:
         self.shuffles, self.random, self.rows = e.shuffle, problem.random, problem.rows
-        self.index = np.arange(problem.n, dtype=int)
+        self.index, self.buffer = np.arange(problem.n, dtype=int), Buffer()
 
     def order(self, epoch: int, n: int) -> Rows:
         if self.shuffles:
             self.index = shuffle(self.index, random_state=self.random)
         return self.index if self.rows is None else self.rows[self.index]
 
-    def uniform(self, shape: tuple[int, ...]) -> Rows:
-        return self.random.random_sample(shape)
+    def uniform(self, batches: int, shapes: Sequence[Shape], drops: Sequence[Rows]) -> Iterator[Piece]:
+        return joint_pieces(self.fill, self.buffer, batches, shapes)
+
+    def fill(self, out: Rows) -> None:
+        """Overwrite `out` with the next numbers in [0, 1)."""
+        out[...] = self.random.random_sample(out.shape)
 
     def state(self) -> dict[str, Any]:
         return {"index": self.index, "random": self.random.get_state(legacy=False)}

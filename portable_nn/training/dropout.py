@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,9 +19,12 @@ from portable_nn.checks import (
     is_zero,
 )
 from portable_nn.equations import Array
+from portable_nn.training.draws import Host, Piece, Shape
 
 Masks = list[Array | None]
-Uniform = Callable[[tuple[int, ...]], np.ndarray[Any, Any]]  # a shape: numbers in [0, 1)
+NUMBERS = 2**21  # drawn for a chunk of batches, so that memory stays bounded
+FEWEST, MOST = 8, 64  # batches in a chunk
+Uniform = Callable[[int, Sequence[Shape], Sequence[Host]], Iterator[Piece]]  # as of `Draws`
 
 
 class Rates:
@@ -28,7 +32,8 @@ class Rates:
 
     def __init__(self, given: Sequence[Any], stack: tuple[int, ...] = ()) -> None:
         self.given, self.stack = tuple(given), stack
-        self.drops = [is_schedule(rate) or not is_zero(rate) for rate in given]  # at some step, maybe
+        each = [True if is_schedule(rate) else np.not_equal(rate, 0) for rate in given]
+        self.drops = [np.broadcast_to(drops, stack) for drops in each]  # at some step, maybe
         self.are_constant = not any(map(is_schedule, given))
         self.constant = [along_stack(rate) for rate in given] if self.are_constant else []
 
@@ -89,6 +94,14 @@ def check_rate(name: str, given: Any) -> Any:
     return given if is_schedule(given) else check_value(name, given, BELOW_ONE)
 
 
+def batches_at_once(shapes: Sequence[Shape], B: int) -> int:
+    """For how many batches of B rows masks are drawn at a time; the shapes are those of `mask_drawer`.
+
+    Each chunk costs a step a constant time, which is most of the time of a small network's step.
+    """
+    return min(MOST, max(FEWEST, NUMBERS // (B * sum(math.prod(shape) for shape in shapes))))
+
+
 def mask_drawer(
     backend: Backend,
     rates: Rates,
@@ -103,33 +116,50 @@ def mask_drawer(
     (Srivastava et al., 2014). Each network of a stack has masks of its own. A layer with a schedule
     draws in every update, whatever its rate is then: what is drawn depends on no value.
     """
-    if not any(rates.drops):
+    layers = [l for l, drops in enumerate(rates.drops) if drops.any()]
+    if not layers:
         return None
+    drops, stack = [rates.drops[l] for l in layers], shapes[0][:-1]
+    memory: dict[Any, Host] = {}
 
     def draw(k: int, B: int, step: int) -> Masks:
-        dropped = [rates.at(step + i) for i in range(k)]
-        kept = [  # batch after batch, and in each of them layer after layer
-            [
-                uniform((*shape, B)) >= rate
-                for shape, rate, drops in zip(shapes, of_batch, rates.drops, strict=True)
-                if drops
-            ]
-            for of_batch in dropped
-        ]
-        of_layer = (np.stack(those) for those in zip(*kept, strict=True))
-        return [
-            backend.asarray(next(of_layer), dtype=dtype) * scale(those) if drops else None
-            for those, drops in zip(zip(*dropped, strict=True), rates.drops, strict=True)
-        ]
+        dropped = [*zip(*(rates.at(step + i) for i in range(k)), strict=True)]
+        by_layer = [by_batch(dropped[l]) for l in layers]
+        limits = [np.broadcast_to(rate, (k, *stack, 1, 1)) for rate in by_layer]
+        wanted = [(*shapes[l], B) for l in layers]
+        kept = [empty(l, (k, *shape), bool) for l, shape in zip(layers, wanted, strict=True)]
+        for mask, of in zip(kept, drops, strict=True):
+            mask[:, ~of] = True  # what nobody may have drawn for
+        for where, numbers in uniform(k, wanted, drops):
+            for mask, limit, drawn in zip(kept, limits, numbers, strict=True):
+                if drawn is not None:
+                    np.greater_equal(drawn, limit[where], out=mask[where])
+        masks: Masks = [None] * len(shapes)
+        for l, mask, rate in zip(layers, kept, by_layer, strict=True):
+            masks[l] = scaled(l, mask, 1 / (1 - rate))
+        return masks
 
-    def scale(of_layer: Sequence[Any]) -> Any:
-        """What the kept units are multiplied by, of one batch after the other."""
-        factors = [1 / (1 - rate) for rate in of_layer]
+    def empty(use: Any, shape: Shape, of: Any) -> Host:
+        """An array without values; where steps are done when they return, the one of the last chunk."""
+        if not backend.host:
+            return np.empty(shape, of)
+        if use not in memory or memory[use].shape != shape:
+            memory[use] = np.empty(shape, of)
+        return memory[use]
+
+    def by_batch(of_layer: Sequence[Any]) -> Any:
+        """The rates of one layer in each batch: a number, or an array that broadcasts to the masks."""
         if rates.are_constant:
-            return backend.asarray(factors[0], dtype) if np.ndim(factors[0]) else factors[0]
-        whole = np.stack(np.broadcast_arrays(*factors))
-        wide = whole.reshape(len(factors), *whole.shape[1:], *(() if whole.ndim > 1 else one_each))
-        return backend.asarray(wide, dtype)
+            return of_layer[0]
+        whole = np.stack(np.broadcast_arrays(*of_layer))
+        return whole if whole.ndim > 1 else whole.reshape(-1, *(1 for _ in (*stack, "n", "B")))
 
-    one_each = (1,) * (len(shapes[0]) + 1)
+    def scaled(l: int, kept: Host, factor: Any) -> Array:
+        """The mask on the device: the factor for a kept unit, 0 for another."""
+        if backend.host:
+            mask: Array = empty((l, "scaled"), kept.shape, dtype)
+            return np.multiply(kept, np.asarray(factor, dtype), out=mask)  # type: ignore[call-overload,no-any-return]
+        of_each = backend.asarray(factor, dtype) if np.ndim(factor) else factor
+        return backend.asarray(kept, dtype=dtype) * of_each
+
     return draw
