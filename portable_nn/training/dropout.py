@@ -32,10 +32,14 @@ class Rates:
 
     def __init__(self, given: Sequence[Any], stack: tuple[int, ...] = ()) -> None:
         self.given, self.stack = tuple(given), stack
-        each = [True if is_schedule(rate) else np.not_equal(rate, 0) for rate in given]
-        self.drops = [np.broadcast_to(drops, stack) for drops in each]  # at some step, maybe
+        self.drops = [is_schedule(rate) or not is_zero(rate) for rate in given]  # at some step, maybe
         self.are_constant = not any(map(is_schedule, given))
         self.constant = [along_stack(rate) for rate in given] if self.are_constant else []
+
+    def of_each(self, l: int) -> Host:
+        """Whether each network may ever drop units of a layer, (*stack,)."""
+        rate = self.given[l]
+        return np.broadcast_to(is_schedule(rate) or np.not_equal(rate, 0), self.stack)
 
     def at(self, step: int) -> list[Any]:
         """The rate of each layer in update 0, 1, ..., a float or an array (*stack, 1, 1).
@@ -116,10 +120,10 @@ def mask_drawer(
     (Srivastava et al., 2014). Each network of a stack has masks of its own. A layer with a schedule
     draws in every update, whatever its rate is then: what is drawn depends on no value.
     """
-    layers = [l for l, drops in enumerate(rates.drops) if drops.any()]
+    layers = [l for l, drops in enumerate(rates.drops) if drops]
     if not layers:
         return None
-    drops, stack = [rates.drops[l] for l in layers], shapes[0][:-1]
+    drops, stack = [rates.of_each(l) for l in layers], shapes[0][:-1]
     memory: dict[Any, Host] = {}
 
     def draw(k: int, B: int, step: int) -> Masks:
