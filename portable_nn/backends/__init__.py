@@ -1,6 +1,7 @@
 """The array libraries: a registry, and one short file per library with what the standard lacks."""
 
-from portable_nn.backends.base import Backend, dtype_name
+from portable_nn.backends.base import Backend
+from portable_nn.backends.dtype_names import dtype_name
 from portable_nn.backends.registry import (
     available,
     get,

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from portable_nn import trees
+from portable_nn.backends.dtype_names import dtype_name
 from portable_nn.backends.streaming import Sender
 from portable_nn.compiler.signatures import HostArray, Scan, ScanStep, Step
 from portable_nn.equations import Array, Namespace
@@ -115,10 +116,7 @@ class Backend:
             if error.name == cls.package:
                 return f"the package {cls.package} is not installed"
             return f"the package {cls.package} cannot be imported: {error}"
-        except (
-            Exception,
-            SystemExit,
-        ) as error:  # a broken library is reported in the table, without a traceback
+        except (Exception, SystemExit) as error:  # is reported in the table, without a traceback
             return f"the package {cls.package} cannot be imported: {type(error).__name__}: {error}"
         return None
 
@@ -282,14 +280,20 @@ class Backend:
 
         return run
 
+    # -- networks side by side -------------------------------------------------------------------
+
+    def networks_at_once(self, bytes_of_one: int) -> int | None:
+        """How many networks of a stack are best trained as one; None: all of them.
+
+        `bytes_of_one` is the memory that a step of one of them touches: its parameters, the optimizer's
+        arrays, and the arrays of a batch.
+        """
+        return None
+
+    def threads(self) -> int:
+        """How many stacks may be trained at the same time, each by a thread of its own."""
+        return 1
+
     def sender(self) -> Sender:
         """An object that moves rows of host arrays to this device, chunk by chunk: see `Sender`."""
         return Sender(self)
-
-
-def dtype_name(dtype: Any) -> str:
-    """The name, such as "float32", of a dtype of any library; a name or a NumPy type is accepted too."""
-    try:
-        return str(np.dtype(dtype).name)
-    except TypeError:
-        return str(dtype).rsplit(".", maxsplit=1)[-1]

@@ -10,6 +10,7 @@ import array_api_compat.numpy
 import numpy as np
 
 from portable_nn.backends.base import Backend
+from portable_nn.backends.processor import cores, networks_in_cache
 from portable_nn.compiler.signatures import Scan, ScanStep, Step
 
 
@@ -52,3 +53,9 @@ class NumpyBackend(Backend):
         from portable_nn.compiler.numpy import CompiledScan  # noqa: PLC0415
 
         return CompiledScan(step, self.xp)
+
+    def networks_at_once(self, bytes_of_one: int) -> int | None:
+        return networks_in_cache(bytes_of_one)
+
+    def threads(self) -> int:
+        return cores()
