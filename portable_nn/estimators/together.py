@@ -6,7 +6,7 @@ leaves the stack when it is done.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, MutableMapping, Sequence
+from collections.abc import Hashable, Iterator, MutableMapping, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from portable_nn import trees
 from portable_nn.backends import dtype_name
-from portable_nn.checks import is_schedule, is_zero
+from portable_nn.checks import is_schedule
 from portable_nn.equations import Parameters
 from portable_nn.estimators.gathering import Member
 from portable_nn.estimators.kept import Kept, key_of
@@ -24,9 +24,10 @@ from portable_nn.optimizers import OptimizerState
 from portable_nn.training.callbacks import TrainingState
 from portable_nn.training.data import DeviceSource
 from portable_nn.training.description import Training
+from portable_nn.training.draws import Buffer, Piece, Shape, separate_pieces
 from portable_nn.training.history import History
 from portable_nn.training.loop import Epoch, Loop
-from portable_nn.training.passes import Block, Pass
+from portable_nn.training.passes import Block, Pass, bytes_of_batch
 from portable_nn.training.snapshots import Start
 from portable_nn.training.some_networks import as_stack
 from portable_nn.training.stack_data import Members, RowsSource, joined
@@ -88,7 +89,7 @@ class Follower:
             (data.weight is None, held_out is None, held_out and held_out.all.weight is None),
             (type(optimizer), optimizer.slots, training.clip_norm is None),
             tuple(o for o in options if isinstance(o, bool) or not isinstance(o, (int, float))),
-            tuple(is_schedule(rate) or not is_zero(rate) for rate in training.dropout),
+            tuple(map(is_schedule, training.dropout)),
             (e.n_iter_, e._optimizer.state.t),  # how far they have come
         )
 
@@ -136,14 +137,15 @@ class StackShuffles:
     """See `Draws`: each network's own, of rows that begin at `starts` in the data of all."""
 
     def __init__(self, shuffles: Sequence[Shuffles], starts: Rows) -> None:
-        self.shuffles, self.starts = shuffles, starts
+        self.shuffles, self.starts, self.buffer = shuffles, starts, Buffer()
 
     def order(self, epoch: int, n: int) -> Rows:
         pairs = zip(self.shuffles, self.starts, strict=True)
         return np.stack([own.order(epoch, n) + start for own, start in pairs])
 
-    def uniform(self, shape: tuple[int, ...]) -> Rows:
-        return np.stack([own.uniform(shape[1:]) for own in self.shuffles])
+    def uniform(self, batches: int, shapes: Sequence[Shape], drops: Sequence[Rows]) -> Iterator[Piece]:
+        fills = [own.fill for own in self.shuffles]
+        return separate_pieces(fills, self.buffer, batches, shapes, drops)
 
     def state(self) -> dict[str, Any]:
         return {}
@@ -178,7 +180,9 @@ def train_stack(followers: Sequence[Follower]) -> None:
 
     e = one.estimator
     start = Start(params, OptimizerState(e._optimizer.state.t, slots), True, epoch=e.n_iter_)
-    with Pass(backend, make_loop, start, [f.kind for f in followers]) as networks:
+    size = bytes_of_batch(one.problem.net.sizes, one.training.batch_size or one.problem.n, data.X.dtype)
+    kinds = [f.kind for f in followers]
+    with Pass(backend, make_loop, start, kinds, bytes_of_batch=size) as networks:
         while not networks.is_over:
             for block, epoch in networks.epoch():
                 going = np.flatnonzero(~networks.has_left[block.members])

@@ -27,12 +27,11 @@ from portable_nn.optimizers.rules import check_values_of_stack
 from portable_nn.schedules import Schedule, check_learning_rate, constant
 from portable_nn.training.callbacks import check_callbacks
 from portable_nn.training.clipping import check_clip_norm
-from portable_nn.training.draws import Draws, GeneratorDraws
+from portable_nn.training.draws import Draws, GeneratorDraws, StackDraws
 from portable_nn.training.dropout import check_dropout
 from portable_nn.training.early_stopping import EarlyStopping
 from portable_nn.training.metrics import check_metrics
 from portable_nn.training.per_network import check_seed, one_for_each, seeds_of_stack
-from portable_nn.training.stack_draws import StackDraws
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {"sgd": SGD, "rmsprop": RMSprop, "adam": Adam, "adamw": AdamW}
 

@@ -93,27 +93,14 @@ class GeneratorDraws:
 
 
 class StackDraws:
-    """See `Draws`: each network of a stack (K,) has a generator, and draws what it would draw alone.
+    """See `Draws`: each network of a stack (K,) has a generator, and draws what it would draw alone."""
 
-    With `rows`, index arrays, network k is trained on ``rows[k]`` and not on all rows.
-    """
-
-    def __init__(
-        self, generators: Sequence[np.random.Generator], rows: Sequence[Host] | None = None
-    ) -> None:
-        self.generators, self.rows = list(generators), None if rows is None else list(rows)
-        self.buffer = Buffer()
-
-    def orders(self, epoch: int, n: int) -> list[Host]:
-        """The order of each network, which are of several lengths where `rows` are."""
-        if self.rows is None:
-            return [random.permutation(n) for random in self.generators]
-        pairs = zip(self.generators, self.rows, strict=True)
-        return [rows[random.permutation(len(rows))] for random, rows in pairs]
+    def __init__(self, generators: Sequence[np.random.Generator]) -> None:
+        self.generators, self.buffer = list(generators), Buffer()
 
     def order(self, epoch: int, n: int) -> Host:
-        """The orders as (K, n); ValueError where their lengths differ."""
-        return np.stack(self.orders(epoch, n))
+        """The order of each network, (K, n)."""
+        return np.stack([random.permutation(n) for random in self.generators])
 
     def uniform(self, batches: int, shapes: Sequence[Shape], drops: Sequence[Host]) -> Iterator[Piece]:
         fills = list(map(filled_by, self.generators))
@@ -121,8 +108,7 @@ class StackDraws:
 
     def of(self, members: Sequence[int] | Host) -> StackDraws:
         """The draws of some of the networks, from the same generators."""
-        rows = None if self.rows is None else [self.rows[k] for k in members]
-        return StackDraws([self.generators[k] for k in members], rows)
+        return StackDraws([self.generators[k] for k in members])
 
     def state(self) -> dict[str, Any]:
         return {"networks": [dict(random.bit_generator.state) for random in self.generators]}

@@ -63,6 +63,8 @@ class Pass:
         See `Block`.
     is_whole : bool
         Whether all networks stay in one block until the end.
+    bytes_of_batch : int
+        The memory of the arrays that a step of one network computes of its batch.
     """
 
     def __init__(
@@ -73,8 +75,10 @@ class Pass:
         kinds: Sequence[Hashable],
         carried: trees.Tree = None,
         is_whole: bool = False,
+        bytes_of_batch: int = 0,
     ) -> None:
         self.backend, self.make_loop, self.is_whole = backend, make_loop, is_whole
+        self.bytes_of_batch = bytes_of_batch
         self.has_left = np.zeros(len(kinds), dtype=bool)
         self.pool: ThreadPoolExecutor | None = None
         self.exits = contextlib.ExitStack()
@@ -85,7 +89,7 @@ class Pass:
             self.blocks += self.partition(kind, those, members, start, carried)
 
     def __enter__(self) -> Self:
-        if threads_of(self.backend) > 1 and not self.is_whole:
+        if self.backend.threads() > 1 and not self.is_whole:
             self.exits.enter_context(one_thread_each())
         return self
 
@@ -99,11 +103,12 @@ class Pass:
     ) -> list[Block]:
         """Blocks of these networks, which are among the `given` ones, whose arrays are handed in."""
         params, (t, slots) = start.params, start.optimizer_state
-        at_once = None if self.is_whole else networks_at_once(self.backend, bytes_of_one(params, slots))
-        count = 1 if at_once is None else -(-len(members) // max(1, at_once))
+        touched = bytes_of_one(params, slots) + self.bytes_of_batch
+        at_once = None if self.is_whole else self.backend.networks_at_once(touched)
+        count = 1 if at_once is None else -(-len(members) // at_once)
         if at_once is not None and len(members) >= 2 * FEWEST:
-            threads = threads_of(self.backend)
-            count = max(threads, -(-count // threads) * threads)
+            threads = self.backend.threads()
+            count = -(-count // threads) * threads  # each thread has as many blocks
         places = {network: place for place, network in enumerate(given.tolist())}
         blocks = []
         for some in np.array_split(members, min(count, len(members))):
@@ -118,7 +123,7 @@ class Pass:
     def epoch(self) -> list[tuple[Block, Epoch]]:
         """Train every network that has not left for an epoch more."""
         self.regroup()
-        threads = min(threads_of(self.backend), len(self.blocks))
+        threads = min(self.backend.threads(), len(self.blocks))
         if threads < 2:
             return [(block, block.next_epoch()) for block in self.blocks]
         if self.pool is None:
@@ -168,6 +173,11 @@ class Pass:
 FEWEST = 4  # networks: with fewer in each of two threads the calls take longer than the work
 
 
+def bytes_of_batch(sizes: Sequence[int], rows: int, dtype: Any) -> int:
+    """About how much a step of one network computes of so many rows: Z, A and Delta of each layer."""
+    return 3 * rows * sum(sizes) * np.dtype(dtype_name(dtype)).itemsize
+
+
 def bytes_of_one(params: Parameters, slots: Any) -> int:
     """The bytes of the parameters and the optimizer's arrays of one network."""
     arrays = trees.leaves((params, slots))
@@ -185,11 +195,3 @@ def one_thread_each() -> Iterator[None]:
         return
     with limits(limits=1, user_api="blas"):
         yield
-
-
-def networks_at_once(b, n):
-    return getattr(b, "networks_at_once", lambda n: None)(n)
-
-
-def threads_of(b):
-    return getattr(b, "threads", lambda: 1)()

@@ -23,7 +23,7 @@ from portable_nn.training.dropout import Rates
 from portable_nn.training.early_stopping import BestOfEach
 from portable_nn.training.history import History
 from portable_nn.training.loop import Epoch, Loop, passing_stop_iteration
-from portable_nn.training.passes import Block, Pass
+from portable_nn.training.passes import Block, Pass, bytes_of_batch
 from portable_nn.training.progress import progress_bar
 from portable_nn.training.running import NOT_FINITE, interrupted
 from portable_nn.training.snapshots import Start
@@ -114,6 +114,9 @@ class StackRun:
             [data.count(k) for k in range(self.count)],
             carried=flat if keeps_best else None,
             is_whole=draws_are_shared(training),
+            bytes_of_batch=bytes_of_batch(
+                training.net.sizes, min(training.batch_size or data.n, data.n), checked.dtype
+            ),
         )
         self.done: list[tuple[Members, Parameters]] = []  # networks that have left, with their arrays
         self.is_interrupted = False

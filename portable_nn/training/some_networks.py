@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -16,9 +16,8 @@ from portable_nn.optimizers import Optimizer
 from portable_nn.optimizers.groups import FrozenMapping
 from portable_nn.schedules import Schedule, constant
 from portable_nn.training.description import Training, check_order
-from portable_nn.training.draws import Draws
+from portable_nn.training.draws import Draws, Piece, Shape, StackDraws
 from portable_nn.training.per_network import OneForEach
-from portable_nn.training.stack_draws import StackDraws
 
 Stack = tuple[int, ...]
 Rows = np.ndarray[Any, Any]
@@ -160,8 +159,8 @@ class BlockDraws:
         rows = self.orders(epoch, n)
         return rows if rows.ndim == 1 else rows[self.members]
 
-    def uniform(self, shape: tuple[int, ...]) -> Rows:
-        return self.draws.uniform(shape)
+    def uniform(self, batches: int, shapes: Sequence[Shape], drops: Sequence[Rows]) -> Iterator[Piece]:
+        return self.draws.uniform(batches, shapes, drops)
 
     def state(self) -> dict[str, Any]:
         return self.draws.state()

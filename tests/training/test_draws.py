@@ -51,8 +51,8 @@ def test_any_generator_of_numpys_can_be_cut_into_pieces(pieces):
             np.testing.assert_array_equal(numbers[1][i], alone.random_sample((2, 9)))
 
 
-def stack_draws(rows=None):
-    return StackDraws([np.random.default_rng(seed) for seed in SEEDS], rows)
+def stack_draws():
+    return StackDraws([np.random.default_rng(seed) for seed in SEEDS])
 
 
 @pytest.mark.parametrize(
@@ -79,16 +79,6 @@ def test_each_network_of_a_stack_draws_what_it_would_draw_alone(rates, pieces):
             for mask, one in zip(found, theirs, strict=True):
                 np.testing.assert_array_equal(mask[:, k], 1.0 if one is None else one)
         np.testing.assert_array_equal(next_order[k], alone.order(1, 11))
-
-
-def test_networks_with_rows_of_their_own_shuffle_those():
-    rows = [np.array([5, 2, 9]), np.array([1, 1, 0]), np.array([4, 3, 8]), np.array([7, 6, 5])]
-    for k, (seed, order) in enumerate(zip(SEEDS, stack_draws(rows).order(0, 10), strict=True)):
-        np.testing.assert_array_equal(order, rows[k][np.random.default_rng(seed).permutation(3)])
-    uneven = stack_draws([*rows[:3], np.array([7, 6])])
-    assert [len(order) for order in uneven.orders(0, 10)] == [3, 3, 3, 2]
-    with pytest.raises(ValueError, match="same shape"):
-        uneven.order(0, 10)
 
 
 def test_some_of_the_networks_go_on_where_they_were():

@@ -91,6 +91,29 @@ def test_each_network_has_rows_draws_numbers_and_an_end_of_its_own(case, backend
     assert (len(set(history.last_epoch)) > 1) == (case != "epochs")
 
 
+@pytest.mark.usefixtures("host_only")
+@pytest.mark.parametrize("case", ["early", "last"])
+def test_blocks_and_threads_change_nothing(case, data, rows, monkeypatch):
+    X, y, w = data
+    stack = NET.initialize(range(K), dtype="float64", stack=(K,))
+    options = {name: NUMBERS[name] for name in ("l2", "dropout", "seed")} | OPTIONS[case]
+    if options.pop("validation", False):
+        options["validation"] = (X[:20], y[:20])
+    options |= {"rows": [own[:33] for own in rows], "batch_size": 16, "sample_weight": w}
+    results, kind = [], type(pnn.backends.get("numpy"))
+    for threads, at_once in ((1, None), (1, 2), (2, 3), (2, 1)):
+        monkeypatch.setattr(kind, "threads", lambda self, threads=threads: threads)
+        monkeypatch.setattr(kind, "networks_at_once", lambda self, size, at_once=at_once: at_once)
+        results.append(pnn.fit(NET, stack, X, y, pnn.Adam(NUMBERS["rates"]), **options))
+    first, expected = results[0]
+    for params, history in results[1:]:
+        for (W, b), (V, c) in zip(params, first, strict=True):
+            np.testing.assert_array_equal(W, V)
+            np.testing.assert_array_equal(b, c)
+        np.testing.assert_array_equal(history.cost, expected.cost)
+        np.testing.assert_array_equal(history.best_epoch, expected.best_epoch)
+
+
 def test_a_network_that_diverges_is_frozen_and_the_others_go_on(backend, data):
     X, y, _ = data
     move, rates = backend.asarray, [0.01, 1e300, 0.02]
