@@ -37,7 +37,7 @@ EPOCHS = 4  # of a round: so many that beginning a training counts for little
 LOOPED = 4  # networks of a round of the loop, whose time is proportional to their number
 PROCESSES = 2
 LIBRARIES = ("numpy", "torch", "jax")
-GOALS = {  # for each configuration, by library
+GOALS: dict[tuple[str, str], dict[str, tuple[float, ...]]] = {  # for each configuration, by library
     ("stack", "loop"): {"numpy": (12, 4, 4, 1.8), "torch": (11, 3.4, 2.5), "jax": (11, 3.4, 2.5)},
     ("stack", "processes"): {"numpy": (6, 2.2, 2.2, 0.95)},
 }
@@ -76,12 +76,12 @@ def training(
 
     def run() -> dict[str, Any]:
         first = next(seeds)
-        options: dict[str, Any] = {
+        every: dict[str, dict[str, Any]] = {
             "rates": {"optimizer": pnn.Adam(rates), "seed": first},
             "rows": {"rows": rows, "seed": first},
             "seeds": {"seed": list(range(first, first + networks))},
-        }[own]
-        trained, history = pnn.fit(net, params, X, Y, epochs=c.epochs, batch_size=c.batch, **options)
+        }
+        trained, history = pnn.fit(net, params, X, Y, epochs=c.epochs, batch_size=c.batch, **every[own])
         library.ready(*(array for layer in trained for array in layer))
         return {"cost": float(np.mean(history.cost[-1]))}
 
