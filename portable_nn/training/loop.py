@@ -18,14 +18,13 @@ from portable_nn.optimizers import OptimizerState
 from portable_nn.training.callbacks import Watch
 from portable_nn.training.data import Source
 from portable_nn.training.description import Training
-from portable_nn.training.dropout import Rates, mask_drawer
+from portable_nn.training.dropout import Rates, batches_at_once, mask_drawer
 from portable_nn.training.hyperparameters import StepNumbers
 from portable_nn.training.snapshots import Position, Start
 from portable_nn.training.steps import StepKind, evaluation_step, summary_step, training_steps
 
 P = ParamSpec("P")
 R = TypeVar("R")
-MASKED_BATCHES = 8  # whose masks are drawn at a time
 EVALUATED_ROWS = 1024  # at a time: memory stays bounded
 LONG = 0.5  # seconds of an epoch that is watched in parts
 WATCHED_PARTS = 20
@@ -127,7 +126,7 @@ class Loop:
         self.metrics = tuple(metric for _, metric in training.metrics)
         self.evaluate = evaluation_step(backend, objective, self.metrics)
         self.summarize = summary_step(backend, self.metrics)
-        shapes = [(*training.stack, n) for n in training.net.sizes[1:-1]]
+        self.units = shapes = [(*training.stack, n) for n in training.net.sizes[1:-1]]
         rates = Rates(training.dropout, training.stack)
         rates.at(self.state.t)
         self.draw_masks = mask_drawer(backend, rates, shapes, self.dtype, training.draws.uniform)
@@ -203,7 +202,7 @@ class Loop:
         size = training.batch_size or n
         most = -(-self.count_batches(n) // (WATCHED_PARTS if self.in_parts else 1))
         if self.draw_masks:
-            most = min(most, MASKED_BATCHES)
+            most = min(most, batches_at_once(self.units, size))
         start = self.done * size
         while start < n:
             stop = n
