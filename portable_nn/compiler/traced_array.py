@@ -182,7 +182,8 @@ class TracedArray(NDArrayOperatorsMixin):
                 return self._reduce(function, x, axis, bool(options.get("keepdims")))
         if function is np.take and len(arguments) == 2 and set(options) == {"axis"}:
             x, rows = arguments
-            is_input = isinstance(rows, TracedArray) and rows.node.kind == "input"  # checked before
+            # numbers of rows that the step was given, or a view of them, have been checked
+            is_input = isinstance(rows, TracedArray) and base(rows.node).kind == "input"
             is_plain = isinstance(x, TracedArray) and x.ndim in (1, 2)
             if is_input and is_plain and options["axis"] in (0, -x.ndim):
                 return self._take(x, rows)

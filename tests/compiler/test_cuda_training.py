@@ -100,3 +100,17 @@ def test_class_indices_and_bytes_train_as_they_do_eagerly(kind, train, fit_eager
         Y = X[:, 0] > 99
     given = (net, net.initialize(dtype="float64", scheme="normal"), X, Y, pnn.SGD(0.001), 2, 20)
     assert training_difference(train(*given), fit_eagerly(*given)) < CLOSE["float64"]
+
+
+@pytest.mark.parametrize("data_stack", [(), (3,)], ids=["shared", "own"])
+def test_networks_with_rows_of_their_own_train_as_they_do_eagerly(
+    data_stack, train, fit_eagerly, random
+):
+    net = pnn.Network((9, 12, 2), ("tanh", "identity"), "squared_error")
+    X, Y = random.normal(size=(*data_stack, 50, 9)), random.normal(size=(50, 2))
+    rows = [random.permutation(50)[:n] for n in (40, 30, 40)]
+    given = (net, net.initialize(dtype="float64", stack=(3,)), X, Y, pnn.Adam([0.01, 0.02, 0.03]), 3, 16)
+    options = {"rows": rows, "seed": [3, 1, 4], "dropout": [0.1, 0.0, 0.3], "l2": [0.1, 0.0, 0.2]}
+    options["sample_weight"] = random.uniform(0.5, 2, size=50)
+    found = training_difference(train(*given, **options), fit_eagerly(*given, **options))
+    assert found < CLOSE["float64"]

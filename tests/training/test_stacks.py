@@ -69,7 +69,9 @@ def test_each_network_has_rows_draws_numbers_and_an_end_of_its_own(case, backend
         **{"rows": rows, "batch_size": 16, "sample_weight": move(w), **options},
     )
     worst = 0.0
-    for k, own in enumerate(rows):
+    few = [0, 5] if backend.name == "jax" else range(K)  # which compiles anew for each number of rows
+    for k in few:
+        own = rows[k]
         if "clip_norm" in options:
             options["clip_norm"] = NUMBERS["clip_norm"][k]
         alone, record = pnn.fit(
@@ -152,7 +154,7 @@ def test_several_stack_axes_and_data_shared_along_some_of_them(shape, backend, r
     found, history = pnn.fit(NET, stack, move(X), move(Y), pnn.Adam(rates), seed=seeds, **rule)
     assert history.best_epoch.shape == history.cost[0].shape == shape
     for fold in range(2):
-        for c in range(shape[1]):
+        for c in [shape[1] - 1] if backend.name == "jax" else range(shape[1]):
             mine = [(W[fold, c, ...], b[fold, c, ...]) for W, b in stack]
             alone, record = pnn.fit(
                 *(NET, mine, move(X[fold, 0]), move(Y[fold, 0]), pnn.Adam(rates[fold, c])),
