@@ -6,8 +6,10 @@ leaves the stack when it is done.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Hashable, Iterator, MutableMapping, Sequence
 from dataclasses import fields
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,7 +19,7 @@ from portable_nn.backends import dtype_name
 from portable_nn.checks import is_schedule
 from portable_nn.equations import Parameters
 from portable_nn.estimators.gathering import Member
-from portable_nn.estimators.kept import Kept, key_of
+from portable_nn.estimators.kept import Kept, key_of, values_of
 from portable_nn.estimators.minibatches import Shuffles, check_finite, ends, record, settle, training_of
 from portable_nn.estimators.resuming import Course
 from portable_nn.optimizers import OptimizerState
@@ -33,6 +35,7 @@ from portable_nn.training.some_networks import as_stack
 from portable_nn.training.stack_data import Members, RowsSource, joined
 
 Rows = np.ndarray[Any, Any]
+MANY = 4  # networks that make a block worth having
 KeptTrainings = MutableMapping[Hashable, Kept]
 
 
@@ -94,10 +97,18 @@ class Follower:
         )
 
     @property
-    def kind(self) -> Hashable:
-        """What networks of one block have in common beside that: how their rows make batches."""
+    def how_batched(self) -> Hashable:
+        """How the rows make batches: the same for all networks of one block."""
         held_out = self.problem.validation
         return self.problem.n, self.training.batch_size, None if held_out is None else held_out.n
+
+    @cached_property
+    def order_of_rows(self) -> Hashable:
+        """What decides which rows each batch has: the same for candidates of a search in one fold."""
+        problem = self.problem
+        own = None if problem.rows is None else problem.rows.tobytes()
+        drawn = None if not self.estimator.shuffle else repr(values_of(self.shuffles.state()["random"]))
+        return own, drawn
 
     def see(self, epoch: Epoch) -> bool:
         """Take note of an epoch; whether it was the last one."""
@@ -134,14 +145,21 @@ class Follower:
 
 
 class StackShuffles:
-    """See `Draws`: each network's own, of rows that begin at `starts` in the data of all."""
+    """See `Draws`: each network's own, of rows that begin at `starts` in the data of all.
 
-    def __init__(self, shuffles: Sequence[Shuffles], starts: Rows) -> None:
-        self.shuffles, self.starts, self.buffer = shuffles, starts, Buffer()
+    With `in_step` all draw the same and learn from the same rows.
+    """
+
+    def __init__(self, shuffles: Sequence[Shuffles], starts: Rows, in_step: bool) -> None:
+        self.shuffles, self.starts, self.in_step = shuffles, starts, in_step
+        self.buffer = Buffer()
 
     def order(self, epoch: int, n: int) -> Rows:
-        pairs = zip(self.shuffles, self.starts, strict=True)
-        return np.stack([own.order(epoch, n) + start for own, start in pairs])
+        orders = [own.order(epoch, n) for own in self.shuffles]
+        rows: Rows = (
+            orders[0] + self.starts[0] if self.in_step else np.stack(orders) + self.starts[:, None]
+        )
+        return rows
 
     def uniform(self, batches: int, shapes: Sequence[Shape], drops: Sequence[Rows]) -> Iterator[Piece]:
         fills = [own.fill for own in self.shuffles]
@@ -169,7 +187,8 @@ def train_stack(followers: Sequence[Follower]) -> None:
 
     def make_loop(members: Members, start: Start) -> Loop:
         some = [followers[k] for k in members]
-        draws = StackShuffles([f.shuffles for f in some], starts[members])
+        in_step = len({f.order_of_rows for f in some}) == len(set(starts[members].tolist())) == 1
+        draws = StackShuffles([f.shuffles for f in some], starts[members], in_step)
         validation = None
         if judged is not None and first_judged is not None:
             count = some[0].problem.validation.n
@@ -181,7 +200,7 @@ def train_stack(followers: Sequence[Follower]) -> None:
     e = one.estimator
     start = Start(params, OptimizerState(e._optimizer.state.t, slots), True, epoch=e.n_iter_)
     size = bytes_of_batch(one.problem.net.sizes, one.training.batch_size or one.problem.n, data.X.dtype)
-    kinds = [f.kind for f in followers]
+    kinds = kinds_of(followers, starts)
     with Pass(backend, make_loop, start, kinds, bytes_of_batch=size) as networks:
         while not networks.is_over:
             for block, epoch in networks.epoch():
@@ -189,6 +208,19 @@ def train_stack(followers: Sequence[Follower]) -> None:
                 own = [(int(i), followers[block.members[i]]) for i in going]
                 leaving = [i for i, follower in own if goes(follower, block, epoch, i)]
                 networks.leave(block.members[leaving])
+
+
+def kinds_of(followers: Sequence[Follower], starts: Rows) -> list[Hashable]:
+    """What the networks of one block have in common.
+
+    Where many networks see the same batches, they are in blocks of their own: such batches are gathered
+    once for all of them.
+    """
+    same = [(f.order_of_rows, start) for f, start in zip(followers, starts.tolist(), strict=True)]
+    many = {key for key, count in Counter(same).items() if count >= MANY}
+    return [
+        (f.how_batched, key if key in many else None) for f, key in zip(followers, same, strict=True)
+    ]
 
 
 def goes(follower: Follower, block: Block, epoch: Epoch, i: int) -> bool:

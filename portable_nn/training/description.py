@@ -31,7 +31,7 @@ from portable_nn.training.draws import Draws, GeneratorDraws, StackDraws
 from portable_nn.training.dropout import check_dropout
 from portable_nn.training.early_stopping import EarlyStopping
 from portable_nn.training.metrics import check_metrics
-from portable_nn.training.per_network import check_seed, one_for_each, seeds_of_stack
+from portable_nn.training.per_network import OneForEach, check_seed, one_for_each, seeds_of_stack
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {"sgd": SGD, "rmsprop": RMSprop, "adam": Adam, "adamw": AdamW}
 
@@ -142,6 +142,8 @@ class Training:
         """The learning rate of update 0, 1, ..."""
         if isinstance(self.schedule, constant):  # checked already; this is called for every update
             return self.schedule.learning_rate
+        if isinstance(self.schedule, OneForEach):  # which checks them itself
+            return self.schedule(step)
         rate = check_learning_rate(self.schedule, step)
         if isinstance(rate, PerNetwork):
             check_stack(f"schedule({step})", rate, self.stack)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from portable_nn.backends import to_host
-from portable_nn.checks import check_whole, is_schedule
+from portable_nn.checks import NONNEGATIVE, check_value, check_whole, is_schedule
 from portable_nn.checks.numbers import scalar, shown
 from portable_nn.schedules import Schedule
 
@@ -17,19 +17,26 @@ Stack = tuple[int, ...]
 
 @dataclass(frozen=True)
 class OneForEach:
-    """A schedule for each network of a stack, in the order of a flat one.
+    """A schedule for each network of a stack, in the order of a flat one; what they give is checked.
 
     It gives one number where all are the same.
     """
 
     schedules: tuple[Schedule, ...]
     stack: Stack
+    # what was given last, and what that came to: rates seldom change from step to step
+    last: list[Any] = field(default_factory=list, init=False, compare=False, repr=False)
+    result: list[Any] = field(default_factory=list, init=False, compare=False, repr=False)
 
     def __call__(self, step: Any) -> Any:
-        values = [scalar(schedule(step)) for schedule in self.schedules]
-        if values.count(values[0]) == len(values):
-            return values[0]
-        return np.asarray(values).reshape(self.stack)
+        values = [schedule(step) for schedule in self.schedules]
+        if values != self.last:
+            self.last[:] = values
+            each = [check_value(f"schedule[{k}]({step})", v, NONNEGATIVE) for k, v in enumerate(values)]
+            same = each.count(each[0]) == len(each)
+            checked = np.asarray(each).reshape(self.stack).tolist()
+            self.result[:] = [each[0] if same else check_value("schedule", checked, NONNEGATIVE)]
+        return self.result[0]
 
 
 def check_seed(seed: Any) -> np.random.Generator:
