@@ -54,6 +54,7 @@ def assert_same(found, expected):
     for ours, theirs in arrays:
         np.testing.assert_array_equal(ours, theirs)
         assert ours.flags.f_contiguous == theirs.flags.f_contiguous
+        assert ours.base is None or ours.base.nbytes == ours.nbytes  # nothing of the stack is held
 
 
 def twin(estimator):
@@ -109,11 +110,13 @@ def test_one_that_diverges_ends_with_its_error_and_leaves_the_others_alone(iris)
         assert_same(estimators[k], twin(estimators[k]).fit(X, y))
 
 
-@pytest.mark.parametrize("options", [{}, {"early_stopping": True}, OPTIONS[4]])
+@pytest.mark.parametrize(
+    "options", [{}, {"early_stopping": True}, {**OPTIONS[4], "n_iter_no_change": 1, "tol": 0.1}]
+)
 def test_a_longer_training_goes_on_from_one_that_was_kept(options, iris):
     X, y = iris
     kept, epochs = {}, []
-    for max_iter in (3, 12, 40):
+    for max_iter in (3, 12, 12, 40):
         estimators = [
             MLPClassifier((9,), random_state=0, max_iter=max_iter, alpha=a, **options)
             for a in (1e-4, 0.1)
@@ -122,7 +125,7 @@ def test_a_longer_training_goes_on_from_one_that_was_kept(options, iris):
         for estimator in estimators:
             assert_same(estimator, twin(estimator).fit(X, y))
         epochs.append(len(kept))
-    assert epochs == [2, 2, 2]
+    assert epochs == [2] * 4
     other = MLPClassifier((9,), random_state=1, max_iter=3, **options)  # another one begins anew
     fitted_together([other], [(X, y)], kept)
     assert_same(other, twin(other).fit(X, y))
@@ -136,9 +139,17 @@ def test_rows_that_are_equal_are_held_once(iris, monkeypatch):
     joined = together.joined
     monkeypatch.setattr(together, "joined", lambda *a: (seen.append(joined(*a)), seen[-1])[1])
     estimators = [MLPClassifier((4,), random_state=i, max_iter=2) for i in range(4)]
-    fitted_together(estimators, [(X.copy(), y), (X.copy(), y), (X[10:], y[10:]), (X, y)])
+    fitted_together(
+        estimators,
+        [
+            (X.copy(), y),
+            (X.copy(), y),
+            (np.vstack([X[:1], X[:0:-1]]), np.append(y[:1], y[:0:-1])),
+            (X, y),
+        ],
+    )
     (batch, starts), *_ = seen
-    assert batch.X.shape == (290, 4)
+    assert batch.X.shape == (300, 4)
     np.testing.assert_array_equal(starts[[0, 1, 3]], starts[0])
 
 

@@ -125,6 +125,7 @@ def test_a_network_that_diverges_is_frozen_and_the_others_go_on(backend, data):
         found, history = pnn.fit(NET, stack, move(X), move(y), pnn.SGD(rates), **options)
     np.testing.assert_array_equal(history.diverged, [False, True, False])
     np.testing.assert_array_equal(history.last_epoch, [3, 0, 3])
+    assert np.isnan([costs[1] for costs in history.cost]).all()
     assert difference(backend, found, 1, network(backend, stack, 1)) == 0
     without = [network(backend, stack, k) for k in (0, 2)]
     for k, params in zip((0, 2), without, strict=True):
@@ -181,6 +182,39 @@ def test_a_schedule_and_an_order_of_epochs_for_each_network(data):
             epoch_order=lambda epoch, n, k=k: orders[k],
         )
         assert all((W[k] == V).all() for (W, _), (V, _) in zip(found, alone, strict=True))
+
+
+def test_with_one_seed_each_network_draws_as_it_would_alone_from_its_rows(data, rows):
+    X, y, _ = data
+    stack = NET.initialize(stack=(K,), dtype="float64")
+    options = {"seed": 7, "dropout": 0.3, "epochs": 2, "batch_size": 16}
+    found, _ = pnn.fit(NET, stack, X, y, rows=rows, **options)
+    for k, own in enumerate(rows):
+        alone, _ = pnn.fit(NET, [(W[k], b[k]) for W, b in stack], X[own], y[own], **options)
+        assert all((W[k] == V).all() for (W, _), (V, _) in zip(found, alone, strict=True))
+
+
+@pytest.mark.usefixtures("host_only")
+def test_an_order_for_each_network_goes_with_it_into_other_blocks(data, random, monkeypatch):
+    X, y, _ = data
+    kind = type(pnn.backends.get("numpy"))
+    monkeypatch.setattr(kind, "networks_at_once", lambda self, size: 2)
+    stack = NET.initialize(stack=(5,), dtype="float64")
+    orders = np.stack([random.permutation(61) for _ in range(5)])
+    options = {"early_stopping": pnn.EarlyStopping(1, 0.02), "epochs": 12, "batch_size": 16}
+    rates = [0.3, 0.001, 0.5, 0.002, 0.4]
+    found, history = pnn.fit(
+        NET, stack, X, y, pnn.SGD(rates), epoch_order=lambda epoch, n: orders, **options
+    )
+    for k in range(5):
+        alone, record = pnn.fit(
+            *(NET, [(W[k], b[k]) for W, b in stack], X, y, pnn.SGD(rates[k])),
+            epoch_order=lambda epoch, n, k=k: orders[k],
+            **options,
+        )
+        assert all((W[k] == V).all() for (W, _), (V, _) in zip(found, alone, strict=True))
+        assert history.last_epoch[k] == record.epochs
+    assert len(set(history.last_epoch)) > 1
 
 
 def test_callbacks_see_the_whole_stack_and_the_state_can_be_continued(data):
