@@ -45,6 +45,7 @@ from portable_nn.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from portable_nn import interchange as interchange
+    from portable_nn import model_selection as model_selection
     from portable_nn.estimators import LossCurveDisplay as LossCurveDisplay
     from portable_nn.estimators import MLPClassifier as MLPClassifier
     from portable_nn.estimators import MLPRegressor as MLPRegressor
@@ -104,6 +105,7 @@ __all__ = [
 ESTIMATORS = ("LossCurveDisplay", "MLPClassifier", "MLPRegressor", "MLPTransformer")
 # rooms that are imported when one of their names is first asked for: few programs need them
 LATER = {"load": "files", "save": "files", "to_c": "interchange", "to_javascript": "interchange"}
+ROOMS = ("interchange", "model_selection")
 ELSEWHERE = {  # what other libraries call it
     "RMSProp": "RMSprop",
     "Sequential": "Network",
@@ -113,7 +115,7 @@ ELSEWHERE = {  # what other libraries call it
 }
 
 if importlib.util.find_spec("sklearn") is not None:
-    __all__.extend(ESTIMATORS)
+    __all__.extend([*ESTIMATORS, "model_selection"])
 
 
 def __getattr__(name: str) -> Any:
@@ -124,8 +126,8 @@ def __getattr__(name: str) -> Any:
         return getattr(estimators, name)
     if name in LATER:
         return getattr(importlib.import_module(f"{__name__}.{LATER[name]}"), name)
-    if name == "interchange":
-        return importlib.import_module(f"{__name__}.interchange")
+    if name in ROOMS:
+        return importlib.import_module(f"{__name__}.{name}")
     here = f"; here: {ELSEWHERE[name]}" if name in ELSEWHERE else ""
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}{here}", name=name)
 

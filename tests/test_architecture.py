@@ -14,6 +14,7 @@ import portable_nn
 pytestmark = pytest.mark.usefixtures("host_only")
 ROOT = Path(portable_nn.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
+SCIKIT_ROOMS = ("estimators", "model_selection")  # imported only when asked for
 LIBRARIES = {"numpy", "cupy", "torch", "jax", "array_api_strict", "array_api_compat", "scipy", "sklearn"}
 
 # each room may import those before it, never those after it
@@ -131,13 +132,13 @@ def test_only_the_backends_know_which_backend_it_is():
         if room(path) != "backends":
             text = path.read_text(encoding="utf-8").replace("os.name", "")
             assert not [s for s in suspicious if s in text], path
-            allowed = {"numpy", "sklearn", "scipy"} if room(path) == "estimators" else {"numpy"}
+            allowed = {"numpy", "sklearn", "scipy"} if room(path) in SCIKIT_ROOMS else {"numpy"}
             assert not {name.split(".")[0] for name in imports(path)} & (LIBRARIES - allowed), path
 
 
 def test_no_library_is_imported_with_a_file_but_numpy_and_array_api_compat():
     for path in FILES:
-        if room(path) != "estimators":  # itself imported only when an estimator is asked for
+        if room(path) not in SCIKIT_ROOMS:
             assert not top_level(path) & (LIBRARIES - {"numpy", "array_api_compat"}), path
 
 

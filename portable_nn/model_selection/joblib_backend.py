@@ -1,0 +1,154 @@
+"""Where joblib's tasks run, so that the networks that they train are trained together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import joblib  # type: ignore[import-untyped]
+from joblib.parallel import FallbackToBackend, ParallelBackendBase  # type: ignore[import-untyped]
+
+from portable_nn.model_selection.passes import Count, Passes, Settings, Task
+
+MANY = 1024  # jobs, where each part of an estimator is to be a task
+
+
+class OnePassBackend(ParallelBackendBase):  # type: ignore[misc]
+    """What ``joblib.Parallel`` finds where trainings are gathered; each such object gets a `Session`.
+
+    Parameters
+    ----------
+    settings, count, kept
+        See `Passes`.
+    outer : joblib's backend
+        That of the user: where the shares of the tasks run if there are several jobs.
+    threads : joblib's backend
+        That of the user for tasks which prefer threads: these are no fits.
+    is_wide : bool
+        Whether every `n_jobs` means this process, and estimators are divided as far as they can be.
+    """
+
+    supports_sharedmem = False  # where it is required joblib takes threads
+
+    def __init__(
+        self,
+        settings: Settings,
+        count: Count,
+        outer: Any,
+        threads: Any,
+        kept: dict[Any, Any] | None = None,
+        is_wide: bool = False,
+    ) -> None:
+        super().__init__(nesting_level=outer.nesting_level)
+        self.settings, self.count, self.kept = settings, count, kept
+        self.outer, self.threads, self.is_wide = outer, threads, is_wide
+
+    def effective_n_jobs(self, n_jobs: int | None) -> int:
+        """What estimators ask that divide their work themselves."""
+        jobs: int = self.outer.effective_n_jobs(n_jobs)
+        return max(jobs, MANY) if self.is_wide and n_jobs in (None, 1) else jobs
+
+    def configure(
+        self, n_jobs: int | None = 1, parallel: Any = None, prefer: str | None = None, **_: Any
+    ) -> int:
+        """Raise joblib's FallbackToBackend: every `Parallel` has tasks of its own."""
+        if prefer == "threads":
+            raise FallbackToBackend(self.threads)
+        jobs = 1 if self.is_wide else self.outer.effective_n_jobs(n_jobs)
+        raise FallbackToBackend(Session(self, jobs))
+
+    def nested(self, jobs: int) -> tuple[ParallelBackendBase, int | None]:
+        """What the tasks of `jobs` workers find: those of one worker what they would find in a loop."""
+        outer, threads, n_jobs = self.outer, self.threads, None
+        if jobs > 1:
+            outer, n_jobs = self.outer.get_nested_backend()
+            threads = outer
+        return OnePassBackend(self.settings, Count(), outer, threads), n_jobs
+
+    def apply_async(self, func: Task, callback: Callable[[Any], Any] | None = None) -> Any:
+        raise NotImplementedError("`configure` gives every Parallel a Session")
+
+
+class Session(ParallelBackendBase):  # type: ignore[misc]
+    """The tasks of one ``joblib.Parallel``; they run when the first result is asked for."""
+
+    def __init__(self, door: OnePassBackend, jobs: int) -> None:
+        super().__init__(nesting_level=door.nesting_level)
+        self.door, self.jobs = door, jobs
+        self.waiting: list[Job] = []
+
+    def effective_n_jobs(self, n_jobs: int | None) -> int:
+        """More than one, whatever is asked for: a single job joblib would run itself."""
+        return max(2, self.jobs)
+
+    def configure(self, n_jobs: int = 1, parallel: Any = None, **_: Any) -> int:
+        """Ask for all tasks at once: a few at a time would be small stacks."""
+        parallel.pre_dispatch = "all"
+        return self.effective_n_jobs(n_jobs)
+
+    def get_nested_backend(self) -> tuple[ParallelBackendBase, int | None]:
+        return self.door.nested(self.jobs)
+
+    def apply_async(self, func: Task, callback: Callable[[Any], Any]) -> Job:
+        """Take a task; the object returned has its result in time."""
+        job = Job(self, func, callback)
+        self.waiting.append(job)
+        return job
+
+    submit = apply_async  # its name since joblib 1.5
+
+    def abort_everything(self, ensure_ready: bool = True) -> None:
+        self.waiting = []
+
+    def run(self) -> None:
+        """Run all tasks."""
+        jobs, self.waiting = self.waiting, []
+        tasks = [job.task for job in jobs]
+        if self.jobs == 1:
+            done = iter(jobs)
+            passes = Passes(self.door.settings, self.door.count, self.door.kept)
+            results = passes.run(tasks, lambda: next(done).callback(None))
+        else:
+            results = self.run_shares(tasks)
+            for job in jobs:
+                job.callback(None)
+        for job, result in zip(jobs, results, strict=True):
+            job.result = result
+
+    def run_shares(self, tasks: Sequence[Task]) -> list[list[Any]]:
+        """Run the tasks on the user's backend: one pass, or a few, for each worker.
+
+        Neighbours are dealt to different workers, since what is slow about a candidate it shares with
+        the next.
+        """
+        shares = [tasks[first :: self.jobs] for first in range(min(self.jobs, len(tasks)))]
+        settings = self.door.settings
+        settings = Settings(settings.max_stack_bytes // len(shares), settings.verbose)
+        parallel = joblib.Parallel(self.jobs, backend=self.door.outer, pre_dispatch="all", batch_size=1)
+        answers = parallel(joblib.delayed(run_share)(share, settings) for share in shares)
+        results: list[Any] = [None] * len(tasks)
+        for first, (share, n_passes) in enumerate(answers):
+            results[first :: self.jobs] = share
+            self.door.count.n_passes += n_passes
+        return results
+
+
+class Job:
+    """A task that joblib has handed over, and its result."""
+
+    def __init__(self, session: Session, task: Task, callback: Callable[[Any], Any]) -> None:
+        self.session, self.task, self.callback = session, task, callback
+        self.result: list[Any] | None = None
+
+    def get(self, timeout: float | None = None) -> list[Any]:
+        """The result; the first that is asked for brings all."""
+        if self.result is None:
+            self.session.run()
+        assert self.result is not None
+        return self.result
+
+
+def run_share(tasks: Sequence[Task], settings: Settings) -> tuple[list[list[Any]], int]:
+    """In a worker: the results of its tasks, and the number of stacks that it trained."""
+    count = Count()
+    return Passes(settings, count).run(tasks, lambda: None), count.n_passes

@@ -1,0 +1,157 @@
+"""Trainings of many tasks, carried out together: in one pass, if memory allows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+from portable_nn.backends import own_settings
+from portable_nn.estimators.gathering import Member, gathering
+from portable_nn.estimators.together import train_together
+from portable_nn.model_selection.turns import Turns, current
+
+MAX_STACK_BYTES = 2**30
+Task = Callable[[], list[Any]]  # what joblib makes of one or a few calls: it gives their results
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How passes are made.
+
+    Attributes
+    ----------
+    max_stack_bytes : int
+        About how much memory the trainings of a pass may take together.
+    verbose : int
+        Whether each pass is reported in a line.
+    """
+
+    max_stack_bytes: int = MAX_STACK_BYTES
+    verbose: int = 0
+
+
+@dataclass
+class Count:
+    """How many stacks have been trained."""
+
+    n_passes: int = 0
+
+
+@dataclass(eq=False)
+class Request:
+    """A training that a task waits for, and how many seconds of its pass are due to it."""
+
+    member: Member
+    nbytes: int = field(init=False)
+    seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.nbytes = self.member.nbytes
+
+    @property
+    def work(self) -> float:
+        """About how many multiplications its training took, up to a factor that all share."""
+        problem, sizes = self.member.problem, self.member.problem.net.sizes
+        weights = sum(n * m for n, m in pairwise(sizes))
+        return float(max(1, self.member.estimator.n_iter_) * problem.n * weights)
+
+
+class Passes:
+    """Tasks, such as the fits of a search, whose trainings are carried out together.
+
+    Parameters
+    ----------
+    settings : Settings
+    count : Count
+        Is raised by the number of stacks that are trained.
+    kept : dict or None
+        Where trainings are kept that later ones may go on from.
+    """
+
+    def __init__(self, settings: Settings, count: Count, kept: dict[Any, Any] | None = None) -> None:
+        self.settings, self.count, self.kept = settings, count, kept
+
+    def run(self, tasks: Sequence[Task], done: Callable[[], Any]) -> list[list[Any]]:
+        """The results of the tasks, in their order; calls `done` after each task."""
+        return Turns([self.gathered(task, done) for task in tasks], self.carry_out, self.is_enough).run()
+
+    def gathered(self, task: Task, done: Callable[[], Any]) -> Task:
+        """The task, with its trainings handed over, and its fit times without those of others."""
+
+        def run() -> list[Any]:
+            idle = Idle()
+            with gathering(idle.gather):
+                results = task()
+            done()
+            return idle.taken_off(results)
+
+        return run
+
+    def is_enough(self, requests: Sequence[Request]) -> bool:
+        """Whether one more, as large as the largest, is too many."""
+        sizes = [request.nbytes for request in requests]
+        return bool(sizes) and sum(sizes) + max(sizes) > self.settings.max_stack_bytes
+
+    def carry_out(self, requests: Sequence[Request]) -> None:
+        """Train what the tasks wait for.
+
+        Within a task that takes turns itself, such as a fold of a cross-validation around a search,
+        that task hands them all over.
+        """
+        outer = current()
+        if not requests:
+            return
+        if outer is not None:
+            outer.wait_for(requests)
+            return
+        begin = time.perf_counter()
+        with own_settings():
+            stacks = trained([request.member for request in requests], self.kept)
+        seconds = time.perf_counter() - begin
+        self.count.n_passes += stacks
+        total = sum(request.work for request in requests)
+        for request in requests:
+            request.seconds = seconds * request.work / total
+        if self.settings.verbose > 0:
+            print(report(requests, stacks, seconds))
+
+
+class Idle:
+    """How long a task has waited for what is not its own."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def gather(self, member: Member) -> None:
+        """Hand a training over; return once it has been carried out, or raise its error."""
+        turn, request, begin = current(), Request(member), time.perf_counter()
+        if turn is None:  # a thread that a task has started: nobody waits for it to wait
+            trained([member], None)
+        else:
+            turn.wait_for([request])
+            self.seconds += time.perf_counter() - begin - request.seconds
+        if member.error is not None:
+            raise member.error
+
+    def taken_off(self, results: list[Any]) -> list[Any]:
+        """The results, with `fit_time`, where scikit-learn took it, as the fit's own time."""
+        for result in results:
+            if isinstance(result, dict) and "fit_time" in result and len(results) == 1:
+                result["fit_time"] = max(0.0, result["fit_time"] - self.seconds)
+        return results
+
+
+def trained(members: list[Member], kept: dict[Any, Any] | None) -> int:
+    """Train the members; how many stacks that took."""
+    return train_together(members) if kept is None else train_together(members, kept)  # type: ignore[call-arg]
+
+
+def report(requests: Sequence[Request], stacks: int, seconds: float) -> str:
+    """A line on one pass."""
+    structures = dict.fromkeys(request.member.problem.net.sizes for request in requests)
+    sizes = ", ".join("-".join(map(str, structure)) for structure in structures)
+    networks = f"{len(requests)} network{'s' * (len(requests) > 1)}"
+    return f"[pass] {networks} in {stacks} stack{'s' * (stacks > 1)} ({sizes}): {seconds:.1f} s"

@@ -1,0 +1,50 @@
+"""scikit-learn's cross-validation, its networks trained together."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from sklearn import model_selection
+
+from portable_nn.model_selection.context import check_max_stack_bytes, gathered
+from portable_nn.model_selection.docs import MAX_STACK, extended
+from portable_nn.model_selection.passes import MAX_STACK_BYTES, Settings
+
+SUMMARY = """\
+scikit-learn's `{name}`, which trains networks of one structure in one pass.
+
+Parameters and results are those of `sklearn.model_selection.{name}`. What is no `MLPClassifier` or
+`MLPRegressor` of this package, or cannot be stacked, is fitted as there. `pre_dispatch` says nothing
+here: `max_stack_bytes` does.
+"""
+
+
+def together(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of scikit-learn's, with one parameter more: `max_stack_bytes`."""
+
+    @functools.wraps(function)
+    def run(*arguments: Any, max_stack_bytes: int = MAX_STACK_BYTES, **named: Any) -> Any:
+        settings = Settings(check_max_stack_bytes(max_stack_bytes), named.get("verbose", 0))
+        with gathered(settings):
+            return function(*arguments, **named)
+
+    signature = inspect.signature(function)
+    more = inspect.Parameter("max_stack_bytes", inspect.Parameter.KEYWORD_ONLY, default=MAX_STACK_BYTES)
+    run.__signature__ = signature.replace(  # type: ignore[attr-defined]
+        parameters=[*signature.parameters.values(), more]
+    )
+    run.__module__ = __name__
+    summary = SUMMARY.format(name=function.__name__)
+    run.__doc__ = extended(summary, function.__doc__, {"Parameters": MAX_STACK, "Returns": ""})
+    return run
+
+
+cross_validate = together(model_selection.cross_validate)
+cross_val_score = together(model_selection.cross_val_score)
+cross_val_predict = together(model_selection.cross_val_predict)
+learning_curve = together(model_selection.learning_curve)
+validation_curve = together(model_selection.validation_curve)
+permutation_test_score = together(model_selection.permutation_test_score)
