@@ -14,7 +14,7 @@ MANY = 1024  # jobs, where each part of an estimator is to be a task
 
 
 class OnePassBackend(ParallelBackendBase):  # type: ignore[misc]
-    """What ``joblib.Parallel`` finds where trainings are gathered; each such object gets a `Session`.
+    """What ``joblib.Parallel`` finds where trainings are gathered; each such object gets an `OnePass`.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ class OnePassBackend(ParallelBackendBase):  # type: ignore[misc]
         if prefer == "threads":
             raise FallbackToBackend(self.threads)
         jobs = 1 if self.is_wide else self.outer.effective_n_jobs(n_jobs)
-        raise FallbackToBackend(Session(self, jobs))
+        raise FallbackToBackend(OnePass(self, jobs))
 
     def nested(self, jobs: int) -> tuple[ParallelBackendBase, int | None]:
         """What the tasks of `jobs` workers find: those of one worker what they would find in a loop."""
@@ -66,10 +66,10 @@ class OnePassBackend(ParallelBackendBase):  # type: ignore[misc]
         return OnePassBackend(self.settings, Count(), outer, threads), n_jobs
 
     def apply_async(self, func: Task, callback: Callable[[Any], Any] | None = None) -> Any:
-        raise NotImplementedError("`configure` gives every Parallel a Session")
+        raise NotImplementedError("`configure` gives every Parallel an OnePass")
 
 
-class Session(ParallelBackendBase):  # type: ignore[misc]
+class OnePass(ParallelBackendBase):  # type: ignore[misc]
     """The tasks of one ``joblib.Parallel``; they run when the first result is asked for."""
 
     def __init__(self, door: OnePassBackend, jobs: int) -> None:
@@ -136,7 +136,7 @@ class Session(ParallelBackendBase):  # type: ignore[misc]
 class Job:
     """A task that joblib has handed over, and its result."""
 
-    def __init__(self, session: Session, task: Task, callback: Callable[[Any], Any]) -> None:
+    def __init__(self, session: OnePass, task: Task, callback: Callable[[Any], Any]) -> None:
         self.session, self.task, self.callback = session, task, callback
         self.result: list[Any] | None = None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -76,19 +77,8 @@ class Passes:
 
     def run(self, tasks: Sequence[Task], done: Callable[[], Any]) -> list[list[Any]]:
         """The results of the tasks, in their order; calls `done` after each task."""
-        return Turns([self.gathered(task, done) for task in tasks], self.carry_out, self.is_enough).run()
-
-    def gathered(self, task: Task, done: Callable[[], Any]) -> Task:
-        """The task, with its trainings handed over, and its fit times without those of others."""
-
-        def run() -> list[Any]:
-            idle = Idle()
-            with gathering(idle.gather):
-                results = task()
-            done()
-            return idle.taken_off(results)
-
-        return run
+        functions = [Gathered(task, self.count, done) for task in tasks]
+        return Turns(functions, self.carry_out, self.is_enough).run()
 
     def is_enough(self, requests: Sequence[Request]) -> bool:
         """Whether one more, as large as the largest, is too many."""
@@ -101,11 +91,11 @@ class Passes:
         Within a task that takes turns itself, such as a fold of a cross-validation around a search,
         that task hands them all over.
         """
-        outer = current()
-        if not requests:
-            return
+        outer = this_task()
         if outer is not None:
+            before = outer.count.n_passes
             outer.wait_for(requests)
+            self.count.n_passes += outer.count.n_passes - before
             return
         begin = time.perf_counter()
         with own_settings():
@@ -119,29 +109,46 @@ class Passes:
             print(report(requests, stacks, seconds))
 
 
-class Idle:
-    """How long a task has waited for what is not its own."""
+class Gathered:
+    """A task whose trainings are handed over; it is called in a turn of its own."""
 
-    def __init__(self) -> None:
-        self.seconds = 0.0
+    def __init__(self, task: Task, count: Count, done: Callable[[], Any]) -> None:
+        self.task, self.count, self.done = task, count, done
+        self.idle = 0.0  # how many seconds it has waited for what is not its own
+
+    def __call__(self) -> list[Any]:
+        TASK.set(self)
+        with gathering(self.gather):
+            results = self.task()
+        self.done()
+        for result in results:  # scikit-learn has taken the time from the begin to the end of `fit`
+            if isinstance(result, dict) and "fit_time" in result:
+                result["fit_time"] = max(0.0, result["fit_time"] - self.idle)
+        return results
 
     def gather(self, member: Member) -> None:
         """Hand a training over; return once it has been carried out, or raise its error."""
-        turn, request, begin = current(), Request(member), time.perf_counter()
-        if turn is None:  # a thread that a task has started: nobody waits for it to wait
+        if this_task() is self:
+            self.wait_for([Request(member)])
+        else:  # a thread that the task has started, and may wait for
             trained([member], None)
-        else:
-            turn.wait_for([request])
-            self.seconds += time.perf_counter() - begin - request.seconds
         if member.error is not None:
             raise member.error
 
-    def taken_off(self, results: list[Any]) -> list[Any]:
-        """The results, with `fit_time`, where scikit-learn took it, as the fit's own time."""
-        for result in results:
-            if isinstance(result, dict) and "fit_time" in result and len(results) == 1:
-                result["fit_time"] = max(0.0, result["fit_time"] - self.seconds)
-        return results
+    def wait_for(self, requests: Sequence[Request]) -> None:
+        """Return once they have been carried out."""
+        turn, begin = current(), time.perf_counter()
+        assert turn is not None
+        turn.wait_for(requests)
+        self.idle += time.perf_counter() - begin - sum(request.seconds for request in requests)
+
+
+TASK: ContextVar[Gathered | None] = ContextVar("TASK", default=None)
+
+
+def this_task() -> Gathered | None:
+    """The task whose turn this thread is; None in a thread that takes no turns."""
+    return None if current() is None else TASK.get()
 
 
 def trained(members: list[Member], kept: dict[Any, Any] | None) -> int:

@@ -19,10 +19,11 @@ ADDED = {"max_stack_bytes": [Interval(Integral, 1, None, closed="left")]}
 SUMMARY = """\
 scikit-learn's `{name}`, which trains networks of one structure in one pass.
 
-Parameters and results are those of `sklearn.model_selection.{name}`, and so are the scores of
-candidates whose `random_state` is an integer or a `RandomState`. What is no `MLPClassifier` or
-`MLPRegressor` of this package, or cannot be stacked, is fitted as there. With several jobs each worker
-makes passes of its share of the fits.
+Parameters and results are those of `sklearn.model_selection.{name}`, and so are
+the scores of candidates whose `random_state` is an integer or a `RandomState`. What is no
+`MLPClassifier` or `MLPRegressor` of this package, or cannot be stacked, is fitted as there. With
+several jobs each worker makes passes of its share of the fits.
+
 """
 
 
