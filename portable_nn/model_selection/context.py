@@ -10,7 +10,7 @@ import joblib  # type: ignore[import-untyped]
 from joblib.parallel import get_active_backend  # type: ignore[import-untyped]
 
 from portable_nn.model_selection.joblib_backend import OnePassBackend
-from portable_nn.model_selection.passes import MAX_STACK_BYTES, Count, Settings
+from portable_nn.model_selection.tasks import MAX_STACK_BYTES, Count, Settings
 
 
 @contextmanager
@@ -47,7 +47,7 @@ def in_one_pass(*, max_stack_bytes: int = MAX_STACK_BYTES, verbose: int = 0) -> 
     >>> from sklearn.ensemble import BaggingClassifier
     >>> from portable_nn import MLPClassifier
     >>> from portable_nn.model_selection import in_one_pass
-    >>> bagging = BaggingClassifier(MLPClassifier((5,), max_iter=300), n_estimators=8, random_state=0)
+    >>> bagging = BaggingClassifier(MLPClassifier((5,), tol=0.1), n_estimators=8, random_state=0)
     >>> with in_one_pass() as count:
     ...     bagging = bagging.fit(*load_iris(return_X_y=True))
     >>> len(bagging.estimators_)

@@ -8,7 +8,7 @@ from typing import Any
 import joblib  # type: ignore[import-untyped]
 from joblib.parallel import FallbackToBackend, ParallelBackendBase  # type: ignore[import-untyped]
 
-from portable_nn.model_selection.passes import Count, Passes, Settings, Task
+from portable_nn.model_selection.tasks import Count, Settings, Task, Tasks
 
 MANY = 1024  # jobs, where each part of an estimator is to be a task
 
@@ -19,7 +19,7 @@ class OnePassBackend(ParallelBackendBase):  # type: ignore[misc]
     Parameters
     ----------
     settings, count, kept
-        See `Passes`.
+        See `Tasks`.
     outer : joblib's backend
         That of the user: where the shares of the tasks run if there are several jobs.
     threads : joblib's backend
@@ -106,8 +106,8 @@ class OnePass(ParallelBackendBase):  # type: ignore[misc]
         tasks = [job.task for job in jobs]
         if self.jobs == 1:
             done = iter(jobs)
-            passes = Passes(self.door.settings, self.door.count, self.door.kept)
-            results = passes.run(tasks, lambda: next(done).callback(None))
+            together = Tasks(self.door.settings, self.door.count, self.door.kept)
+            results = together.run(tasks, lambda: next(done).callback(None))
         else:
             results = self.run_shares(tasks)
             for job in jobs:
@@ -151,4 +151,4 @@ class Job:
 def run_share(tasks: Sequence[Task], settings: Settings) -> tuple[list[list[Any]], int]:
     """In a worker: the results of its tasks, and the number of stacks that it trained."""
     count = Count()
-    return Passes(settings, count).run(tasks, lambda: None), count.n_passes
+    return Tasks(settings, count).run(tasks, lambda: None), count.n_passes

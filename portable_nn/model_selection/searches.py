@@ -13,7 +13,7 @@ from sklearn.utils._param_validation import Interval
 
 from portable_nn.model_selection.context import gathered
 from portable_nn.model_selection.docs import MAX_STACK, N_PASSES, extended
-from portable_nn.model_selection.passes import MAX_STACK_BYTES, Settings
+from portable_nn.model_selection.tasks import MAX_STACK_BYTES, Settings
 
 ADDED = {"max_stack_bytes": [Interval(Integral, 1, None, closed="left")]}
 SUMMARY = """\

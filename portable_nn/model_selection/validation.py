@@ -11,7 +11,7 @@ from sklearn import model_selection
 
 from portable_nn.model_selection.context import check_max_stack_bytes, gathered
 from portable_nn.model_selection.docs import MAX_STACK, extended
-from portable_nn.model_selection.passes import MAX_STACK_BYTES, Settings
+from portable_nn.model_selection.tasks import MAX_STACK_BYTES, Settings
 
 SUMMARY = """\
 scikit-learn's `{name}`, which trains networks of one structure in one pass.

@@ -45,6 +45,12 @@ def assert_same_results(found: dict[str, Any], expected: dict[str, Any]) -> None
             np.testing.assert_array_equal(found[key], value, err_msg=key)
 
 
+def said(warning: warnings.WarningMessage) -> str:
+    """Category and text; of failed fits not the tracebacks, which name files."""
+    text = str(warning.message)
+    return f"{warning.category.__name__}: {text.partition('Below are more details')[0]}"
+
+
 def both(name: str, *arguments: Any, fit: Any = (X, y), routed: Any = None, **options: Any) -> Any:
     """Our search and scikit-learn's, with the same arguments, fitted: (ours, theirs)."""
     searches = []
@@ -53,7 +59,7 @@ def both(name: str, *arguments: Any, fit: Any = (X, y), routed: Any = None, **op
             warnings.simplefilter("always")
             search = getattr(module, name)(*arguments, **options).fit(*fit, **(routed or {}))
         searches.append(search)
-        search.said = sorted(f"{w.category.__name__}: {w.message}" for w in caught)
+        search.said = sorted(said(warning) for warning in caught)
     found, expected = searches
     assert_same_results(found.cv_results_, expected.cv_results_)
     for attribute in ("best_index_", "best_score_", "best_params_", "multimetric_", "n_splits_"):

@@ -60,7 +60,7 @@ class Request:
         return float(max(1, self.member.estimator.n_iter_) * problem.n * weights)
 
 
-class Passes:
+class Tasks:
     """Tasks, such as the fits of a search, whose trainings are carried out together.
 
     Parameters
@@ -153,7 +153,7 @@ def this_task() -> Gathered | None:
 
 def trained(members: list[Member], kept: dict[Any, Any] | None) -> int:
     """Train the members; how many stacks that took."""
-    return train_together(members) if kept is None else train_together(members, kept)  # type: ignore[call-arg]
+    return train_together(members) if kept is None else train_together(members, kept)
 
 
 def report(requests: Sequence[Request], stacks: int, seconds: float) -> str:
