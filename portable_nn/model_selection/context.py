@@ -11,10 +11,13 @@ from joblib.parallel import get_active_backend  # type: ignore[import-untyped]
 
 from portable_nn.model_selection.joblib_backend import OnePassBackend
 from portable_nn.model_selection.tasks import MAX_STACK_BYTES, Count, Settings
+from portable_nn.training.progress import ProgressBar
 
 
 @contextmanager
-def in_one_pass(*, max_stack_bytes: int = MAX_STACK_BYTES, verbose: int = 0) -> Iterator[Count]:
+def in_one_pass(
+    *, max_stack_bytes: int = MAX_STACK_BYTES, verbose: int = 0, progress: bool = False
+) -> Iterator[Count]:
     """Within it scikit-learn's meta-estimators train their multi-layer perceptrons together.
 
     Whatever divides its work by joblib, such as `VotingClassifier`, `BaggingClassifier`,
@@ -30,6 +33,8 @@ def in_one_pass(*, max_stack_bytes: int = MAX_STACK_BYTES, verbose: int = 0) -> 
         take several passes. A network that alone takes more is trained alone.
     verbose : int, default=0
         Above 0: a line on each pass.
+    progress : bool, default=False
+        Draw a bar of each pass; it needs tqdm.
 
     Yields
     ------
@@ -40,6 +45,8 @@ def in_one_pass(*, max_stack_bytes: int = MAX_STACK_BYTES, verbose: int = 0) -> 
     ------
     TypeError, ValueError
         If `max_stack_bytes` is no positive integer.
+    ImportError
+        If a bar is asked for, and tqdm is not installed.
 
     Examples
     --------
@@ -53,7 +60,7 @@ def in_one_pass(*, max_stack_bytes: int = MAX_STACK_BYTES, verbose: int = 0) -> 
     >>> len(bagging.estimators_)
     8
     """
-    settings = Settings(check_max_stack_bytes(max_stack_bytes), verbose)
+    settings = Settings(check_max_stack_bytes(max_stack_bytes), verbose, progress)
     with gathered(settings, is_wide=True) as count:
         yield count
 
@@ -63,6 +70,8 @@ def gathered(
     settings: Settings, kept: dict[Any, Any] | None = None, is_wide: bool = False
 ) -> Iterator[Count]:
     """Within it the tasks of joblib are those of a `OnePassBackend`, in this thread."""
+    if settings.progress:
+        ProgressBar()  # without tqdm it raises before anything is done
     outer, n_jobs = get_active_backend()
     threads, _ = get_active_backend(prefer="threads")
     if isinstance(outer, OnePassBackend):  # the user's is further out

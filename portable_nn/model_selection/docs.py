@@ -5,10 +5,14 @@ from __future__ import annotations
 import inspect
 import re
 
-MAX_STACK = """\
+OF_PASSES = """\
 max_stack_bytes : int, default=2**30
     About how much memory the trainings of one pass may take together, their rows included; more
     take several passes. A network that alone takes more is trained alone.
+
+progress : bool, default=False
+    Draw a bar of each pass; it needs tqdm. In other processes, where several jobs are asked for, there
+    is none.
 """
 N_PASSES = """\
 n_passes_ : int

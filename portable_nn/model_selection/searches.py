@@ -12,10 +12,10 @@ from sklearn.experimental import enable_halving_search_cv  # noqa: F401  (two of
 from sklearn.utils._param_validation import Interval
 
 from portable_nn.model_selection.context import gathered
-from portable_nn.model_selection.docs import MAX_STACK, N_PASSES, extended
+from portable_nn.model_selection.docs import N_PASSES, OF_PASSES, extended
 from portable_nn.model_selection.tasks import MAX_STACK_BYTES, Settings
 
-ADDED = {"max_stack_bytes": [Interval(Integral, 1, None, closed="left")]}
+ADDED = {"max_stack_bytes": [Interval(Integral, 1, None, closed="left")], "progress": ["boolean"]}
 SUMMARY = """\
 scikit-learn's `{name}`, which trains networks of one structure in one pass.
 
@@ -30,6 +30,9 @@ several jobs each worker makes passes of its share of the fits.
 class Search:
     """The common part of the searches."""
 
+    verbose: int
+    max_stack_bytes: int
+    progress: bool
     n_passes_: int
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -40,7 +43,7 @@ class Search:
         theirs: Any = cls.__bases__[1]
         cls._parameter_constraints = {**theirs._parameter_constraints, **ADDED}
         summary = SUMMARY.format(name=theirs.__name__) + (inspect.getdoc(cls) or "")
-        added = {"Parameters": MAX_STACK, "Attributes": N_PASSES}
+        added = {"Parameters": OF_PASSES, "Attributes": N_PASSES}
         cls.__doc__ = extended(summary, theirs.__doc__, added)
 
     _parameter_constraints: ClassVar[dict[str, Any]]
@@ -66,7 +69,7 @@ class Search:
         self : object
         """
         self._validate_params()  # type: ignore[attr-defined]
-        settings = Settings(self.max_stack_bytes, self.verbose)  # type: ignore[attr-defined]
+        settings = Settings(self.max_stack_bytes, self.verbose, self.progress)
         with gathered(settings, self._kept()) as count:
             super().fit(X, y, **params)  # type: ignore[misc]
         self.n_passes_ = count.n_passes
@@ -90,6 +93,7 @@ class GridSearchCV(Search, model_selection.GridSearchCV):  # type: ignore[misc]
         error_score: Any = np.nan,
         return_train_score: bool = False,
         max_stack_bytes: int = MAX_STACK_BYTES,
+        progress: bool = False,
     ) -> None:
         super().__init__(
             estimator,
@@ -103,7 +107,7 @@ class GridSearchCV(Search, model_selection.GridSearchCV):  # type: ignore[misc]
             error_score=error_score,
             return_train_score=return_train_score,
         )
-        self.max_stack_bytes = max_stack_bytes
+        self.max_stack_bytes, self.progress = max_stack_bytes, progress
 
 
 class RandomizedSearchCV(Search, model_selection.RandomizedSearchCV):  # type: ignore[misc]
@@ -125,6 +129,7 @@ class RandomizedSearchCV(Search, model_selection.RandomizedSearchCV):  # type: i
         error_score: Any = np.nan,
         return_train_score: bool = False,
         max_stack_bytes: int = MAX_STACK_BYTES,
+        progress: bool = False,
     ) -> None:
         super().__init__(
             estimator,
@@ -140,7 +145,7 @@ class RandomizedSearchCV(Search, model_selection.RandomizedSearchCV):  # type: i
             error_score=error_score,
             return_train_score=return_train_score,
         )
-        self.max_stack_bytes = max_stack_bytes
+        self.max_stack_bytes, self.progress = max_stack_bytes, progress
 
 
 class Halving(Search):
@@ -174,6 +179,7 @@ class HalvingGridSearchCV(Halving, model_selection.HalvingGridSearchCV):  # type
         n_jobs: Any = None,
         verbose: int = 0,
         max_stack_bytes: int = MAX_STACK_BYTES,
+        progress: bool = False,
     ) -> None:
         super().__init__(
             estimator,
@@ -192,7 +198,7 @@ class HalvingGridSearchCV(Halving, model_selection.HalvingGridSearchCV):  # type
             n_jobs=n_jobs,
             verbose=verbose,
         )
-        self.max_stack_bytes = max_stack_bytes
+        self.max_stack_bytes, self.progress = max_stack_bytes, progress
 
 
 class HalvingRandomSearchCV(Halving, model_selection.HalvingRandomSearchCV):  # type: ignore[misc]
@@ -216,6 +222,7 @@ class HalvingRandomSearchCV(Halving, model_selection.HalvingRandomSearchCV):  # 
         n_jobs: Any = None,
         verbose: int = 0,
         max_stack_bytes: int = MAX_STACK_BYTES,
+        progress: bool = False,
     ) -> None:
         super().__init__(
             estimator,
@@ -235,4 +242,4 @@ class HalvingRandomSearchCV(Halving, model_selection.HalvingRandomSearchCV):  # 
             n_jobs=n_jobs,
             verbose=verbose,
         )
-        self.max_stack_bytes = max_stack_bytes
+        self.max_stack_bytes, self.progress = max_stack_bytes, progress

@@ -12,6 +12,7 @@ from typing import Any
 from portable_nn.backends import own_settings
 from portable_nn.estimators.gathering import Member, gathering
 from portable_nn.estimators.together import train_together
+from portable_nn.model_selection.progress import progress_of
 from portable_nn.model_selection.turns import Turns, current
 
 MAX_STACK_BYTES = 2**30
@@ -27,11 +28,14 @@ class Settings:
     max_stack_bytes : int
         About how much memory the trainings of a pass may take together.
     verbose : int
-        Whether each pass is reported in a line.
+        Above 0 each pass is reported in a line.
+    progress : bool
+        Whether a bar is drawn of each pass.
     """
 
     max_stack_bytes: int = MAX_STACK_BYTES
     verbose: int = 0
+    progress: bool = False
 
 
 @dataclass
@@ -98,8 +102,9 @@ class Tasks:
             self.count.n_passes += outer.count.n_passes - before
             return
         begin = time.perf_counter()
-        with own_settings():
-            stacks = trained([request.member for request in requests], self.kept)
+        members = [request.member for request in requests]
+        with own_settings(), progress_of([m.estimator for m in members], self.settings.progress):
+            stacks = trained(members, self.kept)
         seconds = time.perf_counter() - begin
         self.count.n_passes += stacks
         total = sum(request.work for request in requests)

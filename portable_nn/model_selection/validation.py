@@ -10,7 +10,7 @@ from typing import Any
 from sklearn import model_selection
 
 from portable_nn.model_selection.context import check_max_stack_bytes, gathered
-from portable_nn.model_selection.docs import MAX_STACK, extended
+from portable_nn.model_selection.docs import OF_PASSES, extended
 from portable_nn.model_selection.tasks import MAX_STACK_BYTES, Settings
 
 SUMMARY = """\
@@ -23,22 +23,27 @@ here: `max_stack_bytes` does.
 
 
 def together(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A function of scikit-learn's, with one parameter more: `max_stack_bytes`."""
+    """A function of scikit-learn's, with two parameters more: `max_stack_bytes` and `progress`."""
 
     @functools.wraps(function)
-    def run(*arguments: Any, max_stack_bytes: int = MAX_STACK_BYTES, **named: Any) -> Any:
-        settings = Settings(check_max_stack_bytes(max_stack_bytes), named.get("verbose", 0))
+    def run(
+        *arguments: Any,
+        max_stack_bytes: int = MAX_STACK_BYTES,
+        progress: bool = False,
+        **named: Any,
+    ) -> Any:
+        settings = Settings(check_max_stack_bytes(max_stack_bytes), named.get("verbose", 0), progress)
         with gathered(settings):
             return function(*arguments, **named)
 
-    signature = inspect.signature(function)
-    more = inspect.Parameter("max_stack_bytes", inspect.Parameter.KEYWORD_ONLY, default=MAX_STACK_BYTES)
+    signature, own = inspect.signature(function), inspect.signature(run, follow_wrapped=False)
+    more = [own.parameters[name] for name in ("max_stack_bytes", "progress")]
     run.__signature__ = signature.replace(  # type: ignore[attr-defined]
-        parameters=[*signature.parameters.values(), more]
+        parameters=[*signature.parameters.values(), *more]
     )
     run.__module__ = __name__
     summary = SUMMARY.format(name=function.__name__)
-    run.__doc__ = extended(summary, function.__doc__, {"Parameters": MAX_STACK, "Returns": ""})
+    run.__doc__ = extended(summary, function.__doc__, {"Parameters": OF_PASSES, "Returns": ""})
     return run
 
 

@@ -28,17 +28,19 @@ GRID = {"alpha": [0.1, 1.0]}
 
 
 @pytest.mark.parametrize("name", SEARCHES)
-def test_parameters_defaults_and_texts_are_scikit_learns_and_one_more(name):
+def test_parameters_defaults_and_texts_are_scikit_learns_and_two_more(name):
     cls, theirs = getattr(ours, name), getattr(model_selection, name)
     mine = dict(inspect.signature(cls).parameters)
     added = mine.pop("max_stack_bytes")
     assert (added.default, added.kind) == (2**30, inspect.Parameter.KEYWORD_ONLY)
+    added = mine.pop("progress")
+    assert (added.default, added.kind) == (False, inspect.Parameter.KEYWORD_ONLY)
     expected = inspect.signature(theirs).parameters
     assert list(mine) == list(expected)
     for key, parameter in expected.items():
         assert mine[key].kind == parameter.kind
         assert mine[key].default is parameter.default or mine[key].default == parameter.default, key
-    for text in (*mine, "max_stack_bytes", "cv_results_", "n_passes_"):
+    for text in (*mine, "max_stack_bytes", "progress", "cv_results_", "n_passes_"):
         assert f"\n{text} : " in inspect.getdoc(cls), text
     assert max(map(len, inspect.getdoc(cls).splitlines()[:15])) <= 105
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 import warnings
@@ -110,6 +111,24 @@ def test_each_pass_is_reported_where_verbose_is_set(capsys):
     assert "(4-4-3): " in lines[1]
     ours.GridSearchCV(classifier(), RATES, cv=2, refit=False).fit(X, y)
     assert capsys.readouterr().out == ""
+
+
+def test_a_bar_shows_how_many_epochs_the_networks_have_behind_them(capsys):
+    ours.GridSearchCV(classifier(), RATES, cv=2, progress=True).fit(X, y)
+    others = [type(thread).__name__ for thread in threading.enumerate()[1:]]
+    assert set(others) <= {"TMonitor"}  # tqdm's own
+    assert "4 networks: 100%" in (shown := capsys.readouterr().err)
+    assert "16/16" in shown  # four of four epochs
+    ours.cross_val_score(classifier(tol=10.0, n_iter_no_change=1), X, y, cv=2, progress=True)
+    assert "6/6" in capsys.readouterr().err  # each has stopped after three
+
+
+def test_a_bar_without_tqdm_is_refused_before_anything_is_fitted(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tqdm.auto", None)
+    search = ours.GridSearchCV(classifier(), RATES, cv=2, progress=True)
+    with pytest.raises(ImportError, match="pip install tqdm"):
+        search.fit(X, y)
+    assert not hasattr(search, "n_splits_")
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])

@@ -67,13 +67,12 @@ def test_an_estimator_that_fits_several_networks_waits_for_each():
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_signatures_and_texts_are_scikit_learns_and_one_parameter_more(name):
+def test_signatures_and_texts_are_scikit_learns_and_two_parameters_more(name):
     function, theirs = getattr(ours, name), getattr(model_selection, name)
     parameters = inspect.signature(function).parameters
-    (added,) = set(parameters) - set(inspect.signature(theirs).parameters)
-    assert added == "max_stack_bytes"
-    assert list(parameters)[:-1] == list(inspect.signature(theirs).parameters)
-    assert parameters[added].kind is inspect.Parameter.KEYWORD_ONLY
+    added = ["max_stack_bytes", "progress"]
+    assert list(parameters) == [*inspect.signature(theirs).parameters, *added]
+    assert {parameters[name].kind for name in added} == {inspect.Parameter.KEYWORD_ONLY}
     for parameter in parameters:
         assert f"\n{parameter} : " in inspect.getdoc(function), parameter
 

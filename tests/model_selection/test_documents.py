@@ -1,0 +1,48 @@
+"""What docs/model_selection.md shows runs, and the names in it are those of the package."""
+
+from __future__ import annotations
+
+import re
+import runpy
+import warnings
+from pathlib import Path
+
+import pytest
+
+from portable_nn import model_selection as ours
+
+pytestmark = pytest.mark.usefixtures("host_only")
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_examples_of_the_page_run(capsys):
+    text = (ROOT / "docs" / "model_selection.md").read_text(encoding="utf-8")
+    names = {}
+    with warnings.catch_warnings():
+        for example in re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL):
+            exec(example, names)
+    search, resources, bagging = capsys.readouterr().out.splitlines()
+    assert float(search.partition(",")[0]) > 0.9
+    assert resources == "[6, 18]"
+    assert bagging.startswith("10 networks")
+    assert names["halving"].n_passes_ > 0
+    for name in ours.__all__:
+        assert name in text, name
+
+
+def test_the_example_gives_the_same_scores_and_draws_them(monkeypatch, tmp_path, capsys):
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    example = (ROOT / "examples" / "search.py").as_posix()
+    picture = tmp_path / "search.png"
+    names = runpy.run_path(example)
+    few = names["main"].__globals__
+    few["RATES"], few["PENALTIES"] = few["RATES"][-2:], few["PENALTIES"][:1]
+    few["GRID"].update(mlpclassifier__learning_rate_init=few["RATES"])
+    few["GRID"].update(mlpclassifier__alpha=few["PENALTIES"])
+    monkeypatch.setattr("sys.argv", [example, "--plot", picture.as_posix()])
+    with warnings.catch_warnings():
+        names["main"]()
+    shown = capsys.readouterr().out
+    assert "10 networks in " in shown
+    assert "largest difference of the 2 scores: 0.0e+00" in shown
+    assert picture.stat().st_size > 10_000
