@@ -15,7 +15,10 @@ from portable_nn.estimators.problem import Problem
 from portable_nn.estimators.sparse import SparseRows
 from portable_nn.training.resuming import Resumption
 
-OF_TRAINING = 6  # parameters, gradients, two slots, and what a step computes of them
+# how often arrays are there: measured, and a bound for small nets and large, few rows and many
+OF_TRAINING = 12  # parameters: the first ones, those of the stack, gradients, slots, the last epoch's
+OF_ROWS = 2.5  # rows: those learned from, those to be scored on, and what all networks share
+OF_BATCH = 7  # activations of a batch: Z, A, Delta, and temporaries
 
 
 @dataclass(eq=False)
@@ -32,13 +35,12 @@ class Member:
     @property
     def nbytes(self) -> int:
         """About how much memory its training takes, its rows included."""
-        problem, batch = self.problem, self.problem.train.all
-        size = trees.leaves(self.estimator._params())[0].dtype.itemsize
-        sizes = problem.net.sizes
+        problem, e = self.problem, self.estimator
+        size, sizes = trees.leaves(e._params())[0].dtype.itemsize, problem.net.sizes
         weights = sum((n + 1) * m for n, m in pairwise(sizes))
-        rows = problem.train.n * (sizes[0] + batch.Y.shape[-1])
-        at_once = min(problem.train.n, 1024) * 4 * sum(sizes)
-        return int(size) * (OF_TRAINING * weights + rows + at_once)
+        rows = problem.train.n * (sizes[0] + problem.train.all.Y.shape[-1])
+        batch = min(200 if e.batch_size == "auto" else int(e.batch_size), problem.n) * sum(sizes)
+        return int(size * (OF_TRAINING * weights + OF_ROWS * rows + OF_BATCH * batch))
 
 
 Gather = Callable[[Member], None]  # returns once the member has been trained

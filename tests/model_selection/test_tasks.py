@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
+import tracemalloc
 import warnings
 
 import numpy as np
@@ -41,7 +42,7 @@ def test_all_folds_of_all_candidates_are_one_pass(trained):
     grid = RATES | {"hidden_layer_sizes": [(3,), (5, 2)]}
     search = ours.GridSearchCV(classifier(), grid, cv=3, refit=False).fit(X, y)
     assert [len(sizes) for sizes in trained] == [2 * 2 * 3]
-    assert search.n_passes_ > 0
+    assert search.n_passes_ == 2  # one of each structure
 
 
 def test_the_refit_is_alone(trained):
@@ -76,6 +77,34 @@ def test_the_memory_of_a_pass_is_bounded(trained, share, count):
     ]
     assert [len(sizes) for sizes in trained] == count
     np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize(
+    ("n", "inputs", "hidden"),
+    [(600, 30, (100,)), (10_000, 40, (10,)), (200, 100, (300, 300))],
+    ids=["small", "many rows", "many weights"],
+)
+def test_the_estimate_of_the_memory_is_a_bound_within_twice(monkeypatch, n, inputs, hidden):
+    rows = np.random.default_rng(0).normal(size=(n, inputs))
+    estimates, train = [], tasks.train_together
+
+    def record(members, *kept):
+        estimates.append(sum(member.nbytes for member in members))
+        return train(members, *kept)
+
+    estimator = classifier(hidden_layer_sizes=hidden, max_iter=2, batch_size=100)
+    search = ours.GridSearchCV(estimator, {"alpha": [0.1, 1.0, 2.0, 3.0]}, cv=2, refit=False)
+    labels = (rows[:, 0] > 0).astype(int)
+    search.fit(rows, labels)  # what is compiled stays, and is not of the training
+    monkeypatch.setattr(tasks, "train_together", record)
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        search.fit(rows, labels)
+        peak = tracemalloc.get_traced_memory()[1] - before
+    finally:
+        tracemalloc.stop()
+    assert peak < estimates[0] < 2 * peak
 
 
 def test_max_stack_bytes_is_a_positive_integer():
