@@ -77,15 +77,23 @@ def test_an_error_in_a_worker_is_raised_and_the_next_search_runs(expected):
     assert_same_results(search.cv_results_, expected)
 
 
-def test_what_prefers_threads_gets_the_threads_of_the_user():
+def test_what_prefers_threads_gets_the_threads_of_the_user(monkeypatch):
+    taken, apply_async = [], joblib_backend.OnePass.apply_async
+
+    def record(self, func, callback):
+        taken.append(func)
+        return apply_async(self, func, callback)
+
+    monkeypatch.setattr(joblib_backend.OnePass, "submit", record)
+    monkeypatch.setattr(joblib_backend.OnePass, "apply_async", record)
     forest = RandomForestClassifier(4, n_jobs=2, random_state=0)
     expected = forest.fit(X, y).predict_proba(X)
     with ours.in_one_pass() as count:
         np.testing.assert_array_equal(forest.fit(X, y).predict_proba(X), expected)
-    np.testing.assert_array_equal(
-        ours.cross_val_score(forest, X, y, cv=2), model_selection.cross_val_score(forest, X, y, cv=2)
-    )
-    assert count.n_passes == 0
+    assert (len(taken), count.n_passes) == (0, 0)
+    found = ours.cross_val_score(forest, X, y, cv=2)
+    np.testing.assert_array_equal(found, model_selection.cross_val_score(forest, X, y, cv=2))
+    assert len(taken) == 2  # the folds, and none of their trees
 
 
 def test_no_jobs_are_refused_as_by_joblib():
