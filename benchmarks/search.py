@@ -115,7 +115,7 @@ def draw(results: list[dict[str, Any]], machine: str, path: str) -> None:
     titles = [f"{r['search']}\n{r['data']}, {r['dtype']}" for r in results]
     panel.set_yticks(range(len(results)), titles, fontsize=8)
     panel.invert_yaxis()
-    panel.margins(x=0.2)
+    panel.margins(x=0.35)
     panel.set_xlabel("seconds, without the refit")
     panel.legend(["scikit-learn, n_jobs=2", "ours, one process"], loc="lower right", fontsize=8)
     panel.set_title(f"8 learning rates x 4 penalties x 5 folds. {machine}", fontsize=10)

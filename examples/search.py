@@ -35,7 +35,7 @@ except ModuleNotFoundError as missing:
 
 import portable_nn as pnn
 
-RATES, PENALTIES = np.geomspace(1e-4, 3e-2, 6), np.geomspace(1e-4, 10, 4)
+RATES, PENALTIES = np.geomspace(1e-4, 3e-2, 6), np.geomspace(1e-2, 10, 4)
 GRID = {"mlpclassifier__learning_rate_init": RATES, "mlpclassifier__alpha": PENALTIES}
 
 
@@ -90,7 +90,7 @@ def main() -> None:
         print(f"{library:28}  {found.search.best_score_:10.4f}  {found.seconds:7.1f}  {best}")
     scores = [found.search.cv_results_["mean_test_score"] for found in (theirs, ours)]
     networks = len(scores[0]) * ours.search.n_splits_
-    print(f"{networks} networks in {ours.search.n_passes_} stacks")
+    print(f"networks: {networks}, stacks: {ours.search.n_passes_}")
     print(
         f"largest difference of the {len(scores[0])} scores: {np.max(np.abs(scores[0] - scores[1])):.1e}"
     )

@@ -43,6 +43,6 @@ def test_the_example_gives_the_same_scores_and_draws_them(monkeypatch, tmp_path,
     with warnings.catch_warnings():
         names["main"]()
     shown = capsys.readouterr().out
-    assert "10 networks in " in shown
+    assert "networks: 10, stacks: 1" in shown
     assert "largest difference of the 2 scores: 0.0e+00" in shown
     assert picture.stat().st_size > 10_000
