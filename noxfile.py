@@ -22,7 +22,7 @@ ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "
 
 EXAMPLES = (
     *("digits", "shallow_to_deep", "own_backend", "drop_in", "any_array", "ship_it"),
-    *("normalization", "categories", "own_layer"),
+    *("normalization", "categories", "own_layer", "search"),
 )
 
 NEIGHBOURS = (
@@ -34,6 +34,15 @@ NEIGHBOURS = (
     "safetensors",
     "keras",
     "torch",
+)
+
+SEARCHES = ("test_search", "test_successive_halving", "test_validation")  # of scikit-learn's own tests
+
+# what they look for is not there: the caller's name in the stack of calls, where a fit has a thread of
+# its own; the attributes of a subclass of the private BaseSearchCV, which lacks `n_passes_`
+PRIVATE = (
+    *("test_custom_run_search", "test_multi_metric_search_forwards_metadata"),
+    *("test_validation_functions_routing", "incremental_learning_routing"),
 )
 
 # what a session is called: (the backend it tests, the extra it installs)
@@ -140,7 +149,7 @@ def abuse(session: nox.Session) -> None:
 
 @nox.session
 def sklearn_suite(session: nox.Session) -> None:
-    """scikit-learn's checks of an estimator, arrays included, and its own tests of its MLPs, on ours."""
+    """scikit-learn's checks of estimators, and its own tests of MLPs and searches, on ours."""
     extras = package("sklearn", "strict", "torch")
     session.install(*CONSTRAINTS, "-e", extras, *group("test"), *group("frames"))
     arrays = {"SCIPY_ARRAY_API": "1"}
@@ -152,6 +161,13 @@ def sklearn_suite(session: nox.Session) -> None:
         *("--pyargs", "sklearn.neural_network.tests.test_mlp"),
         *("-k", "not test_gradient"),  # it calls the private _loss_grad_lbfgs
         *session.posargs,
+        env=ONE_THREAD | {"PYTHONPATH": folder},
+    )
+    plugins = ("-p", "swap_estimators", "-p", "swap_searches")
+    session.run(
+        *("pytest", *PARALLEL, "-c", f"{folder}/pytest.ini", *plugins, "-q"),
+        *("--pyargs", *(f"sklearn.model_selection.tests.{name}" for name in SEARCHES)),
+        *("-k", f"not ({' or '.join(PRIVATE)})", *session.posargs),
         env=ONE_THREAD | {"PYTHONPATH": folder},
     )
 
