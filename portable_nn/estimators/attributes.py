@@ -12,6 +12,16 @@ from portable_nn.equations import Activation, Array, Loss, Parameters
 from portable_nn.network import Network
 from portable_nn.schedules import Schedule
 
+RECORD = (
+    "best_loss_",
+    "best_validation_score_",
+    "validation_scores_",
+    "validation_loss_curve_",
+    "_no_improvement_count",
+    "_best",
+    "_optimizer",
+)
+
 
 class MLPAttributes:
     """What both estimators have; annotations, and the parameters as the equations take them."""
@@ -92,3 +102,21 @@ class MLPAttributes:
     def _set_params(self, params: Parameters) -> None:
         self.coefs_ = [W.mT for W, _ in params]
         self.intercepts_ = [b[:, 0] for _, b in params]
+
+    def _start_record(self, is_judged: bool, incremental: bool) -> None:
+        """Set the attributes that mini-batch training needs and the last call has not left."""
+        record = dict.fromkeys(RECORD) | {"_no_improvement_count": 0}
+        self.__dict__.update({k: v for k, v in record.items() if self.__dict__.get(k) is None})
+        if is_judged:  # NaN for epochs that were not
+            scores, losses = self.validation_scores_ or [], self.validation_loss_curve_ or []
+            missing = [float("nan")] * (len(self.loss_curve_) - len(scores))
+            self.validation_scores_, self.validation_loss_curve_ = scores + missing, losses + missing
+        if not incremental:
+            self._best = None
+        if not self.early_stopping:
+            self.best_loss_ = np.inf if self.best_loss_ is None else self.best_loss_
+            self.best_validation_score_ = None
+        else:
+            self.best_loss_ = None
+            if self.best_validation_score_ is None:
+                self.best_validation_score_, self._best = -np.inf, None

@@ -7,31 +7,28 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import ClassifierMixin, _fit_context
-from sklearn.metrics import accuracy_score
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import unique_labels
-from sklearn.utils.validation import check_is_fitted
 
-from portable_nn.backends import Backend, of, own_settings
-from portable_nn.equations import Array, Loss
+from portable_nn.backends import Backend
+from portable_nn.equations import Loss
 from portable_nn.estimators import inputs
 from portable_nn.estimators.constraints import Range, store
 from portable_nn.estimators.docs import with_shared_texts
 from portable_nn.estimators.fitting import BaseMLP
 from portable_nn.estimators.labels import (
     check_labels,
-    decide,
     first_labels,
-    has_many,
     place_labels,
 )
+from portable_nn.estimators.predicting import ClassPredictions
 from portable_nn.estimators.targets import ClassTargets, Targets
 
 
 @with_shared_texts
-class MLPClassifier(ClassifierMixin, BaseMLP):
+class MLPClassifier(ClassPredictions, ClassifierMixin, BaseMLP):
     """A multi-layer perceptron that classifies: scikit-learn's, on any array.
 
     Every parameter, attribute, warning and message is that of `sklearn.neural_network.MLPClassifier`
@@ -201,90 +198,6 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         targets.weigh(targets.weight_of_each_class(incremental))
         targets.attributes["classes_"] = place_labels(labels.classes_, backend)
         return targets
-
-    def _labels(self) -> LabelBinarizer:
-        """The labels of the training, or, where `classes_` were set by hand, those."""
-        labels = self.__dict__.get("_label_binarizer")
-        return LabelBinarizer().fit(inputs.host(self.classes_)) if labels is None else labels
-
-    # ---- predictions --------------------------------------------------------------------------------
-
-    def _score(self, y: Any, predicted: Any, weight: Any) -> float:
-        return float(accuracy_score(y, predicted, sample_weight=weight))
-
-    @with_shared_texts
-    def predict(self, X: Any) -> Array:
-        """The most probable class of each row; with many labels a row, each label's 0 or 1.
-
-        Parameters
-        ----------
-        {{rows}}
-
-        Returns
-        -------
-        y : array of shape (n_samples,) or (n_samples, n_outputs)
-            Labels: numbers on the device of X, labels of other kinds as a NumPy array.
-
-        {{raises_of_predict}}
-        """
-        A, to_host = self._compute(X, "predict")
-        labels = self._labels()
-        if labels.sparse_input_:  # as y was
-            known: Array = labels.inverse_transform(inputs.host(A))
-            return known
-        codes = decide(labels, self._hand_back(A, to_host))
-        if has_many(labels):
-            return codes
-        classes = self.classes_
-        if not inputs.in_one_place(classes, codes):
-            classes = place_labels(labels.classes_, of(codes))
-        if inputs.on_host(classes):
-            found: Array = labels.classes_[inputs.host(codes)]
-            return found
-        return of(A).xp.take(classes, codes, axis=0)
-
-    @with_shared_texts
-    def predict_proba(self, X: Any) -> Array:
-        """The probabilities of the classes.
-
-        Parameters
-        ----------
-        {{rows}}
-
-        Returns
-        -------
-        probabilities : array of shape (n_samples, n_classes)
-            In the order of `classes_`, on the device of X.
-
-        {{raises_of_predict}}
-        """
-        A, to_host = self._compute(X, "predict_proba")
-        if self.n_outputs_ == 1:
-            A = of(A).xp.concat([1 - A, A], axis=1)
-        return self._hand_back(A, to_host)
-
-    @with_shared_texts
-    def predict_log_proba(self, X: Any) -> Array:
-        """The logarithms of the probabilities of the classes.
-
-        Parameters
-        ----------
-        {{rows}}
-
-        Returns
-        -------
-        log_probabilities : array of shape (n_samples, n_classes)
-            In the order of `classes_`, on the device of X.
-
-        {{raises_of_predict}}
-        """
-        check_is_fitted(self)
-        inputs.fitted_backend(self, X, "predict_log_proba")
-        P = self.predict_proba(X)
-        with own_settings():
-            return of(P).xp.log(P)
-
-    score = BaseMLP.score  # ClassifierMixin's own would not take arrays of a device
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

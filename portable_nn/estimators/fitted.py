@@ -3,35 +3,26 @@
 from __future__ import annotations
 
 import copy
-from abc import ABCMeta, abstractmethod
 from collections.abc import Callable
 from typing import Any, Self
 
-from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from portable_nn import trees
 from portable_nn.backends import Backend, get, of, own_settings, owner, to_host
 from portable_nn.equations import Activation, Array
 from portable_nn.estimators import inputs
-from portable_nn.estimators.attributes import MLPAttributes
 from portable_nn.estimators.conventions import hidden_activations
 from portable_nn.estimators.labels import place_labels
 from portable_nn.estimators.plain_state import as_plain, from_plain
+from portable_nn.estimators.predicting import Predicting
+from portable_nn.estimators.scikit_export import to_sklearn
 from portable_nn.layers import Recipe
 from portable_nn.network.prediction import compiled, compiled_prediction
 
 
-class FittedMLP(MLPAttributes, BaseEstimator, metaclass=ABCMeta):
+class FittedMLP(Predicting):
     """An estimator whose `coefs_` and `intercepts_` are on the device of X, or of `backend`."""
-
-    @abstractmethod
-    def _score(self, y: Any, predicted: Any, weight: Any) -> float:
-        """Accuracy, or R^2, by scikit-learn's function, of host arrays."""
-
-    @abstractmethod
-    def predict(self, X: Any) -> Array:
-        """What the estimator predicts for X."""
 
     def _g(self) -> tuple[Activation, ...]:
         """The activations: those of the training, or, where weights were set by hand, by their names."""
@@ -58,9 +49,6 @@ class FittedMLP(MLPAttributes, BaseEstimator, metaclass=ABCMeta):
                 return compiled(backend, Recipe(self._g()), True)(params, rows), to_host
             return compiled_prediction(backend, Recipe(self._g()), params, rows), to_host
 
-    def _hand_back(self, A: Array, to_host: bool) -> Array:
-        return of(A).to_numpy(A) if to_host else A
-
     def activations(self, X: Any) -> list[Array]:
         """Every layer's activations.
 
@@ -76,22 +64,31 @@ class FittedMLP(MLPAttributes, BaseEstimator, metaclass=ABCMeta):
         A, to_host = self._compute(X, "activations", every=True)
         return [self._hand_back(layer, to_host) for layer in A]
 
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Accuracy of a classifier, R^2 of a regressor.
+    def to_sklearn(self) -> Any:
+        """The fitted estimator as scikit-learn's MLPClassifier or MLPRegressor, on the host.
 
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            The true labels or values, on the host or on any device.
-        sample_weight : array-like of shape (n_samples,), default=None
+        Predictions are the same within rounding. The weights are copies; the optimizer's arrays are not
+        carried over.
 
         Returns
         -------
-        score : float
+        estimator : sklearn.neural_network.MLPClassifier or MLPRegressor
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If it is not fitted.
+        TypeError
+            For a subclass with a `predict`, `predict_proba` or `activations` of its own.
+        ValueError
+            For activations that scikit-learn lacks, or several different ones.
+
+        Warns
+        -----
+        UserWarning
+            Where scikit-learn has no counterpart for a parameter, such as `dropout`, which is named.
         """
-        weight = None if sample_weight is None else inputs.host(sample_weight)
-        return self._score(inputs.host(y), inputs.host(self.predict(X)), weight)
+        return to_sklearn(self)
 
     # ---- moves, copies, pickles ---------------------------------------------------------------------
 

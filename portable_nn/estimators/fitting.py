@@ -16,6 +16,7 @@ from portable_nn.backends import Backend, get, own_settings
 from portable_nn.checks import check_dtype
 from portable_nn.equations import Parameters
 from portable_nn.estimators import inputs, lbfgs, minibatches
+from portable_nn.estimators.attributes import RECORD
 from portable_nn.estimators.callbacks import Callbacks
 from portable_nn.estimators.constraints import CONSTRAINTS, check_combination, hidden_sizes
 from portable_nn.estimators.conventions import (
@@ -30,25 +31,15 @@ from portable_nn.estimators.gathering import Member, gatherer_of
 from portable_nn.estimators.problem import Problem
 from portable_nn.estimators.resuming import check_resumable, resumption_of
 from portable_nn.estimators.scikit_callbacks import CallbackSupportMixin
-from portable_nn.estimators.scikit_export import to_sklearn
 from portable_nn.estimators.targets import Targets
 from portable_nn.estimators.validation import given_validation, split
 from portable_nn.network import Network
 from portable_nn.network.objective import Batch
 from portable_nn.training.data import DeviceSource
 from portable_nn.training.draws import check_generator_state
-from portable_nn.training.resuming import believing, read_snapshot
+from portable_nn.training.resuming import Resumption, believing, read_snapshot
 from portable_nn.training.snapshots import Snapshot
 
-RECORD = (
-    "best_loss_",
-    "best_validation_score_",
-    "validation_scores_",
-    "validation_loss_curve_",
-    "_no_improvement_count",
-    "_best",
-    "_optimizer",
-)
 VALIDATION_REQUEST = dict.fromkeys(("X_val", "y_val", "sample_weight_val"), True)
 SEEN = ("n_features_in_", "feature_names_in_")  # what scikit-learn's checks of X write down
 
@@ -129,20 +120,38 @@ class BaseMLP(CallbackSupportMixin, FittedMLP):
                 self.__dict__.pop(name, None)
             self.__dict__.update(seen)
             raise
-        self.__dict__.update(targets.attributes, _net=problem.net, _takes_host=inputs.on_host(X))
         with own_settings(), contextlib.closing(callbacks):
-            if params is not None:
-                self._start(problem.net, params)
-            if self.solver in STOCHASTIC:
-                self._start_record(problem.judge is not None, incremental)
-                gather = gatherer_of(self, problem, incremental, callbacks, resumption)
-                if gather is None:
-                    minibatches.train(self, problem, incremental, callbacks, resumption)
-                else:
-                    gather(Member(self, problem))
-            else:
-                lbfgs.train(self, problem, callbacks)
+            self._take_up(problem, targets, params, inputs.on_host(X), incremental)
+            self._train(problem, incremental, callbacks, resumption)
         return self
+
+    def _take_up(
+        self,
+        problem: Problem,
+        targets: Targets,
+        params: Parameters | None,
+        takes_host: bool,
+        incremental: bool,
+    ) -> None:
+        """Set the fitted attributes as they are before the first update."""
+        self.__dict__.update(targets.attributes, _net=problem.net, _takes_host=takes_host)
+        if params is not None:
+            self._start(problem.net, params)
+        if self.solver in STOCHASTIC:
+            self._start_record(problem.judge is not None, incremental)
+
+    def _train(
+        self, problem: Problem, incremental: bool, callbacks: Callbacks, resumption: Resumption
+    ) -> None:
+        """Train, or hand the training to whoever gathers it."""
+        if self.solver not in STOCHASTIC:
+            lbfgs.train(self, problem, callbacks)
+            return
+        gather = gatherer_of(self, problem, incremental, callbacks, resumption)
+        if gather is None:
+            minibatches.train(self, problem, incremental, callbacks, resumption)
+        else:
+            gather(Member(self, problem))
 
     def _prepare(
         self,
@@ -159,10 +168,36 @@ class BaseMLP(CallbackSupportMixin, FittedMLP):
         Gives the problem, the targets, and the initial parameters: None where training continues from
         those that are there.
         """
+        problem, targets = self._checked(X, y, sample_weight, validation, incremental, classes)
+        if snapshot is not None:  # all is drawn again as it was
+            random = problem.random if self.random_state is not None else np.random.RandomState()
+            with believing(snapshot.path):
+                check_generator_state(snapshot.record["random"])
+                random.set_state(snapshot.record["random"])
+            problem.draw_from(random)
+        params = self._draw(problem, targets, incremental)
+        if problem.judge is not None and self.scoring is not None:
+            self._try_scorer(problem, targets, params)
+        return problem, targets, params
+
+    def _begins(self, incremental: bool) -> bool:
+        """Whether the next training begins anew."""
+        return not hasattr(self, "coefs_") or not (self.warm_start or incremental)
+
+    def _checked(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        validation: tuple[Any, Any, Any],
+        incremental: bool,
+        classes: Any,
+    ) -> tuple[Problem, Targets]:
+        """The problem, before anything is drawn, and the targets; everything has been checked."""
         if incremental:  # scikit-learn's decorator leaves that out once the estimator is fitted
             self._validate_params()
         sizes = hidden_sizes(self)
-        is_first = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
+        is_first = self._begins(incremental)
         has_validation = any(v is not None for v in validation)
         check_combination(self, len(sizes), incremental, has_validation)
         backend = self._backend(X, is_first, incremental)
@@ -181,21 +216,19 @@ class BaseMLP(CallbackSupportMixin, FittedMLP):
         weights = inputs.moved_weights(backend, targets.weight, rows)
         train = DeviceSource(Batch(rows, Y, weights, None, classes))
         random = check_random_state(self.random_state)
-        if snapshot is not None:  # all is drawn again as it was
-            random = random if self.random_state is not None else np.random.RandomState()
-            with believing(snapshot.path):
-                check_generator_state(snapshot.record["random"])
-                random.set_state(snapshot.record["random"])
         drawn = random, random.get_state(legacy=False)
         problem = Problem(backend, net, train, *drawn, smoothing=targets.smoothing)
         if has_validation:
             given_validation(self, validation, X, targets, problem)
-        params = self._initial_parameters(problem, dtype) if is_first else None
-        if self.early_stopping and not has_validation and self.solver in STOCHASTIC:
+        return problem, targets
+
+    def _draw(self, problem: Problem, targets: Targets, incremental: bool) -> Parameters | None:
+        """The initial parameters, None where training continues; then rows may be set aside."""
+        is_first, is_judged = self._begins(incremental), problem.validation is not None
+        params = self._initial_parameters(problem) if is_first else None
+        if self.early_stopping and not is_judged and self.solver in STOCHASTIC:
             split(self, targets, problem)
-        if problem.judge is not None and self.scoring is not None:
-            self._try_scorer(problem, targets, params)
-        return problem, targets, params
+        return params
 
     def _backend(self, X: Any, is_first: bool, incremental: bool) -> Backend:
         """Where to train: where X is, or where the fitted parameters are."""
@@ -205,8 +238,9 @@ class BaseMLP(CallbackSupportMixin, FittedMLP):
         check_dtype(self.coefs_[0].dtype)
         return backend
 
-    def _initial_parameters(self, problem: Problem, dtype: Any) -> Parameters:
+    def _initial_parameters(self, problem: Problem) -> Parameters:
         """The first parameters, drawn as scikit-learn draws them."""
+        dtype = problem.train.all.X.dtype
         host = initial_parameters(problem.net, problem.random, self.activation)
         params: Parameters = trees.map(lambda array: problem.backend.asarray(array, dtype), host)
         return params
@@ -244,50 +278,6 @@ class BaseMLP(CallbackSupportMixin, FittedMLP):
         self.loss_curve_ = []
         for name in RECORD:
             self.__dict__.pop(name, None)
-
-    def _start_record(self, is_judged: bool, incremental: bool) -> None:
-        """Set the attributes that mini-batch training needs and the last call has not left."""
-        record = dict.fromkeys(RECORD) | {"_no_improvement_count": 0}
-        self.__dict__.update({k: v for k, v in record.items() if self.__dict__.get(k) is None})
-        if is_judged:  # NaN for epochs that were not
-            scores, losses = self.validation_scores_ or [], self.validation_loss_curve_ or []
-            missing = [float("nan")] * (len(self.loss_curve_) - len(scores))
-            self.validation_scores_, self.validation_loss_curve_ = scores + missing, losses + missing
-        if not incremental:
-            self._best = None
-        if not self.early_stopping:
-            self.best_loss_ = np.inf if self.best_loss_ is None else self.best_loss_
-            self.best_validation_score_ = None
-        else:
-            self.best_loss_ = None
-            if self.best_validation_score_ is None:
-                self.best_validation_score_, self._best = -np.inf, None
-
-    def to_sklearn(self) -> Any:
-        """The fitted estimator as scikit-learn's MLPClassifier or MLPRegressor, on the host.
-
-        Predictions are the same within rounding. The weights are copies; the optimizer's arrays are not
-        carried over.
-
-        Returns
-        -------
-        estimator : sklearn.neural_network.MLPClassifier or MLPRegressor
-
-        Raises
-        ------
-        sklearn.exceptions.NotFittedError
-            If it is not fitted.
-        TypeError
-            For a subclass with a `predict`, `predict_proba` or `activations` of its own.
-        ValueError
-            For activations that scikit-learn lacks, or several different ones.
-
-        Warns
-        -----
-        UserWarning
-            Where scikit-learn has no counterpart for a parameter, such as `dropout`, which is named.
-        """
-        return to_sklearn(self)
 
     def _check_solver(self) -> bool:
         if self.solver not in STOCHASTIC:

@@ -57,3 +57,7 @@ class Problem:
     def n(self) -> int:
         """How many rows are learned from."""
         return self.train.n if self.rows is None else len(self.rows)
+
+    def draw_from(self, random: np.random.RandomState) -> None:
+        """Draw from this generator from now on."""
+        self.random, self.random_start = random, random.get_state(legacy=False)

@@ -6,21 +6,21 @@ from numbers import Real
 from typing import Any, ClassVar, Self
 
 from sklearn.base import RegressorMixin, _fit_context
-from sklearn.metrics import r2_score
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 
 from portable_nn.backends import Backend
-from portable_nn.equations import Array, Loss
+from portable_nn.equations import Loss
 from portable_nn.estimators.constraints import Range, store
 from portable_nn.estimators.conventions import REGRESSION_LOSSES
 from portable_nn.estimators.docs import with_shared_texts
 from portable_nn.estimators.fitting import BaseMLP
+from portable_nn.estimators.predicting import ValuePredictions
 from portable_nn.estimators.targets import Targets, ValueTargets
 
 
 @with_shared_texts
-class MLPRegressor(RegressorMixin, BaseMLP):
+class MLPRegressor(ValuePredictions, RegressorMixin, BaseMLP):
     """A multi-layer perceptron that predicts numbers: scikit-learn's, on any array.
 
     Every parameter, attribute, warning and message is that of `sklearn.neural_network.MLPRegressor`
@@ -159,31 +159,6 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         self, y: Any, weight: Any, incremental: bool, classes: Any, backend: Backend
     ) -> Targets:
         return ValueTargets(self, y, weight)
-
-    # ---- predictions --------------------------------------------------------------------------------
-
-    def _score(self, y: Any, predicted: Any, weight: Any) -> float:
-        return float(r2_score(y, predicted, sample_weight=weight))
-
-    @with_shared_texts
-    def predict(self, X: Any) -> Array:
-        """The predicted values.
-
-        Parameters
-        ----------
-        {{rows}}
-
-        Returns
-        -------
-        y : array of shape (n_samples,) or (n_samples, n_outputs)
-            On the device of X.
-
-        {{raises_of_predict}}
-        """
-        A, to_host = self._compute(X, "predict")
-        return self._hand_back(A[:, 0] if A.shape[1] == 1 else A, to_host)
-
-    score = BaseMLP.score  # RegressorMixin's own would not take arrays of a device
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -85,11 +85,13 @@ def split(e: MLPAttributes, targets: Targets, problem: Problem) -> None:
             "`validation_fraction` is 0 with `early_stopping`, which needs validation data; accepted: a "
             "share in (0, 1), or X_val and y_val"
         )
+    rows = np.arange(problem.n) if problem.rows is None else problem.rows
+    strata = targets.strata
     learned, held_out = train_test_split(
-        np.arange(problem.n),
+        rows,
         random_state=problem.random,
         test_size=share,
-        stratify=targets.strata,
+        stratify=None if strata is None else strata[rows],
     )
     if len(held_out) < 2:
         raise ValueError(
