@@ -46,6 +46,8 @@ from portable_nn.version import __version__ as __version__
 if TYPE_CHECKING:
     from portable_nn import interchange as interchange
     from portable_nn import model_selection as model_selection
+    from portable_nn.ensembles import MLPEnsembleClassifier as MLPEnsembleClassifier
+    from portable_nn.ensembles import MLPEnsembleRegressor as MLPEnsembleRegressor
     from portable_nn.estimators import LossCurveDisplay as LossCurveDisplay
     from portable_nn.estimators import MLPClassifier as MLPClassifier
     from portable_nn.estimators import MLPRegressor as MLPRegressor
@@ -101,8 +103,15 @@ __all__ = [
     "to_javascript",
 ]
 
-# they need scikit-learn, an extra
-ESTIMATORS = ("LossCurveDisplay", "MLPClassifier", "MLPRegressor", "MLPTransformer")
+# they need scikit-learn, an extra; and the rooms that they are in
+ESTIMATORS = {
+    "LossCurveDisplay": "estimators",
+    "MLPClassifier": "estimators",
+    "MLPEnsembleClassifier": "ensembles",
+    "MLPEnsembleRegressor": "ensembles",
+    "MLPRegressor": "estimators",
+    "MLPTransformer": "estimators",
+}
 # rooms that are imported when one of their names is first asked for: few programs need them
 LATER = {"load": "files", "save": "files", "to_c": "interchange", "to_javascript": "interchange"}
 ROOMS = ("interchange", "model_selection")
@@ -120,12 +129,9 @@ if importlib.util.find_spec("sklearn") is not None:
 
 def __getattr__(name: str) -> Any:
     """What is imported when first asked for: the estimators, with scikit-learn, and later rooms."""
-    if name in ESTIMATORS:
-        from portable_nn import estimators  # noqa: PLC0415
-
-        return getattr(estimators, name)
-    if name in LATER:
-        return getattr(importlib.import_module(f"{__name__}.{LATER[name]}"), name)
+    room = ESTIMATORS.get(name) or LATER.get(name)
+    if room is not None:
+        return getattr(importlib.import_module(f"{__name__}.{room}"), name)
     if name in ROOMS:
         return importlib.import_module(f"{__name__}.{name}")
     here = f"; here: {ELSEWHERE[name]}" if name in ELSEWHERE else ""

@@ -8,22 +8,26 @@ from __future__ import annotations
 
 import re
 import textwrap
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 Documented = TypeVar("Documented", bound=Any)
+NO_MORE: Mapping[str, str] = MappingProxyType({})
 PLACE = re.compile(r"^( *)\{\{(\w+)\}\}$", re.MULTILINE)
 
 
-def with_shared_texts(documented: Documented) -> Documented:
-    """A decorator that puts the shared texts into the docstring of a class or a function."""
+def with_shared_texts(documented: Documented, more: Mapping[str, str] = NO_MORE) -> Documented:
+    """A decorator that puts the shared texts, and `more`, into the docstring of what it decorates."""
     if documented.__doc__ is not None:  # it is None under python -OO
-        documented.__doc__ = filled(documented.__doc__)
+        documented.__doc__ = filled(documented.__doc__, more)
     return documented
 
 
-def filled(docstring: str) -> str:
+def filled(docstring: str, more: Mapping[str, str] = NO_MORE) -> str:
     """The docstring with its places filled; KeyError or ValueError where one cannot be."""
-    text, count = PLACE.subn(lambda place: textwrap.indent(TEXTS[place[2]], place[1]), docstring)
+    texts = TEXTS | dict(more)
+    text, count = PLACE.subn(lambda place: textwrap.indent(texts[place[2]], place[1]), docstring)
     if not count or "{{" in text:
         raise ValueError(f"a docstring without a line of the form {{{{name}}}}: {docstring[:60]!r}")
     return text

@@ -16,7 +16,12 @@ with pytest.MonkeyPatch.context() as patch:
 
 import portable_nn as pnn
 
-ESTIMATORS = [pnn.MLPClassifier(max_iter=100), pnn.MLPRegressor(max_iter=100)]
+ESTIMATORS = [
+    pnn.MLPClassifier(max_iter=100),
+    pnn.MLPRegressor(max_iter=100),
+    pnn.MLPEnsembleClassifier(2, hidden_layer_sizes=(20,), learning_rate_init=0.05, max_iter=20),
+    pnn.MLPEnsembleRegressor(2, hidden_layer_sizes=(20,), learning_rate_init=0.05, max_iter=20),
+]
 # of estimators with a decision_function, which scikit-learn's own MLPs do not have either
 NOT_OURS = {"check_classifiers_multilabel_output_format_decision_function"}
 
