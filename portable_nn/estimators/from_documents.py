@@ -6,7 +6,7 @@ Tables say which attributes there are and what they may be; nothing else in a fi
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,6 @@ from portable_nn import trees
 from portable_nn.backends import Backend, get
 from portable_nn.equations import Parameters
 from portable_nn.estimators.documents import ATTRIBUTES, ESTIMATORS, TRANSFORMER, Values
-from portable_nn.estimators.fitting import BaseMLP
 from portable_nn.estimators.labels import place_labels
 from portable_nn.estimators.optimization import Optimization
 from portable_nn.estimators.random_states import random_state_from_values
@@ -42,14 +41,14 @@ def estimator_from_values(kind: str, values: Values, backend: Backend) -> Any:
         layers = len(transformer.estimator_.coefs_)
         if not -layers <= transformer.layer < layers:
             raise Unreadable("it describes a layer that is not there")
-        transformer.__dict__.update(checked_attributes(get_typed(described, "attributes", dict)))
+        transformer.__dict__.update(check_attributes(get_typed(described, "attributes", dict)))
         return transformer
     net = get_typed(values, "network", Network)
     estimator = made(ESTIMATORS[kind], get_typed(values, "hyperparameters", dict))
     params = layers_from_values(values.get("params"), net)
     if params[0][0].ndim != 2:
         raise Unreadable("its parameters are those of a stack")
-    attributes = checked_attributes(get_typed(values, "attributes", dict))
+    attributes = check_attributes(get_typed(values, "attributes", dict))
     check_counts(attributes, net)
     labels = labels_from_values(kind, values, net)
 
@@ -86,7 +85,7 @@ def get_typed(values: Any, name: str, kind: type) -> Any:
     return found
 
 
-def made(kind: type[BaseMLP], given: Values) -> Any:
+def made(kind: type, given: Values) -> Any:
     """An estimator with these hyperparameters; those that the file lacks have their defaults."""
     unknown = given.keys() - inspect.signature(kind).parameters.keys()
     if unknown:
@@ -100,10 +99,10 @@ def made(kind: type[BaseMLP], given: Values) -> Any:
     return kind(**given)
 
 
-def checked_attributes(given: Values) -> Values:
-    """Fitted attributes of the right types."""
+def check_attributes(given: Values, known: Mapping[str, tuple[type, ...]] = ATTRIBUTES) -> Values:
+    """The fitted attributes; Unreadable unless all are known, and of the right types."""
     for name, value in given.items():
-        if name not in ATTRIBUTES or type(value) not in ATTRIBUTES[name]:
+        if name not in known or type(value) not in known[name]:
             raise Unreadable(f"its attribute {str(name)[:40]!r} is not known here, or has another type")
     return given
 

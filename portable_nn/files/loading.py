@@ -17,7 +17,8 @@ from portable_nn.storage import Document, read_document
 from portable_nn.storage.networks import layers_from_values
 from portable_nn.storage.refusal import Unreadable, reading
 
-ESTIMATORS = ("MLPClassifier", "MLPRegressor", "MLPTransformer")
+ENSEMBLES = ("MLPEnsembleClassifier", "MLPEnsembleRegressor")
+ESTIMATORS = ("MLPClassifier", "MLPRegressor", "MLPTransformer", *ENSEMBLES)
 
 
 def load(
@@ -55,7 +56,8 @@ def load(
         missing, an estimator is ``(net, params, classes)``: ``net.predict(params, X)`` are the
         probabilities of the `classes` (with two classes and one output: of the second one), or a
         regressor's outputs, whose `classes` are None.
-        Of an MLPTransformer it is the whole network of its estimator, not cut off at its `layer`.
+        Of an MLPTransformer it is the whole network of its estimator, not cut off at its `layer`; of an
+        ensemble, the stack of its networks.
 
     Raises
     ------
@@ -92,7 +94,14 @@ def load(
 def estimator_of(document: Document, backend: Backend) -> Any:
     """The estimator; None, with a warning, where scikit-learn is missing."""
     try:
-        from portable_nn.estimators.from_documents import estimator_from_values  # noqa: PLC0415
+        if document.kind in ENSEMBLES:
+            from portable_nn.ensembles.documents import (  # noqa: PLC0415
+                ensemble_from_values as from_values,
+            )
+        else:
+            from portable_nn.estimators.from_documents import (  # noqa: PLC0415
+                estimator_from_values as from_values,
+            )
     except ImportError as error:
         warnings.warn(
             f"the file has a {document.kind}, and {error}; loaded as (net, params, classes), whose "
@@ -101,7 +110,7 @@ def estimator_of(document: Document, backend: Backend) -> Any:
             stacklevel=3,
         )
         return None
-    return estimator_from_values(document.kind, document.values, backend)
+    return from_values(document.kind, document.values, backend)
 
 
 def network_of(document: Document, backend: Backend) -> tuple[Network, Any]:
