@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import joblib  # type: ignore[import-untyped]
-from joblib.parallel import get_active_backend  # type: ignore[import-untyped]
+import joblib
+from joblib.parallel import get_active_backend
 
 from portable_nn.model_selection.joblib_backend import OnePassBackend
 from portable_nn.model_selection.tasks import MAX_STACK_BYTES, Count, Settings

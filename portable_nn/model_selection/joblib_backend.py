@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import joblib  # type: ignore[import-untyped]
-from joblib.parallel import FallbackToBackend, ParallelBackendBase  # type: ignore[import-untyped]
+import joblib
+from joblib.parallel import FallbackToBackend, ParallelBackendBase
 
 from portable_nn.model_selection.tasks import Count, Settings, Task, Tasks
 
 MANY = 1024  # jobs, where each part of an estimator is to be a task
 
 
-class OnePassBackend(ParallelBackendBase):  # type: ignore[misc]
+class OnePassBackend(ParallelBackendBase):
     """What ``joblib.Parallel`` finds where trainings are gathered; each such object gets an `OnePass`.
 
     Parameters
@@ -69,7 +69,7 @@ class OnePassBackend(ParallelBackendBase):  # type: ignore[misc]
         raise NotImplementedError("`configure` gives every Parallel an OnePass")
 
 
-class OnePass(ParallelBackendBase):  # type: ignore[misc]
+class OnePass(ParallelBackendBase):
     """The tasks of one ``joblib.Parallel``; they run when the first result is asked for."""
 
     def __init__(self, door: OnePassBackend, jobs: int) -> None:

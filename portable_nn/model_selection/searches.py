@@ -76,7 +76,7 @@ class Search:
         return self
 
 
-class GridSearchCV(Search, model_selection.GridSearchCV):  # type: ignore[misc]
+class GridSearchCV(Search, model_selection.GridSearchCV):
     """`pre_dispatch` says nothing here: `max_stack_bytes` does."""
 
     def __init__(
@@ -110,7 +110,7 @@ class GridSearchCV(Search, model_selection.GridSearchCV):  # type: ignore[misc]
         self.max_stack_bytes, self.progress = max_stack_bytes, progress
 
 
-class RandomizedSearchCV(Search, model_selection.RandomizedSearchCV):  # type: ignore[misc]
+class RandomizedSearchCV(Search, model_selection.RandomizedSearchCV):
     """`pre_dispatch` says nothing here: `max_stack_bytes` does."""
 
     def __init__(
@@ -159,7 +159,7 @@ class Halving(Search):
         return {} if resource.rpartition("__")[2] == "max_iter" else None
 
 
-class HalvingGridSearchCV(Halving, model_selection.HalvingGridSearchCV):  # type: ignore[misc]
+class HalvingGridSearchCV(Halving, model_selection.HalvingGridSearchCV):
     def __init__(
         self,
         estimator: Any,
@@ -201,7 +201,7 @@ class HalvingGridSearchCV(Halving, model_selection.HalvingGridSearchCV):  # type
         self.max_stack_bytes, self.progress = max_stack_bytes, progress
 
 
-class HalvingRandomSearchCV(Halving, model_selection.HalvingRandomSearchCV):  # type: ignore[misc]
+class HalvingRandomSearchCV(Halving, model_selection.HalvingRandomSearchCV):
     def __init__(
         self,
         estimator: Any,
