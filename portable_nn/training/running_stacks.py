@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 import warnings
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -128,6 +129,7 @@ class StackRun:
     def train_epoch(self) -> None:
         """Train those that have not left for an epoch, and let those leave that are done."""
         number = self.state.epoch + 1
+        started = time.perf_counter()
         found = self.networks.epoch()
         costs, rates = np.full((self.sums, self.count), np.nan), np.full(self.count, np.nan)
         measured = {name: np.full(self.count, np.nan) for name, _ in self.training.metrics}
@@ -147,7 +149,7 @@ class StackRun:
         self.history.diverged |= (going & ~sound).reshape(self.stack)
         self.history.last_epoch[(going & sound).reshape(self.stack)] = number
         costs[:, going & ~sound] = np.nan
-        self.record(costs, measured, rates, max(epoch.seconds for _, epoch in found))
+        self.record(costs, measured, rates, time.perf_counter() - started)
         self.state.epoch = number
         for block, _ in found:
             self.judge(block, costs[-1], sound)

@@ -279,3 +279,35 @@ def test_rows_of_one_network_are_refused(data):
     X, y, _ = data
     with pytest.raises(ValueError, match="`rows` is given with one network; accepted: with a stack"):
         pnn.fit(NET, NET.initialize(dtype="float64"), X, y, rows=[[0, 1]])
+
+
+OF_LAYERS = {
+    "batch norm": pnn.Network((4, 8, pnn.BatchNorm(), "relu", 1), loss="squared_error"),
+    "layer norm": pnn.Network((4, 8, pnn.LayerNorm(), "tanh", 1), loss="huber"),
+    "embedding": pnn.Network((4, pnn.Embedding({3: 5}, dim=3), 8, "relu", 1), loss="squared_error"),
+}
+
+
+def optimizer(k, decays=(0.1, 0.2, 0.3)):
+    """That of network k, or, for None, that of a stack."""
+    own = decays if k is None else decays[k]
+    groups = {"biases": {"weight_decay": 0.0, "learning_rate": own}, 1: {"factor": 0.5}}
+    schedule = lambda step: np.asarray(own) / (1 + step)  # noqa: E731
+    return pnn.AdamW(0.01, weight_decay=schedule, groups=groups)
+
+
+@pytest.mark.usefixtures("host_only")
+@pytest.mark.parametrize("name", OF_LAYERS)
+def test_networks_of_layers_and_groups_of_parameters_have_their_own_too(name, random):
+    net = OF_LAYERS[name]
+    X = np.column_stack([random.normal(size=(60, 3)), random.integers(0, 5, 60)])
+    Y, rows = random.normal(size=(60, 1)), [random.permutation(60)[:n] for n in (40, 50, 34)]
+    stack = net.initialize(seed=0, stack=3, dtype="float64")
+    options = {"epochs": 5, "batch_size": 16, "early_stopping": pnn.EarlyStopping(2)}
+    found, _ = pnn.fit(net, stack, X, Y, optimizer(None), rows=rows, seed=[1, 2, 3], **options)
+    for k, own in enumerate(rows):
+        mine = [tuple(array[k] for array in layer) for layer in stack]
+        alone, _ = pnn.fit(net, mine, X[own], Y[own], optimizer(k), seed=k + 1, **options)
+        for layer, other in zip(found, alone, strict=True):
+            for ours, theirs in zip(layer, other, strict=True):
+                np.testing.assert_array_equal(ours[k], theirs)
