@@ -13,6 +13,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import StrOptions
 
 from portable_nn.backends import of, own_settings
+from portable_nn.ensembles.adapters import check_can_share, shared_of, train_shared
 from portable_nn.ensembles.docs import with_texts
 from portable_nn.ensembles.fitted import FittedEnsemble
 from portable_nn.ensembles.members import (
@@ -107,6 +108,8 @@ class BaseMLPEnsemble(FittedEnsemble):
             warn("fit was called with warm_start=True, and all n_estimators are there.", UserWarning)
             return self
         check_members_can_be_watched(self.callbacks)
+        if self.sharing == "adapters":
+            return self._fit_shared(X, y, sample_weight, validation, False)
         random = check_random_state(self.random_state)
         seeds = seeds_of_members(random, len(known), self.n_estimators - len(known))
         with own_settings():
@@ -131,6 +134,7 @@ class BaseMLPEnsemble(FittedEnsemble):
         kept = [rows for rows, error in zip(own, errors, strict=True) if error is None]
         self._take_members([*known, *sound], first, targets, trainings.takes_host)
         self.estimators_samples_ = [*rows_before, *kept]
+        self.__dict__.pop("shared_", None)
         self._fitted(problem, targets, held_out)
         return self
 
@@ -140,6 +144,13 @@ class BaseMLPEnsemble(FittedEnsemble):
         """All members learn from all the rows for one epoch more."""
         known = self.__dict__.get("estimators_")
         check_members_can_be_watched(self.callbacks)
+        if known is not None and (self.sharing == "adapters") != ("shared_" in vars(self)):
+            raise ValueError(
+                f"partial_fit was called with sharing={self.sharing!r}, and the members that are there "
+                "were trained otherwise, or come from a file, which has no adapters; accepted: `fit`"
+            )
+        if self.sharing == "adapters":
+            return self._fit_shared(X, y, sample_weight, validation, True, classes)
         members = known
         if members is None:
             random = check_random_state(self.random_state)
@@ -158,6 +169,43 @@ class BaseMLPEnsemble(FittedEnsemble):
         sound = without_diverged(members, errors, 0)
         self._take_members(sound, members[0], targets, takes_host)
         self.estimators_samples_ = [np.arange(problem.n)] * len(sound)
+        return self
+
+    def _fit_shared(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        validation: tuple[Any, Any, Any],
+        incremental: bool,
+        classes: Any = None,
+    ) -> Self:
+        """Train members that share weights, as one estimator."""
+        check_can_share(self, X)
+        random, shared = check_random_state(self.random_state), None
+        (seed,) = seeds_of_members(random, 0, 1)
+        if incremental:
+            shared = self.__dict__.get("shared_")
+        if shared is None:
+            seed = random_state_of(seed)
+            shared = shared_of(self._member, self._settings(), self.n_estimators, seed)
+        else:
+            shared.set_params(**self._settings())
+        with own_settings():
+            problem, targets = shared._checked(X, y, sample_weight, validation, incremental, classes)
+            pool, held_out = np.arange(problem.n), None
+            if not incremental:
+                pool, held_out = self._set_aside(problem.n, random)
+            problem.rows = None if held_out is None else pool
+            is_known = incremental and "estimators_" in vars(self)
+            takes_host = self._takes_host if is_known else inputs.on_host(X)
+            train_shared(shared, problem, targets, (X, y, sample_weight), (takes_host, incremental))
+            members = shared._members(lambda: self._new_member(seed))
+        self.shared_ = shared
+        self._take_members(members, shared, targets, takes_host)
+        self.estimators_samples_ = [pool] * len(members)
+        if not incremental:
+            self._fitted(problem, targets, held_out)
         return self
 
     def _set_aside(self, n: int, random: np.random.RandomState) -> tuple[Any, Any]:

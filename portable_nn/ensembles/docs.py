@@ -25,7 +25,9 @@ max_samples : int, float or None, default=None
 sharing : {'none', 'adapters'}, default='none'
     'none': independent networks (Lakshminarayanan et al., 2017). 'adapters': all networks share the
     weights W, and each scales the inputs and outputs of every layer by vectors of its own and has biases
-    of its own (Gorishniy et al., 2025); smaller, and often more accurate.
+    of its own, and an output layer (Gorishniy et al., 2025): one estimator, which minimizes the mean of
+    the losses and is stopped by the averaged prediction. For solvers with mini-batches of all rows,
+    without `clip_norm` and `warm_start`.
 
 random_state : int, RandomState instance or None, default=None
     Draws the seeds of the networks, and their rows, as scikit-learn's BaggingClassifier does.
@@ -56,7 +58,11 @@ feature_names_in_ : ndarray of shape (n_features_in_,)
     Their names, if X had names that are all strings.
 
 n_outputs_ : int
-    Outputs.""",
+    Outputs.
+
+shared_ : estimator
+    With `sharing='adapters'` the networks as one estimator: what `partial_fit` goes on with. Members are
+    dense networks then, each with its adapters multiplied in.""",
     "notes_of_ensembles": """\
 The networks are trained in one stack: one array operation computes a step of all of them, from one X.
 Each follows the stopping rules by itself. Without drawn rows a network is what the single MLP would be

@@ -43,7 +43,15 @@ ATTRIBUTES: dict[str, tuple[type, ...]] = {
     "_sklearn_output_config": (dict,),
 }
 SHARED = ("network", "params", "classes", "labels", "changed")  # a member has them of the ensemble
-APART = {"estimators_", "estimators_samples_", "classes_", "_takes_host", "_label_binarizer", "_stack"}
+APART = {
+    "estimators_",
+    "estimators_samples_",
+    "classes_",
+    "_takes_host",
+    "_label_binarizer",
+    "_stack",
+    "shared_",
+}
 
 
 def ensemble_as_values(
@@ -58,6 +66,8 @@ def ensemble_as_values(
         return None
     if "estimators_" not in vars(ensemble):
         raise unfitted(ensemble)
+    if "shared_" in vars(ensemble) and not for_prediction:
+        left_out.append("the adapters that `partial_fit` would go on with: pickle it to keep them")
     given = hyperparameters(ensemble, ensemble.__getstate__(), left_out)
     known = {name: value for name, value in vars(ensemble).items() if name in ATTRIBUTES}
     others = vars(ensemble).keys() - known.keys() - APART - given.keys()

@@ -25,6 +25,7 @@ class FittedEnsemble(Predicting):
 
     estimators_: list[Any]
     estimators_samples_: list[Any]
+    shared_: Any
 
     def _stack_members(self) -> Parameters:
         """The parameters of all members as one stack (K, ...), of which theirs are views."""
@@ -120,8 +121,8 @@ class FittedEnsemble(Predicting):
         """
         check_is_fitted(self, "estimators_")
         backend = get(name, device)
-        for member in self.estimators_:
-            member.to(backend)
+        for each in (*self.estimators_, *filter(None, [self.__dict__.get("shared_")])):
+            each.to(backend)
         self._takes_host = self.estimators_[0]._takes_host
         if "classes_" in vars(self):
             self.classes_ = place_labels(to_host(self.classes_), backend)

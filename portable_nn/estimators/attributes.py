@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from portable_nn.backends import Backend
+from portable_nn.backends import Backend, of
 from portable_nn.equations import Activation, Array, Loss, Parameters
 from portable_nn.network import Network
 from portable_nn.schedules import Schedule
@@ -84,6 +85,8 @@ class MLPAttributes:
 
     # `_net` has the activations; `_takes_host` says whether host data is moved to the device and
     # results back; early stopping and partial_fit continue from the last three
+    # networks that share weights are one estimator, whose arrays have leading axes, `_lead`
+    _lead: tuple[int, ...] = ()
     _net: Network | None = None
     _takes_host = False
     _best: Parameters | None
@@ -94,6 +97,17 @@ class MLPAttributes:
     def _prints(self) -> bool:
         """Whether every epoch is reported in a line of its own."""
         return self.verbose != "bar" and bool(self.verbose)
+
+    @property
+    def _networks(self) -> int:
+        """How many networks it is."""
+        return math.prod(self._lead)
+
+    def _averaged(self, A: Array) -> Array:
+        """The outputs: the mean of those of several networks."""
+        for _ in self._lead:
+            A = of(A).xp.mean(A, axis=0)
+        return A
 
     def _params(self) -> Parameters:
         """coefs_ and intercepts_ as the equations take them."""

@@ -107,13 +107,17 @@ class ScikitAdam(Adam):
 
 
 def optimizer(estimator: MLPAttributes) -> Optimizer:
-    """The optimizer that the estimator's parameters describe; its learning rates come from elsewhere."""
-    e = estimator
+    """The optimizer that the estimator's parameters describe; its learning rates come from elsewhere.
+
+    The gradient of K networks that share weights is that of the sum of their costs, K times that of the
+    mean: epsilon is K times as large, so that the update is that of the mean.
+    """
+    e, epsilon = estimator, estimator.epsilon * estimator._networks
     if e.solver == "sgd":
         nesterov = bool(e.nesterovs_momentum and e.momentum > 0)
         return SGD(1.0, momentum=e.momentum, nesterov=nesterov)
     if e.solver == "rmsprop":
-        return RMSprop(1.0, e.rho, e.epsilon)
+        return RMSprop(1.0, e.rho, epsilon)
     if e.solver == "adamw":
-        return AdamW(1.0, e.beta_1, e.beta_2, e.epsilon, e.weight_decay)
-    return ScikitAdam(1.0, e.beta_1, e.beta_2, e.epsilon)
+        return AdamW(1.0, e.beta_1, e.beta_2, epsilon, e.weight_decay)
+    return ScikitAdam(1.0, e.beta_1, e.beta_2, epsilon)

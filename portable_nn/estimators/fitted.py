@@ -175,6 +175,8 @@ def _moved(state: dict[str, Any], move: Callable[[Array], Array]) -> dict[str, A
     moved: dict[str, Any] = {
         name: [move(array) for array in state[name]] for name in ("coefs_", "intercepts_")
     }
+    if "adapters_" in state:
+        moved["adapters_"] = trees.map(move, state["adapters_"])
     if state.get("_best") is not None:
         moved["_best"] = trees.map(move, state["_best"])
     if state.get("_optimizer") is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 from abc import abstractmethod
+from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -14,7 +15,7 @@ from sklearn.utils import check_random_state
 from portable_nn import trees
 from portable_nn.backends import Backend, get, own_settings
 from portable_nn.checks import check_dtype
-from portable_nn.equations import Parameters
+from portable_nn.equations import Activation, Loss, Parameters
 from portable_nn.estimators import inputs, lbfgs, minibatches
 from portable_nn.estimators.attributes import RECORD
 from portable_nn.estimators.callbacks import Callbacks
@@ -209,8 +210,7 @@ class BaseMLP(CallbackSupportMixin, FittedMLP):
         rows, (Y, classes) = inputs.as_dtype(rows, dtype), (encoded := targets.encode(backend, dtype))
         g, loss = targets.output()
         hidden = hidden_activations(self.activation, len(sizes))
-        net = Network((rows.shape[1], *sizes, encoded.n_outputs), [*hidden, g], loss)
-
+        net = self._network((rows.shape[1], *sizes, encoded.n_outputs), [*hidden, g], loss)
         if not is_first:
             self._check_same_network(net)
         weights = inputs.moved_weights(backend, targets.weight, rows)
@@ -237,6 +237,10 @@ class BaseMLP(CallbackSupportMixin, FittedMLP):
         backend = inputs.fitted_backend(self, X, "partial_fit" if incremental else "fit")
         check_dtype(self.coefs_[0].dtype)
         return backend
+
+    def _network(self, sizes: Sequence[int], g: Sequence[Activation], loss: Loss) -> Network:
+        """The network that is trained."""
+        return Network(sizes, g, loss)
 
     def _initial_parameters(self, problem: Problem) -> Parameters:
         """The first parameters, drawn as scikit-learn draws them."""

@@ -17,6 +17,7 @@ from portable_nn.estimators.problem import NOT_FINITE, NOT_YET, Problem
 from portable_nn.estimators.resuming import Course, go_on, record_of
 from portable_nn.estimators.warning import warn
 from portable_nn.optimizers.optimizer import init_state
+from portable_nn.schedules import Schedule
 from portable_nn.training.callbacks import TrainingState, watcher
 from portable_nn.training.description import Training
 from portable_nn.training.draws import Buffer, Piece, Shape, check_generator_state, joint_pieces
@@ -38,13 +39,21 @@ class Shuffles:
     def __init__(self, e: MLPAttributes, problem: Problem) -> None:
         self.shuffles, self.random, self.rows = e.shuffle, problem.random, problem.rows
         self.index, self.buffer = np.arange(problem.n, dtype=int), Buffer()
+        if e._lead:
+            self.index = np.tile(self.index, (*e._lead, 1))
 
     def order(self, epoch: int, n: int) -> Rows:
-        if self.shuffles:
-            places = np.arange(len(self.index))
-            self.random.shuffle(places)
-            self.index = self.index[places]
+        if self.shuffles and self.index.ndim == 1:
+            self.index = self.shuffled(self.index)
+        elif self.shuffles:  # batches of its own for each of several networks
+            self.index = np.stack([self.shuffled(own) for own in self.index])
         return self.index if self.rows is None else self.rows[self.index]
+
+    def shuffled(self, index: Rows) -> Rows:
+        """The entries in another order."""
+        places = np.arange(len(index))
+        self.random.shuffle(places)
+        return index[places]
 
     def uniform(self, batches: int, shapes: Sequence[Shape], drops: Sequence[Rows]) -> Iterator[Piece]:
         return joint_pieces(self.fill, self.buffer, batches, shapes)
@@ -57,7 +66,7 @@ class Shuffles:
         return {"index": self.index, "random": self.random.get_state(legacy=False)}
 
     def restore(self, state: dict[str, Any]) -> None:
-        if not np.array_equal(np.sort(state["index"]), np.arange(len(self.index))):
+        if not np.array_equal(np.sort(state["index"]), np.sort(self.index)):
             raise ModelFormatError("a checkpoint has an order that is none of these rows; train anew")
         check_generator_state(state["random"])
         self.index = state["index"]
@@ -172,11 +181,19 @@ def training_of(e: MLPAttributes, problem: Problem, incremental: bool, epochs: i
         l2=e.alpha,
         clip_norm=e.clip_norm,
         dropout=e.dropout,
-        schedule=e._optimizer.rate if e.schedule is None else e.schedule,
+        schedule=rate_of(e),
+        stack=e._lead,
         draws=Shuffles(e, problem),
         smoothing=problem.smoothing,
         keep_states=True,
     )
+
+
+def rate_of(e: MLPAttributes) -> Schedule:
+    """The learning rate as a function of the update; for 'sgd' see also `conventions.optimizer`."""
+    rate: Schedule = e._optimizer.rate if e.schedule is None else e.schedule
+    networks = e._networks
+    return rate if networks == 1 or e.solver != "sgd" else lambda step: rate(step) / networks
 
 
 def batch_size(e: MLPAttributes, n: int) -> int:
@@ -205,12 +222,12 @@ def record(e: MLPAttributes, epoch: Epoch, problem: Problem, course: Course) -> 
     course.is_finite = bool(epoch.finite.all())
     e.n_iter_ += 1
     e.t_ += problem.n
-    e.loss_ = float(epoch.costs[0])
+    e.loss_ = float(epoch.costs[0].mean())
     e.loss_curve_.append(e.loss_)
     if e._prints:
         print(f"Iteration {e.n_iter_}, loss = {e.loss_:.8f}")
     if problem.judge is not None:
-        e.validation_loss_curve_.append(float(epoch.costs[1]))
+        e.validation_loss_curve_.append(float(epoch.costs[1].mean()))
         e.validation_scores_.append(problem.judge(e, epoch.params))
         if e._prints:
             print(f"Validation score: {e.validation_scores_[-1]:f}")

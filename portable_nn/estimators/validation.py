@@ -121,7 +121,8 @@ def judge_by(e: MLPAttributes, problem: Problem, data: Batch, targets: Targets) 
     backend, model = problem.backend, problem.net.described.model
 
     def judge(e: MLPAttributes, params: Parameters) -> float:
-        return targets.score(backend.to_numpy(compiled_prediction(backend, model, params, X)))
+        A = e._averaged(compiled_prediction(backend, model, params, X))
+        return targets.score(backend.to_numpy(A))
 
     problem.judge = judge
 

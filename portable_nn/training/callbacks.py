@@ -57,9 +57,9 @@ class TrainingState:
 class Callback:
     """Methods that `fit` calls; override those you need.
 
-    A callback may also have ``on_batches_end(state, done, total)``. It is called within long epochs of one
-    network, not of a stack, about 20 times in each, when `done` of the epoch's `total` batches have been
-    sent to the device. One that remembers something from epoch to epoch may have ``state_dict()``, which
+    A callback may also have ``on_batches_end(state, done, total)``. It is called within long epochs of
+    one network, not of a stack, about 20 times in each, when `done` of the epoch's `total` batches have
+    been sent to the device. One that remembers something from epoch to epoch may have ``state_dict()``, which
     gives it in numbers, strings, arrays, and lists and dicts of these, and ``load_state_dict(state)``: a
     `Checkpoint` saves it, and a training that is resumed puts it back before it goes on, after
     `on_train_begin`.
