@@ -46,7 +46,7 @@ class Shuffles:
         if self.shuffles and self.index.ndim == 1:
             self.index = self.shuffled(self.index)
         elif self.shuffles:  # batches of its own for each of several networks
-            self.index = np.stack([self.shuffled(own) for own in self.index])
+            self.index = np.stack([self.shuffled(own) for own in [*self.index]])
         return self.index if self.rows is None else self.rows[self.index]
 
     def shuffled(self, index: Rows) -> Rows:

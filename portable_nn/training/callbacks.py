@@ -59,10 +59,10 @@ class Callback:
 
     A callback may also have ``on_batches_end(state, done, total)``. It is called within long epochs of
     one network, not of a stack, about 20 times in each, when `done` of the epoch's `total` batches have
-    been sent to the device. One that remembers something from epoch to epoch may have ``state_dict()``, which
-    gives it in numbers, strings, arrays, and lists and dicts of these, and ``load_state_dict(state)``: a
-    `Checkpoint` saves it, and a training that is resumed puts it back before it goes on, after
-    `on_train_begin`.
+    been sent to the device. One that remembers something from epoch to epoch may have ``state_dict()``,
+    which gives it in numbers, strings, arrays, and lists and dicts of these, and
+    ``load_state_dict(state)``: a `Checkpoint` saves it, and a training that is resumed puts it back
+    before it goes on, after `on_train_begin`.
     """
 
     def on_train_begin(self, state: TrainingState) -> None:
