@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import pickle
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -250,3 +252,15 @@ def test_it_can_be_searched_and_watched():
     assert watched.loss_curves_ == classifier(2).fit(*CLASSES).loss_curves_
     search = GridSearchCV(classifier(2), {"alpha": [1e-4, 1.0], "bootstrap": [True]}, cv=2)
     assert search.fit(*CLASSES).best_estimator_.n_iter_ <= 8
+
+
+def test_the_code_of_the_docs_runs(capsys):
+    text = (Path(__file__).parents[2] / "docs" / "ensembles.md").read_text(encoding="utf-8")
+    names = {}
+    for example in re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL):
+        exec(example, names)
+    assert capsys.readouterr().out == "True True\n"
+    assert 0.8 < names["inside"] < 0.97
+    assert names["spread"].shape == (600,)
+    for name in re.findall(r"^\| `(\w+)[(`]", text, flags=re.MULTILINE):
+        assert hasattr(names["ensemble"], name) or hasattr(names["shared"], name)
