@@ -122,7 +122,7 @@ class BaseMLPEnsemble(FittedEnsemble):
             count = count_of_rows(self.max_samples, len(pool))
             own: list[Any] = []
             for seed in seeds:
-                drawn = rows_of(seed, len(pool), problem.net.sizes[0], count, self.bootstrap)
+                drawn = rows_of(seed, len(pool), count, self.bootstrap)
                 rows = pool if drawn is None else pool[drawn]
                 own.append(rows)
                 is_whole = drawn is None and held_out is None

@@ -38,12 +38,11 @@ def random_state_of(seed: int) -> int:
     return int(check_random_state(seed).randint(LARGEST_SEED))
 
 
-def rows_of(seed: int, n: int, features: int, count: int | None, bootstrap: bool) -> Rows | None:
+def rows_of(seed: int, n: int, count: int | None, bootstrap: bool) -> Rows | None:
     """The rows that the member of this seed learns from, as BaggingClassifier draws them; None: all."""
     if count is None and not bootstrap:
         return None
     random = check_random_state(seed)
-    sample_without_replacement(features, features, random_state=random)  # it draws features before
     count = n if count is None else count
     if bootstrap:
         return np.asarray(random.randint(0, n, count))

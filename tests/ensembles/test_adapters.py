@@ -7,7 +7,7 @@ import pickle
 import numpy as np
 import pytest
 from sklearn.datasets import load_iris
-from sklearn.metrics import accuracy_score
+from sklearn.metrics import r2_score
 from sklearn.model_selection import train_test_split
 
 import portable_nn as pnn
@@ -93,17 +93,22 @@ def test_members_are_dense_networks_that_predict_the_same():
 
 @pytest.mark.usefixtures("host_only")
 def test_it_is_judged_and_stopped_by_the_averaged_prediction():
-    A, B, a, b = train_test_split(X, Y, random_state=0, test_size=0.4)
-    options = {"early_stopping": True, "max_iter": 60, "n_iter_no_change": 3, "learning_rate_init": 0.02}
-    ensemble = classifier(**options).fit(A, a, X_val=B, y_val=b)
+    A, B, a, b = train_test_split(X[:, :3], X[:, 3], random_state=0, test_size=0.4)
+    options = {"early_stopping": True, "max_iter": 60, "n_iter_no_change": 3, "learning_rate_init": 0.03}
+
+    def fitted(**more):
+        ensemble = pnn.MLPEnsembleRegressor(3, **(SETTINGS | options | {"alpha": 0.0}), **more)
+        return ensemble.fit(A, a, X_val=B, y_val=b)
+
+    ensemble = fitted()
     shared = ensemble.shared_
     assert shared.stopped_early_
     assert len(shared.validation_scores_) == shared.n_iter_ < 60
-    averaged = np.mean([member.predict_proba(B) for member in ensemble.estimators_], axis=0)
-    assert accuracy_score(b, averaged.argmax(axis=1)) == max(shared.validation_scores_)
+    averaged = np.mean([member.predict(B) for member in ensemble.estimators_], axis=0)
+    assert r2_score(b, averaged) == pytest.approx(max(shared.validation_scores_), rel=1e-9)
     assert ensemble.loss_curves_[0] == shared.loss_curve_
-    scored = classifier(**options, scoring="accuracy").fit(A, a, X_val=B, y_val=b)
-    assert scored.shared_.validation_scores_ == shared.validation_scores_
+    scores = fitted(scoring="r2").shared_.validation_scores_
+    np.testing.assert_allclose(scores, shared.validation_scores_, rtol=1e-9)
 
 
 @pytest.mark.usefixtures("host_only")

@@ -111,6 +111,8 @@ def test_what_cannot_be_promised_is_refused(random):
     for wrong in (0, 1, True, "0.9", np.nan):
         with pytest.raises(ValueError, match=r"accepted: a number in \(0, 1\)"):
             ensemble.predict_interval(X, wrong)
-    ensemble.partial_fit(X, y)
-    with pytest.raises(ValueError, match="calibrate"):
-        ensemble.predict_interval(X)
+    for learn in (ensemble.partial_fit, ensemble.fit):  # the scores were those of other members
+        learn(X, y)
+        with pytest.raises(ValueError, match="calibrate"):
+            ensemble.predict_interval(X)
+        ensemble.calibrate(X, y)
