@@ -264,3 +264,15 @@ def test_the_code_of_the_docs_runs(capsys):
     assert names["spread"].shape == (600,)
     for name in re.findall(r"^\| `(\w+)[(`]", text, flags=re.MULTILINE):
         assert hasattr(names["ensemble"], name) or hasattr(names["shared"], name)
+
+
+def test_all_members_are_one_stack_of_one_x(monkeypatch):
+    from portable_nn.estimators import together
+
+    stacks, data = [], []
+    train, joined = together.train_stack, together.joined
+    monkeypatch.setattr(together, "train_stack", lambda those: (stacks.append(len(those)), train(those)))
+    monkeypatch.setattr(together, "joined", lambda *a: (data.append(joined(*a)), data[-1])[1])
+    classifier(5, bootstrap=True, max_samples=0.7).fit(*CLASSES)
+    assert stacks == [5]
+    assert data[0][0].X.shape == (150, 4)
