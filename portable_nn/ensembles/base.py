@@ -13,6 +13,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import StrOptions
 
 from portable_nn.backends import of, own_settings
+from portable_nn.checks.numbers import check_fits
 from portable_nn.ensembles.adapters import check_can_share, shared_of, train_shared
 from portable_nn.ensembles.docs import with_texts
 from portable_nn.ensembles.fitted import FittedEnsemble
@@ -31,7 +32,9 @@ from portable_nn.estimators.fitting import SEEN, VALIDATION_REQUEST, BaseMLP
 from portable_nn.estimators.problem import Problem
 from portable_nn.estimators.targets import Targets
 from portable_nn.estimators.warning import warn
+from portable_nn.network.initialization import count_parameters
 
+NUMBERS_OF_ONE = 1000  # float64 numbers that would take what a member without weights takes
 OWN = ("n_estimators", "bootstrap", "max_samples", "sharing", "calibration_fraction")
 CONSTRAINTS: dict[str, Any] = {
     "n_estimators": [Range(Integral, 1, None, closed="left")],
@@ -94,6 +97,8 @@ class BaseMLPEnsemble(FittedEnsemble):
         TypeError, ValueError
             For what a single MLP refuses, and for settings that exclude one another, before the
             ensemble has changed.
+        MemoryError
+            When the members' parameters are more than this machine has memory for, likewise.
         NonFiniteCostError
             A ValueError, when all members diverge.
 
@@ -108,6 +113,7 @@ class BaseMLPEnsemble(FittedEnsemble):
             warn("fit was called with warm_start=True, and all n_estimators are there.", UserWarning)
             return self
         check_members_can_be_watched(self.callbacks)
+        check_fits("n_estimators", self.n_estimators, self.n_estimators * NUMBERS_OF_ONE)
         if self.sharing == "adapters":
             return self._fit_shared(X, y, sample_weight, validation, False)
         random = check_random_state(self.random_state)
@@ -117,6 +123,8 @@ class BaseMLPEnsemble(FittedEnsemble):
             problem, targets = first._checked(X, y, sample_weight, validation, False, None)
             if known:
                 self._check_alike(problem, targets)
+            of_one = count_parameters(problem.net.described.layers)
+            check_fits("n_estimators", self.n_estimators, self.n_estimators * of_one)
             trainings = Trainings(first, problem, targets, inputs.on_host(X))
             pool, held_out = self._set_aside(problem.n, random)
             count = count_of_rows(self.max_samples, len(pool))
