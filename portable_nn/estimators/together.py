@@ -234,6 +234,8 @@ def goes(follower: Follower, block: Block, epoch: Epoch, i: int) -> bool:
     )
     if not mine.is_sound:  # what an error says they were
         follower.estimator._set_params(trees.at(block.before, i))
+    elif mine.params:  # what a scorer predicts with
+        follower.estimator._set_params(mine.params)
     if not follower.see(mine):
         return False
     last = block.before if follower.member.error is not None else epoch.params

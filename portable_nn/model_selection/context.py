@@ -9,6 +9,7 @@ from typing import Any
 import joblib
 from joblib.parallel import get_active_backend
 
+from portable_nn.checks import check_flag, check_whole
 from portable_nn.model_selection.joblib_backend import OnePassBackend
 from portable_nn.model_selection.tasks import MAX_STACK_BYTES, Count, Settings
 from portable_nn.training.progress import ProgressBar
@@ -23,8 +24,12 @@ def in_one_pass(
     Whatever divides its work by joblib, such as `VotingClassifier`, `BaggingClassifier`,
     `OneVsRestClassifier`, `RFECV` or a search, hands over each `fit` of an `MLPClassifier` or
     `MLPRegressor` of this package, and those of one structure are trained in one stack. All runs in
-    this process: `n_jobs` says nothing here. The results are those of a loop where each network has a
-    `random_state` of its own, an integer or a `RandomState`.
+    this process; leave `n_jobs` at its default: with ``n_jobs=1`` some, such as `BaggingClassifier`,
+    do not ask joblib, and fit one after another. The results are those of a loop where each network has
+    a `random_state` of its own, an integer or a `RandomState`.
+
+    Each fit that waits is suspended in a thread of its own, and one runs at a time: what a thread holds,
+    such as a lock, it holds while others run; scorers and transformers are called in those threads.
 
     Parameters
     ----------
@@ -44,7 +49,7 @@ def in_one_pass(
     Raises
     ------
     TypeError, ValueError
-        If `max_stack_bytes` is no positive integer.
+        If `max_stack_bytes` is no positive integer, `verbose` none >= 0, or `progress` no flag.
     ImportError
         If a bar is asked for, and tqdm is not installed.
 
@@ -60,6 +65,8 @@ def in_one_pass(
     >>> len(bagging.estimators_)
     8
     """
+    verbose = check_whole("verbose", int(verbose) if isinstance(verbose, bool) else verbose, 0)
+    check_flag("progress", progress)
     settings = Settings(check_max_stack_bytes(max_stack_bytes), verbose, progress)
     with gathered(settings, is_wide=True) as count:
         yield count

@@ -46,7 +46,7 @@ class OnePassBackend(ParallelBackendBase):
     def effective_n_jobs(self, n_jobs: int | None) -> int:
         """What estimators ask that divide their work themselves."""
         jobs: int = self.outer.effective_n_jobs(n_jobs)
-        return max(jobs, MANY) if self.is_wide and n_jobs in (None, 1) else jobs
+        return max(jobs, MANY) if self.is_wide else jobs
 
     def configure(
         self, n_jobs: int | None = 1, parallel: Any = None, prefer: str | None = None, **_: Any

@@ -148,7 +148,9 @@ def fit(
         The rows of X, Y and the weights that each network learns from, such as folds or bootstrap
         samples; of any lengths, and a row may come more than once. X is not copied for it. Without a
         seed for each network each draws from a generator of its own with this one `seed`. To judge each
-        by rows of its own, give `validation` weights (K, n_samples) that are 0 elsewhere.
+        by rows of its own, give `validation` weights (K, n_samples) that are 0 elsewhere. Rows, and a
+        seed or an end for each network, are refused with `stream`, a `Checkpoint` and `resume`, and
+        where networks share weights. `epoch_order` is asked for each number of rows.
 
     Returns
     -------

@@ -13,6 +13,7 @@ from portable_nn.checks.numbers import scalar, shown
 from portable_nn.schedules import Schedule
 
 Stack = tuple[int, ...]
+LONGEST = 80  # characters of a value in a message
 
 
 @dataclass(frozen=True)
@@ -77,12 +78,19 @@ def one_for_each(schedules: Any, stack: Stack) -> Schedule:
     return OneForEach(tuple(each), stack)
 
 
+def in_short(given: Any) -> str:
+    """What was given, in a message: no more of it than tells what it is."""
+    whole = shown(given)
+    return whole if len(whole) <= LONGEST else f"{whole[:LONGEST]}..."
+
+
 def flat_list(name: str, given: Any, stack: Stack) -> list[Any]:
     """The entries of nested sequences of the shape of a stack; ValueError for another shape."""
     found = [given]
     for k in stack or (None,):
         if not all(isinstance(one, (list, tuple, range, np.ndarray)) and len(one) == k for one in found):
-            accepted = f"one for each network of the stack {stack}, or one" if stack else "one"
-            raise ValueError(f"`{name}` is {shown(given)}; accepted: {accepted}")
+            nested = "" if len(stack) < 2 else ", in nested lists of this shape"
+            accepted = f"one for each network of the stack {stack}{nested}, or one" if stack else "one"
+            raise ValueError(f"`{name}` is {in_short(given)}; accepted: {accepted}")
         found = [one for several in found for one in several]
     return found

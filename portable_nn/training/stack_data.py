@@ -97,7 +97,7 @@ class StackData(NamedTuple):
     def of(self, members: Members) -> Source:
         """The source of the batches of these networks, which have equally many rows each."""
         own = [first[members] for first in self.first]
-        if self.rows is None and not any(first.any() for first in own):
+        if self.rows is None and not any(first.any() for first in self.first):  # all share all rows
             return DeviceSource(self.all._replace(mean_weight=mean_of(self.backend, self.all.weight)))
         if self.rows is None:
             base = np.broadcast_to(np.arange(self.n), (len(members), self.n))

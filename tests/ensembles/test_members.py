@@ -281,6 +281,6 @@ def test_all_members_are_one_stack_of_one_x(monkeypatch):
 @pytest.mark.parametrize(("n_estimators", "hidden"), [(10**8, 4), (10**6, 10**5)])
 def test_more_members_than_memory_holds_are_refused_before_any_is_made(n_estimators, hidden):
     ensemble = pnn.MLPEnsembleClassifier(n_estimators, hidden_layer_sizes=(hidden,))
-    with pytest.raises(MemoryError, match="`n_estimators` is .*accepted: what fits into the memory"):
+    with pytest.raises(MemoryError, match=r"`n_estimators` is .*accepted: what fits into the memory"):
         ensemble.fit(*CLASSES)
     assert not hasattr(ensemble, "estimators_")

@@ -27,6 +27,8 @@ OPTIONS = [
     {"solver": "sgd", "learning_rate": "invscaling", "momentum": 0.5},
     {"early_stopping": True, "learning_rate_init": 0.05},
     {"early_stopping": True, "n_iter_no_change": 3},
+    {"early_stopping": True, "scoring": "f1_macro", "learning_rate_init": 0.05},
+    {"early_stopping": True, "scoring": "accuracy", "learning_rate_init": 0.1},
     {"dropout": 0.2},
     {"dropout": 0.5, "learning_rate_init": 0.01},
     {"clip_norm": 0.5},

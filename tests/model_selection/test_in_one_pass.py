@@ -141,3 +141,23 @@ def test_the_example_of_the_docstring_runs():
     found = doctest.testmod(context)
     assert found.attempted
     assert not found.failed
+
+
+@pytest.mark.parametrize("n_jobs", [None, 2, -1])
+def test_all_parts_are_one_pass_whatever_n_jobs_is(n_jobs):
+    bagging = BaggingClassifier(classifier(), n_estimators=5, n_jobs=n_jobs, random_state=0)
+    with ours.in_one_pass() as count:
+        bagging.fit(X, y)
+    assert count.n_passes == 1
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"verbose": "a"}, {"verbose": -1}, {"progress": "a"}, {"max_stack_bytes": 0}]
+)
+def test_wrong_settings_are_refused(wrong):
+    (name,) = wrong
+    with (
+        pytest.raises((TypeError, ValueError), match=f"`{name}` is .*accepted"),
+        ours.in_one_pass(**wrong),
+    ):
+        pass

@@ -217,6 +217,46 @@ def test_an_order_for_each_network_goes_with_it_into_other_blocks(data, random, 
     assert len(set(history.last_epoch)) > 1
 
 
+@pytest.mark.parametrize("own", ["data", "weights", "validation"])
+def test_a_network_that_goes_on_alone_keeps_its_own_data(own, backend, random):
+    """The first one: its rows are where those of all networks begin."""
+    X, Y = random.normal(size=(2, 40, 5)), np.eye(3)[random.integers(0, 3, (2, 40))]
+    w = random.uniform(0, 1, (2, 40)) * (random.uniform(size=(2, 40)) > 0.5)
+    options = {"epochs": 10, "batch_size": 16, "early_stopping": pnn.EarlyStopping(1)}
+    rates, rows = [0.002, 0.9], [random.permutation(40)[:n] for n in (30, 31)]
+    stack = NET.initialize(seed=0, backend=backend, dtype="float64", stack=2)
+    move = backend.asarray
+    given = {
+        "data": ((X, Y), {}),
+        "weights": ((X[0], Y[0]), {"sample_weight": move(w)}),
+        "validation": (
+            (X[0], Y[0]),
+            {"rows": rows, "metrics": "accuracy", "validation": (move(X[0]), move(Y[0]), move(w))},
+        ),
+    }[own]
+    (data, more), optimizer = given, pnn.Adam(rates)
+    found, history = pnn.fit(NET, stack, *map(move, data), optimizer, seed=[0, 1], **options, **more)
+    for k in [0] if backend.name == "jax" else range(2):
+        mine = {
+            "data": ((X[k], Y[k]), {}),
+            "weights": ((X[0], Y[0]), {"sample_weight": move(w[k])}),
+            "validation": (
+                (X[0][rows[k]], Y[0][rows[k]]),
+                {"metrics": "accuracy", "validation": (move(X[0]), move(Y[0]), move(w[k]))},
+            ),
+        }[own]
+        alone, record = pnn.fit(
+            *(NET, network(backend, stack, k), *map(move, mine[0]), pnn.Adam(rates[k])),
+            **{"seed": k, **options, **mine[1]},
+        )
+        assert difference(backend, found, k, alone) < 1e-12
+        assert history.last_epoch[k] == record.epochs
+        for name, curve in record.curves.items():
+            ours = [float(values[k]) for values in history.curves[name][: record.epochs]]
+            assert relative(np.asarray(ours), np.asarray(curve)) < 1e-12
+    assert history.last_epoch[0] != history.last_epoch[1]
+
+
 def test_callbacks_see_the_whole_stack_and_the_state_can_be_continued(data):
     X, y, _ = data
     stack = NET.initialize(stack=(3,), dtype="float64")
