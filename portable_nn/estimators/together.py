@@ -201,7 +201,9 @@ def train_stack(followers: Sequence[Follower]) -> None:
     start = Start(params, OptimizerState(e._optimizer.state.t, slots), True, epoch=e.n_iter_)
     size = bytes_of_batch(one.problem.net.sizes, one.training.batch_size or one.problem.n, data.X.dtype)
     kinds = kinds_of(followers, starts)
-    with Pass(backend, make_loop, start, kinds, bytes_of_batch=size) as networks:
+    is_built_in = one.problem.net.objective.user_functions == ()
+    options: dict[str, Any] = {"bytes_of_batch": size, "may_use_threads": is_built_in}
+    with Pass(backend, make_loop, start, kinds, **options) as networks:
         while not networks.is_over:
             for block, epoch in networks.epoch():
                 going = np.flatnonzero(~networks.has_left[block.members])

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import importlib.util
 import math
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any, Self
 
@@ -18,6 +19,7 @@ import numpy as np
 
 from portable_nn import trees
 from portable_nn.backends import Backend, dtype_name, own_settings
+from portable_nn.compiler.locks import Lock
 from portable_nn.equations import Parameters
 from portable_nn.optimizers import OptimizerState
 from portable_nn.training.loop import Epoch, Loop
@@ -65,6 +67,8 @@ class Pass:
         Whether all networks stay in one block until the end.
     bytes_of_batch : int
         The memory of the arrays that a step of one network computes of its batch.
+    may_use_threads : bool
+        Whether several blocks may be trained at once; not where steps call functions of the user's.
     """
 
     def __init__(
@@ -76,9 +80,11 @@ class Pass:
         carried: trees.Tree = None,
         is_whole: bool = False,
         bytes_of_batch: int = 0,
+        may_use_threads: bool = True,
     ) -> None:
         self.backend, self.make_loop, self.is_whole = backend, make_loop, is_whole
         self.bytes_of_batch = bytes_of_batch
+        self.threads = backend.threads() if may_use_threads else 1
         self.has_left = np.zeros(len(kinds), dtype=bool)
         self.pool: ThreadPoolExecutor | None = None
         self.exits = contextlib.ExitStack()
@@ -89,8 +95,6 @@ class Pass:
             self.blocks += self.partition(kind, those, members, start, carried)
 
     def __enter__(self) -> Self:
-        if self.backend.threads() > 1 and not self.is_whole:
-            self.exits.enter_context(one_thread_each())
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -107,8 +111,7 @@ class Pass:
         at_once = None if self.is_whole else self.backend.networks_at_once(touched)
         count = 1 if at_once is None else -(-len(members) // at_once)
         if at_once is not None and len(members) >= 2 * FEWEST:
-            threads = self.backend.threads()
-            count = -(-count // threads) * threads  # each thread has as many blocks
+            count = -(-count // self.threads) * self.threads  # each thread has as many blocks
         places = {network: place for place, network in enumerate(given.tolist())}
         blocks = []
         for some in np.array_split(members, min(count, len(members))):
@@ -123,11 +126,13 @@ class Pass:
     def epoch(self) -> list[tuple[Block, Epoch]]:
         """Train every network that has not left for an epoch more."""
         self.regroup()
-        threads = min(self.backend.threads(), len(self.blocks))
+        threads = min(self.threads, len(self.blocks))
         if threads < 2:
+            self.exits.close()  # the products of one block may take all cores
             return [(block, block.next_epoch()) for block in self.blocks]
         if self.pool is None:
             self.pool = ThreadPoolExecutor(threads, thread_name_prefix="portable_nn")
+            self.exits.enter_context(ONE_THREAD_EACH)
         jobs = [self.pool.submit(block.next_epoch) for block in self.blocks]
         try:
             return [(block, job.result()) for block, job in zip(self.blocks, jobs, strict=True)]
@@ -185,13 +190,29 @@ def bytes_of_one(params: Parameters, slots: Any) -> int:
     return int(width * sum(math.prod(array.shape[1:]) for array in arrays))
 
 
-@contextlib.contextmanager
-def one_thread_each() -> Iterator[None]:
-    """Matrix products by one thread each, where that can be set: the blocks have threads already."""
-    try:
-        limits: Any = importlib.import_module("threadpoolctl").threadpool_limits
-    except ImportError:
-        yield
-        return
-    with limits(limits=1, user_api="blas"):
-        yield
+class OneThreadEach:
+    """Within it matrix products take one thread each, where that can be set: the blocks have theirs.
+
+    The setting is that of the whole process. Of several passes at once the first makes it, and the last
+    takes it back.
+    """
+
+    def __init__(self) -> None:
+        self.lock, self.users = Lock(), 0
+        self.setting = contextlib.ExitStack()
+
+    def __enter__(self) -> None:
+        with self.lock:
+            if not self.users and importlib.util.find_spec("threadpoolctl") is not None:
+                limits: Any = importlib.import_module("threadpoolctl").threadpool_limits
+                self.setting.enter_context(limits(limits=1, user_api="blas"))
+            self.users += 1
+
+    def __exit__(self, *error: object) -> None:
+        with self.lock:
+            self.users -= 1
+            if not self.users:
+                self.setting.close()
+
+
+ONE_THREAD_EACH = OneThreadEach()

@@ -115,6 +115,7 @@ class StackRun:
             [data.count(k) for k in range(self.count)],
             carried=flat if keeps_best else None,
             is_whole=draws_are_shared(training),
+            may_use_threads=training.net.objective.user_functions == (),
             bytes_of_batch=bytes_of_batch(
                 training.net.sizes, min(training.batch_size or data.n, data.n), checked.dtype
             ),

@@ -351,3 +351,25 @@ def test_networks_of_layers_and_groups_of_parameters_have_their_own_too(name, ra
         for layer, other in zip(found, alone, strict=True):
             for ours, theirs in zip(layer, other, strict=True):
                 np.testing.assert_array_equal(ours[k], theirs)
+
+
+@pytest.mark.usefixtures("host_only")
+def test_products_take_one_thread_only_while_several_blocks_are_trained(data, monkeypatch):
+    threadpoolctl = pytest.importorskip("threadpoolctl")
+    X, y, _ = data
+    kind, seen = type(pnn.backends.get("numpy")), []
+
+    def threads():
+        return {p["num_threads"] for p in threadpoolctl.threadpool_info() if p["user_api"] == "blas"}
+
+    class Look(pnn.Callback):
+        def on_epoch_end(self, state):
+            seen.append(threads())
+
+    before = threads()
+    for count, at_once in ((2, 1), (1, 1), (2, 8)):
+        monkeypatch.setattr(kind, "threads", lambda self, count=count: count)
+        monkeypatch.setattr(kind, "networks_at_once", lambda self, size, at_once=at_once: at_once)
+        pnn.fit(NET, NET.initialize(stack=4, dtype="float64"), X, y, epochs=1, callbacks=[Look()])
+        assert threads() == before
+    assert seen == [{1}, before, before]
