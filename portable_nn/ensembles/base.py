@@ -117,12 +117,12 @@ class BaseMLPEnsemble(FittedEnsemble):
         if self.sharing == "adapters":
             return self._fit_shared(X, y, sample_weight, validation, False)
         random = check_random_state(self.random_state)
-        seeds = seeds_of_members(random, len(known), self.n_estimators - len(known))
+        seeds = seeds_of_members(random, known, self.n_estimators - len(known))
         with own_settings():
             first = self._new_member(seeds[0])
             problem, targets = first._checked(X, y, sample_weight, validation, False, None)
             if known:
-                self._check_alike(problem, targets)
+                self._check_alike(problem, targets, first)
             of_one = count_parameters(problem.net.described.layers)
             check_fits("n_estimators", self.n_estimators, self.n_estimators * of_one)
             trainings = Trainings(first, problem, targets, inputs.on_host(X))
@@ -162,7 +162,7 @@ class BaseMLPEnsemble(FittedEnsemble):
         members = known
         if members is None:
             random = check_random_state(self.random_state)
-            seeds = seeds_of_members(random, 0, self.n_estimators)
+            seeds = seeds_of_members(random, [], self.n_estimators)
             members = [self._new_member(seed) for seed in seeds]
         elif any(self._settings() != self._settings_of(member) for member in members):
             for member in members:
@@ -191,7 +191,7 @@ class BaseMLPEnsemble(FittedEnsemble):
         """Train members that share weights, as one estimator."""
         check_can_share(self, X)
         random, shared = check_random_state(self.random_state), None
-        (seed,) = seeds_of_members(random, 0, 1)
+        (seed,) = seeds_of_members(random, [], 1)
         if incremental:
             shared = self.__dict__.get("shared_")
         if shared is None:
@@ -245,14 +245,25 @@ class BaseMLPEnsemble(FittedEnsemble):
                 f"`n_estimators` is {self.n_estimators} with warm_start=True, and {len(known)} members "
                 "are there; accepted: as many or more, or warm_start=False to begin anew"
             )
+        if known and len(known) != len(self.estimators_samples_):
+            raise ValueError(
+                f"there are {len(known)} members in `estimators_`, and rows of "
+                f"{len(self.estimators_samples_)} in `estimators_samples_`; accepted with "
+                "warm_start=True: as many; take the same ones out of both lists"
+            )
         return known
 
-    def _check_alike(self, problem: Problem, targets: Targets) -> None:
+    def _check_alike(self, problem: Problem, targets: Targets, first: BaseMLP) -> None:
         """Raise ValueError where new members could not be put beside those that are there."""
         one = self.estimators_[0]
         differs = self._outputs_differ(targets)
         if differs is None and problem.net.sizes != one._net.sizes:
             differs = f"networks of the sizes {problem.net.sizes}, not {one._net.sizes}"
+        elif differs is None and problem.net != one._net:
+            differs = f"other networks: {problem.net!r}, not {one._net!r}"
+        names, known = ([*vars(e).get("feature_names_in_", ())] for e in (first, self))
+        if differs is None and names != known:
+            differs = "other features, or in another order"
         backend = of(one.coefs_[0])
         if differs is None and problem.backend is not backend:
             differs = f"X on {problem.backend!r}, not on {backend!r}"

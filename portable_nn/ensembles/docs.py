@@ -40,7 +40,8 @@ estimators_ : list of MLPs
     Predictions are those of the estimators in this list, whatever becomes of it.
 
 estimators_samples_ : list of arrays of int
-    The rows that each has learned from, in `partial_fit` those of the last call.
+    The rows that each has learned from, in `partial_fit` those of the last call. Whoever takes a network
+    out of `estimators_` takes its rows out of this list.
 
 coefs_, intercepts_ : lists of arrays of shape (n_estimators, n_in, n_out) and (n_estimators, n_out)
     The weights and biases of each layer, of all networks.

@@ -30,6 +30,16 @@ class IntervalEnsemble(BaseMLPEnsemble):
     noise_: Host | None
     calibration_scores_: Host
 
+    def _known_members(self) -> list[Any]:
+        known = super()._known_members()
+        if known and self.calibration_fraction and len(known) < self.n_estimators:
+            raise ValueError(
+                f"`calibration_fraction` is {self.calibration_fraction} with warm_start=True: members "
+                "may have learned from rows that are set aside now; accepted: 0, and then "
+                "`calibrate(X, y)` with rows of their own"
+            )
+        return known
+
     def _set_aside(self, n: int, random: np.random.RandomState) -> tuple[Host, Host | None]:
         if not self.calibration_fraction:
             return np.arange(n), None
@@ -151,6 +161,8 @@ class IntervalEnsemble(BaseMLPEnsemble):
             As `predict_interval`.
         """
         scores = self._scores("predict_quantiles")
+        if np.size(quantiles) == 0:
+            raise ValueError("`quantiles` is empty; accepted: numbers in (0, 1)")
         asked = np.atleast_1d(np.asarray(quantiles, dtype=object)).tolist()
         shares = [conformal.check_share("quantiles", q, len(scores)) for q in asked]
         found = self._bounds(X, "predict_quantiles", [conformal.bound(scores, q) for q in shares])

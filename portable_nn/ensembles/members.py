@@ -27,10 +27,21 @@ Rows = np.ndarray[Any, Any]
 LARGEST_SEED = np.iinfo(np.int32).max
 
 
-def seeds_of_members(random: np.random.RandomState, known: int, more: int) -> list[int]:
-    """The seeds that scikit-learn's BaggingClassifier draws for its estimators, after `known` ones."""
-    random.randint(LARGEST_SEED, size=known)
-    return [int(seed) for seed in random.randint(LARGEST_SEED, size=more)]
+def seeds_of_members(random: np.random.RandomState, known: Sequence[Any], more: int) -> list[int]:
+    """The seeds that scikit-learn's BaggingClassifier draws for more estimators than the `known` ones.
+
+    Where known ones have been taken away, theirs come first: no two members have one seed.
+    """
+    used = {member.random_state for member in known}
+    drawn = [int(seed) for seed in random.randint(LARGEST_SEED, size=len(known) + more)]
+    if used.isdisjoint(map(random_state_of, drawn[: len(known)])):  # of another generator
+        return drawn[len(known) :]
+    found = [seed for seed in drawn if random_state_of(seed) not in used]
+    while len(found) < more:
+        seed = int(random.randint(LARGEST_SEED))
+        if random_state_of(seed) not in used:
+            found.append(seed)
+    return found[:more]
 
 
 def random_state_of(seed: int) -> int:

@@ -127,6 +127,7 @@ class MLPEnsembleRegressor(ValuePredictions, RegressorMixin, IntervalEnsemble):
         {{raises_of_fit}}
         """
         self._partial_fit(X, y, sample_weight, (X_val, y_val, sample_weight_val))
+        self.__dict__.pop("noise_", None)  # that of other weights
         self.__dict__.pop("calibration_scores_", None)
         return self
 

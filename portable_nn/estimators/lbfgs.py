@@ -62,7 +62,7 @@ def train(e: MLPAttributes, problem: Problem, callbacks: Callbacks) -> None:
     objective = problem.net.objective.with_smoothing(problem.smoothing)
     gradient = gradient_step(problem.backend, objective, e.alpha > 0)
     l2 = problem.backend.asarray(np.asarray(float(e.alpha)), packing.dtype)
-    batch = problem.train.all
+    batch = problem.learned_from
     eps = float(problem.backend.xp.finfo(packing.dtype).eps)
     state, started = TrainingState(e.max_iter, params, History(), None), time.perf_counter()
 

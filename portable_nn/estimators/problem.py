@@ -10,7 +10,9 @@ import numpy as np
 
 from portable_nn.backends import Backend
 from portable_nn.equations import Parameters
+from portable_nn.estimators.sparse import SparseRows
 from portable_nn.network import Network
+from portable_nn.network.objective import Batch
 from portable_nn.training.data import DeviceSource
 
 NOT_FINITE = (
@@ -57,6 +59,22 @@ class Problem:
     def n(self) -> int:
         """How many rows are learned from."""
         return self.train.n if self.rows is None else len(self.rows)
+
+    @property
+    def learned_from(self) -> Batch:
+        """The rows that are learned from, at once: for a method that takes no batches."""
+        data = self.train.all
+        if self.rows is None:
+            return data
+        xp = self.backend.xp
+        index = self.backend.asarray(self.rows, dtype=self.backend.index_dtype())
+        weight = None if data.weight is None else xp.take(data.weight, index, axis=0)
+        X = (
+            data.X.take(self.rows, 0)
+            if isinstance(data.X, SparseRows)
+            else xp.take(data.X, index, axis=0)
+        )
+        return data._replace(X=X, Y=xp.take(data.Y, index, axis=0), weight=weight)
 
     def draw_from(self, random: np.random.RandomState) -> None:
         """Draw from this generator from now on."""

@@ -44,6 +44,8 @@ def test_an_ensemble_comes_back_and_goes_on(name, tmp_path):
             twin.partial_fit(X, y).predict(X), ensemble.partial_fit(X, y).predict(X)
         )
     for each in (twin, ensemble):
+        if name == "intervals":  # a warm start would set other rows aside
+            each.set_params(calibration_fraction=0.0)
         each.set_params(n_estimators=4, warm_start=True).fit(X, y)
     np.testing.assert_array_equal(twin.coefs_[0], ensemble.coefs_[0])
     ensemble.set_params(n_estimators=2, warm_start=False)

@@ -284,3 +284,63 @@ def test_more_members_than_memory_holds_are_refused_before_any_is_made(n_estimat
     with pytest.raises(MemoryError, match=r"`n_estimators` is .*accepted: what fits into the memory"):
         ensemble.fit(*CLASSES)
     assert not hasattr(ensemble, "estimators_")
+
+
+@pytest.mark.parametrize("options", [{"bootstrap": True}, {"max_samples": 0.6}])
+def test_members_by_lbfgs_learn_from_their_rows_too(options):
+    X, y = CLASSES
+    ensemble = classifier(2, **options).set_params(solver="lbfgs").fit(X, y)
+    for member, rows in zip(ensemble.estimators_, ensemble.estimators_samples_, strict=True):
+        assert_same(member, alone(member).fit(X[rows], y[rows]), curves=False)
+
+
+def test_members_by_lbfgs_do_not_learn_from_the_rows_that_calibrate():
+    X, y = VALUES
+    options = {**SETTINGS, "solver": "lbfgs", "calibration_fraction": 0.3}
+    ensemble = pnn.MLPEnsembleRegressor(2, random_state=0, **options).fit(X, y)
+    member, rows = ensemble.estimators_[0], ensemble.estimators_samples_[0]
+    assert len(rows) == 105
+    np.testing.assert_array_equal(member.coefs_[0], alone(member).fit(X[rows], y[rows]).coefs_[0])
+
+
+def test_a_member_that_was_taken_away_is_replaced_by_no_copy_of_another():
+    X, y = CLASSES
+    ensemble = classifier(4, warm_start=True).fit(X, y)
+    del ensemble.estimators_[1]
+    with pytest.raises(ValueError, match=r"3 members in `estimators_`.* 4 in `estimators_samples_`"):
+        ensemble.fit(X, y)
+    del ensemble.estimators_samples_[1]
+    ensemble.set_params(n_estimators=6).fit(X, y)
+    assert len({member.random_state for member in ensemble.estimators_}) == 6
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"activation": "tanh"}, "other networks"),
+        ({"hidden_layer_sizes": (7,)}, "networks of the sizes"),
+        ({"calibration_fraction": 0.5}, "`calibration_fraction` is 0.5 with warm_start=True"),
+    ],
+)
+def test_a_warm_start_that_would_mix_networks_or_rows_is_refused(changed, message):
+    X, y = VALUES
+    ensemble = pnn.MLPEnsembleRegressor(2, random_state=0, warm_start=True, **SETTINGS).fit(X, y)
+    ensemble.set_params(n_estimators=3, **changed)
+    with pytest.raises(ValueError, match=message):
+        ensemble.fit(X, y)
+    assert len(ensemble.estimators_) == 2
+
+
+def test_a_warm_start_with_columns_in_another_order_is_refused():
+    pandas = pytest.importorskip("pandas")
+    X, y = pandas.DataFrame(CLASSES[0], columns=list("abcd")), CLASSES[1]
+    ensemble = classifier(2, warm_start=True).fit(X, y)
+    with pytest.raises(ValueError, match="other features, or in another order"):
+        ensemble.set_params(n_estimators=3).fit(X[list("dcba")], y)
+    assert list(ensemble.feature_names_in_) == list("abcd")
+
+
+def test_what_partial_fit_has_changed_has_no_noise_of_before():
+    X, y = VALUES
+    ensemble = pnn.MLPEnsembleRegressor(2, random_state=0, **SETTINGS).fit(X, y)
+    assert not hasattr(ensemble.partial_fit(X, y), "noise_")
