@@ -37,7 +37,7 @@ def data(random):
 
 @pytest.fixture
 def rows(random):
-    return [random.permutation(61)[:n] for n in (40, 40, 45, 45, 40, 33)]
+    return [random.permutation(61)[:n] for n in (40, 40, 33, 33, 40, 33)]
 
 
 def network(backend, params, k):
@@ -69,7 +69,7 @@ def test_each_network_has_rows_draws_numbers_and_an_end_of_its_own(case, backend
         **{"rows": rows, "batch_size": 16, "sample_weight": move(w), **options},
     )
     worst = 0.0
-    few = [0, 5] if backend.name == "jax" else range(K)  # which compiles anew for each number of rows
+    few = [5] if backend.name == "jax" else range(K)  # which compiles anew for each number of rows
     for k in few:
         own = rows[k]
         if "clip_norm" in options:
