@@ -38,8 +38,7 @@ ATTRIBUTES: dict[str, tuple[type, ...]] = {
     "n_features_in_": (int,),
     "feature_names_in_": (np.ndarray,),
     "n_outputs_": (int,),
-    "noise_": (np.ndarray,),
-    "calibration_scores_": (np.ndarray,),
+    "_calibration": (dict,),
     "_sklearn_output_config": (dict,),
 }
 SHARED = ("network", "params", "classes", "labels", "changed")  # a member has them of the ensemble
@@ -131,10 +130,10 @@ def ensemble_from_values(kind: str, values: Values, backend: Backend) -> Any:
     counts = (attributes.get("n_features_in_"), attributes.get("n_outputs_"))
     if counts != (one._net.sizes[0], outputs):
         raise Unreadable(f"it has {counts} features and outputs, and its networks others")
-    for name, shape in (("noise_", (outputs,)), ("calibration_scores_", (outputs,))):
-        array = attributes.get(name)
-        if array is not None and (array.dtype != np.float64 or array.shape[-1:] != shape):
-            raise Unreadable(f"its `{name}` does not suit its networks")
+    for name, array in attributes.get("_calibration", {}).items():
+        is_known = name in ("noise", "scores") and isinstance(array, np.ndarray)
+        if not is_known or array.dtype != np.float64 or array.shape[-1:] != (outputs,):
+            raise Unreadable(f"its {name} of the calibration does not suit its networks")
     ensemble.__dict__.update(attributes, _takes_host=one._takes_host, estimators_=estimators)
     if "_label_binarizer" in vars(one):
         ensemble._label_binarizer = one._label_binarizer

@@ -23,12 +23,29 @@ from portable_nn.estimators.targets import Targets
 Host = np.ndarray[Any, Any]
 
 
+def fitted_numbers(ensemble: Any, name: str, stored: str) -> Host:
+    """A fitted attribute; AttributeError where there is none."""
+    known: dict[str, Host] = vars(ensemble).get("_calibration", {})
+    if stored not in known:
+        raise AttributeError(f"{type(ensemble).__name__!r} object has no attribute {name!r}", name=name)
+    return known[stored]
+
+
 class IntervalEnsemble(BaseMLPEnsemble):
     """An ensemble whose members predict numbers."""
 
     calibration_fraction: float
-    noise_: Host | None
-    calibration_scores_: Host
+    _calibration: dict[str, Host]  # "noise" and "scores", on the host wherever the networks are
+
+    @property
+    def noise_(self) -> Host:
+        """The root mean square of y less the prediction; on the host, wherever the networks are."""
+        return fitted_numbers(self, "noise_", "noise")
+
+    @property
+    def calibration_scores_(self) -> Host:
+        """What the intervals are calibrated by; on the host."""
+        return fitted_numbers(self, "calibration_scores_", "scores")
 
     def _known_members(self) -> list[Any]:
         known = super()._known_members()
@@ -50,7 +67,7 @@ class IntervalEnsemble(BaseMLPEnsemble):
 
     def _fitted(self, problem: Problem, targets: Targets, held_out: Host | None) -> None:
         backend, data = problem.backend, problem.train.all
-        self.__dict__.pop("calibration_scores_", None)
+        self._calibration = {}
         with own_settings():
             mean, spread = self._reduced_rows(data.X, [mean_of, spread_of])
         mean, spread, y = (to_host(each).astype(np.float64) for each in (mean, spread, data.Y))
@@ -58,13 +75,15 @@ class IntervalEnsemble(BaseMLPEnsemble):
         if held_out is not None:
             learned[held_out] = False
         weight = None if data.weight is None else backend.to_numpy(data.weight)[learned]
-        self.noise_ = np.sqrt(np.average((y - mean)[learned] ** 2, axis=0, weights=weight))
+        noise = np.sqrt(np.average((y - mean)[learned] ** 2, axis=0, weights=weight))
+        self._calibration = {"noise": noise}
         if held_out is not None:
             self._calibrate(y[held_out], mean[held_out], spread[held_out])
 
     def _calibrate(self, y: Host, mean: Host, spread: Host) -> None:
-        scale = conformal.scale_of(spread, self.__dict__.get("noise_"))
-        self.calibration_scores_ = conformal.signed_scores(y, mean, scale)
+        known = vars(self).get("_calibration", {})
+        scale = conformal.scale_of(spread, known.get("noise"))
+        self._calibration = known | {"scores": conformal.signed_scores(y, mean, scale)}
 
     def calibrate(self, X: Any, y: Any) -> Self:
         """Calibrate the intervals with rows that the members have not learned from.
@@ -170,7 +189,7 @@ class IntervalEnsemble(BaseMLPEnsemble):
 
     def _scores(self, method: str) -> Host:
         check_is_fitted(self, "estimators_")
-        if "calibration_scores_" not in vars(self):
+        if not hasattr(self, "calibration_scores_"):
             raise NotFittedError(
                 f"{method} needs rows that the members have not learned from; call calibrate(X, y) with "
                 "such rows, or fit with calibration_fraction=0.2"
@@ -180,7 +199,7 @@ class IntervalEnsemble(BaseMLPEnsemble):
     def _bounds(self, X: Any, method: str, scores: Sequence[Host]) -> list[Array]:
         """The mean plus each multiple, one for each output, of the scale of the rows."""
         mean, spread = self._mean_and_spread(X, method)
-        backend, noise = of(mean), self.__dict__.get("noise_")
+        backend, noise = of(mean), vars(self).get("_calibration", {}).get("noise")
         with own_settings():
             scale = backend.asarray(conformal.scale_of(to_host(spread), noise), dtype=mean.dtype)
             multiples = [backend.asarray(each, dtype=mean.dtype) for each in scores]

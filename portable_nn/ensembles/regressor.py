@@ -127,8 +127,7 @@ class MLPEnsembleRegressor(ValuePredictions, RegressorMixin, IntervalEnsemble):
         {{raises_of_fit}}
         """
         self._partial_fit(X, y, sample_weight, (X_val, y_val, sample_weight_val))
-        self.__dict__.pop("noise_", None)  # that of other weights
-        self.__dict__.pop("calibration_scores_", None)
+        self._calibration = {}  # what there was is of other weights
         return self
 
     def _outputs_differ(self, targets: Targets) -> str | None:
