@@ -1,4 +1,4 @@
-"""The parameters of an ensemble: its own, and those of its members, each written down once."""
+"""The parameters of an ensemble: its own, and those of its members, each defined once."""
 
 from __future__ import annotations
 

@@ -27,6 +27,7 @@ from portable_nn.training.snapshots import Start
 from portable_nn.training.stack_data import Members, behind_one_another, some_of
 
 FULL = 0.75  # while a larger share of the networks of a block goes on, those that are done stay in it
+FEWEST_EACH = 4  # networks: with fewer in each of two threads the calls take longer than the work
 MakeLoop = Callable[[Members, Start], Loop]
 
 
@@ -105,12 +106,12 @@ class Pass:
     def partition(
         self, kind: Hashable, members: Members, given: Members, start: Start, carried: trees.Tree
     ) -> list[Block]:
-        """Blocks of these networks, which are among the `given` ones, whose arrays are handed in."""
+        """Blocks of these networks, among the `given` ones, which `start` and `carried` are of."""
         params, (t, slots) = start.params, start.optimizer_state
         touched = bytes_of_one(params, slots) + self.bytes_of_batch
         at_once = None if self.is_whole else self.backend.networks_at_once(touched)
         count = 1 if at_once is None else -(-len(members) // at_once)
-        if at_once is not None and len(members) >= 2 * FEWEST:
+        if at_once is not None and len(members) >= 2 * FEWEST_EACH:
             count = -(-count // self.threads) * self.threads  # each thread has as many blocks
         places = {network: place for place, network in enumerate(given.tolist())}
         blocks = []
@@ -173,9 +174,6 @@ class Pass:
         loop = blocks[0].loop
         start = Start(params, OptimizerState(loop.state.t, slots), True, epoch=loop.epoch)
         return self.partition(blocks[0].kind, going, given, start, carried)
-
-
-FEWEST = 4  # networks: with fewer in each of two threads the calls take longer than the work
 
 
 def bytes_of_batch(sizes: Sequence[int], rows: int, dtype: Any) -> int:
