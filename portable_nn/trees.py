@@ -24,7 +24,7 @@ def flatten(tree: Tree) -> tuple[list[Any], Form]:
 
 def _take_out(tree: Tree, found: list[Any]) -> Form:
     if isinstance(tree, (list, tuple)):
-        return (type(tree) is list, *(_take_out(part, found) for part in tree))
+        return (type(tree) is list, *[_take_out(part, found) for part in tree])
     if hasattr(tree, "shape") and hasattr(tree, "dtype"):
         found.append(tree)
         return LEAF
@@ -42,13 +42,23 @@ def _put_back(form: Form, leaves: Iterator[Any]) -> Tree:
     first, *rest = form
     if first is CONSTANT:
         return rest[-1]
-    parts = (_put_back(part, leaves) for part in rest)
-    return list(parts) if first else tuple(parts)
+    parts = [_put_back(part, leaves) for part in rest]
+    return parts if first else tuple(parts)
 
 
 def leaves(tree: Tree) -> list[Any]:
     """The arrays of `tree` in order."""
-    return flatten(tree)[0]
+    found: list[Any] = []
+    _collect(tree, found)
+    return found
+
+
+def _collect(tree: Tree, found: list[Any]) -> None:
+    for part in tree if isinstance(tree, (list, tuple)) else (tree,):
+        if isinstance(part, (list, tuple)):
+            _collect(part, found)
+        elif hasattr(part, "shape") and hasattr(part, "dtype"):
+            found.append(part)
 
 
 def places(tree: Tree) -> list[tuple[int, ...]]:

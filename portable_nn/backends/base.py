@@ -247,9 +247,10 @@ class Backend:
         """Whether no element of `x` is NaN or infinite, as a 0-d array of this library."""
         return self.xp.all(self.xp.isfinite(x))
 
-    def finite_matrices(self, x: Array) -> Array:
-        """Whether each matrix of a stack (..., m, n) is finite, as an array (...,) of bools."""
-        return self.xp.all(self.xp.isfinite(x), axis=(-2, -1))
+    def finite_matrices(self, *arrays: Array) -> Array:
+        """Whether each matrix of the stacks (..., m, n) is finite in all of them, as bools (...,)."""
+        each = [self.xp.all(self.xp.isfinite(x), axis=(-2, -1)) for x in arrays]
+        return functools.reduce(lambda one, other: one & other, each)
 
     # -- steps -----------------------------------------------------------------------------------
 

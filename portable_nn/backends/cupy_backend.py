@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import operator
 from typing import TYPE_CHECKING, Any
 
 import array_api_compat
@@ -73,8 +74,9 @@ class CupyBackend(Backend):
         with self.device:
             return finite(x, x.ndim) if is_real(x) else super().all_finite(x)
 
-    def finite_matrices(self, x: Any) -> Any:
-        return finite(x, 2) if is_real(x) else super().finite_matrices(x)
+    def finite_matrices(self, *arrays: Any) -> Any:
+        each = [finite(x, 2) if is_real(x) else super().finite_matrices(x) for x in arrays]
+        return functools.reduce(operator.and_, each)
 
     def duplicate(self, x: Any) -> Any:
         with self.device:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +13,8 @@ import numpy as np
 from portable_nn.backends.base import Backend
 from portable_nn.backends.processor import cores, networks_in_cache
 from portable_nn.compiler.signatures import Scan, ScanStep, Step
+
+FEW = 2**14  # elements of an array that is copied to be summed with others
 
 
 class NumpyBackend(Backend):
@@ -43,6 +46,23 @@ class NumpyBackend(Backend):
     def all_finite(self, x: Any) -> Any:
         with np.errstate(all="ignore"):  # a finite sum is the rule, and it makes no array
             return np.isfinite(np.sum(x)) or np.all(np.isfinite(x))
+
+    def finite_matrices(self, *arrays: Any) -> Any:
+        if all(type(x) is np.ndarray and x.ndim == 2 and x.size <= FEW for x in arrays):
+            total = np.add.reduce(
+                np.concatenate(arrays, axis=None)
+            )  # of small networks calls are the time
+            if math.isfinite(total):
+                return np.True_
+        return super().finite_matrices(*arrays)
+
+    def asarray(self, x: Any, dtype: Any = None) -> Any:
+        if type(x) is np.ndarray and dtype is not None and x.dtype == dtype:
+            return x  # without a question about dtypes, which takes longer than a step
+        return super().asarray(x, dtype)
+
+    def index_dtype(self) -> Any:
+        return np.dtype(np.intp)
 
     def compile(self, step: Step) -> Step:
         from portable_nn.compiler.numpy import CompiledStep  # noqa: PLC0415  (a fast import)

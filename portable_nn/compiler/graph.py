@@ -22,7 +22,8 @@ class Node:
 
     kind is "input" (`detail`: its number), "constant" (the array), "view" (a function of the array),
     "elementwise" (the ufunc, or "astype", "where"), "matmul", "reduce" (ufunc, axis, keepdims), "take"
-    (rows of a 2-d array), or "call" (any other function: a `Call` with placeholders for its arrays).
+    (rows of a 2-d array), "memory" (uninitialized), or "call" (any other function: a `Call` with
+    placeholders for its arrays).
     `sources` are nodes; for an elementwise operation Python numbers too. `row_major` says whether the
     array of an eager step is contiguous in row-major order, as the arrays of programs are.
     """
@@ -86,7 +87,7 @@ def is_elementwise(node: Node) -> bool:
 
 def is_computed(node: Node) -> bool:
     """Whether the array is written by an operation of the step, to memory of its own."""
-    return node.kind not in ("input", "constant", "view")
+    return node.kind not in ("input", "constant", "view", "memory")
 
 
 def apply_call(detail: Call, arrays: Sequence[Any]) -> Any:

@@ -5,7 +5,7 @@ A buffer is used again as soon as the array in it has been read for the last tim
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from portable_nn.compiler.graph import Node, base
 from portable_nn.compiler.instructions import Instruction, Readers
@@ -48,11 +48,11 @@ def assign_buffers(
     ordered: list[Instruction],
     readers: Readers,
     results: set[Node],
-    in_place_of: Mapping[Node, Node],
+    have_memory: Collection[Node],
 ) -> tuple[list[int], dict[Node, int]]:
     """The size of each buffer in bytes, and the number of the buffer of each computed node.
 
-    Nodes that overwrite an input (`in_place_of`) need none; those of `results` keep theirs.
+    Nodes that have memory need none; those of `results` keep theirs.
     """
     buffers: list[int] = []
     buffer_of: dict[Node, int] = {}
@@ -75,7 +75,7 @@ def assign_buffers(
             if unread[b] == 0 and b in buffer_of and b not in results:
                 dead.append(b)
         for node in one.outputs:
-            if node in in_place_of:
+            if node in have_memory:
                 continue
             reused = next((b for b in dead if node not in results and can_reuse(one, node, b)), None)
             if reused is not None:

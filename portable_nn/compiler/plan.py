@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -10,6 +10,7 @@ from portable_nn.compiler.graph import Graph, Node, base
 from portable_nn.compiler.instructions import Fusable, Instruction, Readers, fuse_elementwise, readers_of
 from portable_nn.compiler.memory import assign_buffers, can_overwrite
 from portable_nn.compiler.ordering import Dependencies, order_for_memory
+from portable_nn.compiler.side_by_side import Arrangement
 
 Join: TypeAlias = Callable[[Graph, list[Instruction]], list[Instruction]]
 Order: TypeAlias = Callable[[list[Instruction], Dependencies, Readers, set[Node]], list[Instruction]]
@@ -20,7 +21,8 @@ class Plan:
     """Instructions in order; `buffers` are sizes in bytes, `buffer_of` are numbers of buffers.
 
     `in_place_of` holds the nodes that overwrite an input, and which one; `copied_to` holds the outputs
-    (by number) that could not, and the input to which they are copied at the end of the step.
+    (by number) that could not, and the input to which they are copied at the end of the step. `placed`
+    holds the arrays that are part of a longer one, of the kind "memory", and their position in it.
     """
 
     instructions: list[Instruction]
@@ -28,6 +30,7 @@ class Plan:
     buffer_of: dict[Node, int]
     in_place_of: dict[Node, Node]
     copied_to: dict[int, int]
+    placed: dict[Node, tuple[Node, int]]
 
 
 def make_plan(
@@ -36,11 +39,13 @@ def make_plan(
     overwrites: Mapping[int, int],
     join: Join | None = None,
     order: Order = order_for_memory,
+    movable: Iterable[Node] | None = None,
 ) -> Plan:
     """A plan for the graph, where output i is to overwrite input ``overwrites[i]``.
 
     `join` may fuse the instructions further; `order` puts them in execution order, and may fuse those
-    that do not depend on one another.
+    that do not depend on one another. Where the arrays of some inputs are `movable`, equal groups are
+    joined.
     """
     instructions = fuse_elementwise(graph, fusable)
     if join is not None:
@@ -66,6 +71,11 @@ def make_plan(
             dependencies[maker[node]] |= readers[target] - {maker[node]}
         else:
             copied_to[out] = into
-    ordered = order(instructions, dependencies, readers, results)
-    buffers, buffer_of = assign_buffers(ordered, readers_of(ordered), results, in_place_of)
-    return Plan(ordered, buffers, buffer_of, in_place_of, copied_to)
+    found = Arrangement(instructions, dependencies, in_place_of)
+    if movable is not None:
+        found.join_alike(movable)
+    readers = readers_of(found.instructions)
+    ordered = order(found.instructions, found.dependencies, readers, results)
+    have_memory = {*in_place_of, *found.placed}
+    buffers, buffer_of = assign_buffers(ordered, readers_of(ordered), results, have_memory)
+    return Plan(ordered, buffers, buffer_of, in_place_of, copied_to, found.placed)

@@ -38,9 +38,9 @@ class TracedStep:
 
         self.function, self.step = function, step
         self.stand_ins: list[HostArray] = [stand_in(x.shape, np.dtype(x.dtype)) for x in leaves]
-        self.reads = what_step_reads(step)
+        self.reads, self.is_steady = what_step_reads(step), is_steady(step)
         self.graph: Graph = trace(function, self.stand_ins)
-        if not is_steady(step) and self.is_outdated():  # by its own call
+        if self.is_outdated():  # by its own call
             raise UntraceableError("it does not do the same each time: it may draw random numbers")
         if overwrites and (self.results != form[1] or not keeps_shapes_and_dtypes(self.graph)):
             raise UntraceableError("the carry changes its structure, a shape or a dtype")
@@ -51,6 +51,8 @@ class TracedStep:
 
         Where all that it reads is known, that is compared; else it is traced again.
         """
+        if self.is_steady:
+            return False
         try:
             if self.reads is not None:
                 return bool(what_step_reads(self.step) != self.reads)

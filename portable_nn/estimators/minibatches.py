@@ -222,12 +222,12 @@ def record(e: MLPAttributes, epoch: Epoch, problem: Problem, course: Course) -> 
     course.is_finite = bool(epoch.finite.all())
     e.n_iter_ += 1
     e.t_ += problem.n
-    e.loss_ = float(epoch.costs[0].mean())
+    e.loss_ = mean_cost(epoch.costs[0])
     e.loss_curve_.append(e.loss_)
     if e._prints:
         print(f"Iteration {e.n_iter_}, loss = {e.loss_:.8f}")
     if problem.judge is not None:
-        e.validation_loss_curve_.append(float(epoch.costs[1].mean()))
+        e.validation_loss_curve_.append(mean_cost(epoch.costs[1]))
         e.validation_scores_.append(problem.judge(e, epoch.params))
         if e._prints:
             print(f"Validation score: {e.validation_scores_[-1]:f}")
@@ -235,6 +235,11 @@ def record(e: MLPAttributes, epoch: Epoch, problem: Problem, course: Course) -> 
     course.state.epoch = e.n_iter_
     record_history(course.state.history, epoch)
     course.is_over = halts(e) or not course.is_finite
+
+
+def mean_cost(cost: np.ndarray[Any, Any]) -> float:
+    """The cost, or of several networks the mean of theirs."""
+    return float(cost.mean() if cost.ndim else cost)
 
 
 def count_stalled_epochs(e: MLPAttributes, epoch: Epoch) -> None:

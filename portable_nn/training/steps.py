@@ -139,9 +139,9 @@ def summary_step(backend: Backend, metrics: tuple[Metric, ...] = ()) -> Callable
 
     def summarize(arrays: trees.Tree, measured: Carry, weight: Any, *sums: tuple[Array, int]) -> Array:
         means = [total / n for total, n in sums]
-        finite = xp.ones_like(means[0], dtype=xp.bool)
-        for array in trees.leaves(arrays):
-            finite = finite & backend.finite_matrices(array)
+        finite = backend.finite_matrices(*trees.leaves(arrays))
+        if finite.shape != means[0].shape:  # all networks of a stack share the arrays
+            finite = finite & xp.ones_like(means[0], dtype=xp.bool)
         found = [metric.value(xp, s, weight) for metric, s in zip(metrics, measured, strict=True)]
         others = [xp.astype(row, means[0].dtype) for row in (*found, finite)]
         return xp.stack([*means, *others])

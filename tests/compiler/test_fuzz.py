@@ -53,13 +53,13 @@ def test_random_trainings_give_the_bits_of_eager_steps(first, monkeypatch, count
     reference = pytest.importorskip("array_api_strict", reason="array_api_strict is not installed")
     numpy, strict = pnn.backends.get("numpy"), pnn.backends.get(reference.__name__)
     monkeypatch.setattr(steps, "FEW_STEPS", 0)
-    used, run_steps = [], program.NumpyProgram.run_steps
+    used, run_steps = [], program.BoundProgram.run_steps
 
     def watched(self, *given):
-        used.append(self)
+        used.append(self.program)
         return run_steps(self, *given)
 
-    monkeypatch.setattr(program.NumpyProgram, "run_steps", watched)
+    monkeypatch.setattr(program.BoundProgram, "run_steps", watched)
     for seed in range(first, min(first + AT_ONCE, START + TRAININGS)):
         few = seed % 10 == 0
         by_loops = loop_cache.installed() and (few or (EVERYTHING and seed % 25 == 1))

@@ -1,7 +1,8 @@
 """Generates the Python function of a plan: calls of NumPy that write to memory allocated beforehand.
 
-The function is called ``bind``: it takes the inputs, allocates the memory and makes all views. What it
-returns, ``run(start, stop)``, runs these steps.
+The function is called ``bind``: it takes inputs, allocates the memory and makes all views. What it
+returns, ``run(start, stop, ...)``, runs these steps; it takes the inputs of which no view is made.
+Where the program has memory of its own for its other inputs, ``bind()`` takes none, and returns that.
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ from portable_nn.compiler.numpy.loops import Argument
 from portable_nn.compiler.plan import Plan
 from portable_nn.compiler.signatures import HostArray
 
-Run: TypeAlias = Callable[[int, int], None]
-Bind: TypeAlias = Callable[..., tuple[Run, tuple[HostArray, ...]]]
+Run: TypeAlias = Callable[..., None]  # (start, stop, *the inputs that are given when it runs)
+# (*inputs) -> the function that runs it, the outputs, and the inputs in memory of their own
+Bind: TypeAlias = Callable[..., tuple[Run, tuple[HostArray, ...], tuple[HostArray, ...]]]
 Loops: TypeAlias = Mapping[Instruction, tuple[Loop, list[Argument]]]
 
 
@@ -33,15 +35,29 @@ class MatrixProducts(NamedTuple):
     multiply: Callable[..., Any]
 
 
-def generate(
-    graph: Graph, plan: Plan, per_step: Sequence[int], loops: Loops, products: MatrixProducts | None
-) -> Bind:
-    """The function ``bind(*inputs)``, which returns ``run(start, stop)`` and the outputs.
+class Inputs(NamedTuple):
+    """The numbers of the inputs, in three kinds.
 
-    The inputs whose numbers are in `per_step` are arrays whose first axis is the steps. The groups in
-    `loops` are run by a compiled loop; `products` replaces NumPy's own matrix products.
+    `bound` are those of which views are made: to arrays that are passed, or, where the program
+    `owns` them, to its own. `given` are passed each time the program runs; of those `per_step` are
+    arrays whose first axis is the steps.
     """
-    emitter = StepEmitter(plan, products)
+
+    bound: list[int]
+    given: list[int]
+    per_step: list[int]
+    owns: bool
+
+
+def generate(
+    graph: Graph, plan: Plan, inputs: Inputs, loops: Loops, products: MatrixProducts | None
+) -> Bind:
+    """The function ``bind``.
+
+    The groups in `loops` are run by a compiled loop; `products` replaces NumPy's own matrix products.
+    """
+    per_step = inputs.per_step
+    emitter = StepEmitter(plan, products, inputs.bound if inputs.owns else ())
     for node in graph.inputs:
         if node.detail in per_step:
             emitter.per_step_input(node, is_row_index(node, graph))
@@ -60,19 +76,28 @@ def generate(
             result = f"kept{out}"
         copies.append(f"copyto({target}, {result})")
     emitter.steps += copies
-    arguments = (f"{'e' if n.detail in per_step else 'i'}{n.detail}" for n in graph.inputs)
+    names = [f"{'e' if n.detail in per_step else 'i'}{n.detail}" for n in graph.inputs]
+    bound = [emitter.array(graph.inputs[i]) for i in inputs.bound]
+    own, passed = (bound, []) if inputs.owns else ([], bound)
     results = "".join(f"{emitter.array(node)}, " for node in graph.outputs)
     lines = [
-        f"def bind({', '.join(arguments)}):",
+        f"def bind({', '.join(passed)}):",
         *(f"    {line}" for line in (*emitter.setup, *emitter.compile)),
-        "    def run(start, stop):",
+        f"    def run({', '.join(['start', 'stop', *(names[i] for i in inputs.given)])}):",
         "        for step in range(start, stop):",
         *(f"            {line}" for line in emitter.steps or ["pass"]),
-        f"    return run, ({results})",
+        f"    return run, ({results}), ({''.join(f'{name}, ' for name in own)})",
     ]
     exec(compile("\n".join(lines), "<program>", "exec"), emitter.names)  # our own text, of no user's
     bind: Bind = emitter.names["bind"]
     return bind
+
+
+def sources_of_rows(graph: Graph) -> set[int]:
+    """The numbers of the inputs with which nothing is done but that rows of them are taken."""
+    taken = {n.sources[0] for n in graph.nodes if n.kind == "take"}
+    used = {s for n in graph.nodes for s in (n.inputs[1:] if n.kind == "take" else n.inputs)}
+    return {n.detail for n in graph.inputs if n in taken - used - set(graph.outputs)}
 
 
 def is_row_index(node: Node, graph: Graph) -> bool:
@@ -84,8 +109,10 @@ def is_row_index(node: Node, graph: Graph) -> bool:
 class StepEmitter(Emitter):
     """Emits everything but elementwise groups by NumPy, which `emit_group` does."""
 
-    def __init__(self, plan: Plan, products: MatrixProducts | None) -> None:
-        super().__init__(plan)
+    def __init__(
+        self, plan: Plan, products: MatrixProducts | None, own_inputs: Sequence[int] = ()
+    ) -> None:
+        super().__init__(plan, own_inputs)
         self.products = products
 
     def per_step_input(self, node: Node, is_row_index: bool) -> None:

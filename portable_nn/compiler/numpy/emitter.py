@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -16,10 +18,11 @@ class Emitter:
     """Collects the lines of a function: `setup` runs once, `compile` after it, `steps` in every step.
 
     `names` holds what the lines refer to. No array moves between steps, so a view of it is made once.
+    The memory of the inputs with the numbers `own_inputs` is allocated in the setup.
     """
 
-    def __init__(self, plan: Plan) -> None:
-        self.plan = plan
+    def __init__(self, plan: Plan, own_inputs: Collection[int] = ()) -> None:
+        self.plan, self.own_inputs = plan, frozenset(own_inputs)
         self.names: dict[str, Any] = {"np": np, "empty": np.empty, "copyto": np.copyto}
         self.setup: list[str] = []
         self.compile: list[str] = []
@@ -47,8 +50,11 @@ class Emitter:
         return self._names_of_arrays[node]
 
     def _create(self, node: Node) -> str:
-        if node.kind == "input":
-            return f"i{node.detail}"
+        is_input = node.kind == "input"
+        if node in self.plan.placed or node.kind == "memory" or (is_input and self.owns(node)):
+            return self._allocate(node)
+        if is_input:
+            return name_of(node)
         if node.kind == "constant":
             return self.name("c", node.detail)
         if node in self.plan.in_place_of:
@@ -62,6 +68,19 @@ class Emitter:
         array = f"from_buffer({buffer}, {node.shape}, {self.dtype(node.dtype)})"
         return self.assign_once(f"a{node.number}", array)
 
+    def owns(self, node: Node) -> bool:
+        """Whether the memory of this input is allocated in the setup."""
+        return node.detail in self.own_inputs
+
+    def _allocate(self, node: Node) -> str:
+        """The name of an array that shares no buffer: a part of a longer one, or on its own."""
+        name = self.name("long", None) if node.kind == "memory" else name_of(node)
+        if node not in self.plan.placed:
+            return self.assign_once(name, f"empty({node.shape}, {self.dtype(node.dtype)})")
+        memory, start = self.plan.placed[node]
+        part = f"{self.array(memory)}[{start}:{start + math.prod(node.shape)}]"
+        return self.assign_once(name, f"{part}.reshape({node.shape})")
+
     def dtype(self, dtype: np.dtype[Any]) -> str:
         """The name of a dtype."""
         self.names[f"d_{dtype.name}"] = dtype
@@ -73,6 +92,11 @@ class Emitter:
         if shape == node.shape:
             return name
         return self.assign_once(f"{name}_{'_'.join(map(str, shape))}", f"{name}.reshape({shape})")
+
+
+def name_of(node: Node) -> str:
+    """The name of the array of a node that has memory of its own."""
+    return f"i{node.detail}" if node.kind == "input" else f"a{node.number}"
 
 
 def from_buffer(buffer: HostArray, shape: Shape, dtype: np.dtype[Any]) -> HostArray:

@@ -6,14 +6,18 @@ import enum
 import functools
 from collections import OrderedDict
 from collections.abc import Hashable, Sequence
+from contextlib import suppress
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from portable_nn import trees
 from portable_nn.compiler.locks import Lock
 from portable_nn.compiler.numpy.codegen import MatrixProducts
+from portable_nn.compiler.numpy.matching import Match, matcher
 from portable_nn.compiler.numpy.program import NumpyProgram
+from portable_nn.compiler.numpy.small import SmallScan
 from portable_nn.compiler.signatures import HostArray, ScanStep, Step
 from portable_nn.compiler.traced_step import is_steady
 from portable_nn.equations import Namespace
@@ -21,6 +25,8 @@ from portable_nn.trees import Form, Tree
 
 CACHED = 64  # programs of one step, each for arrays of certain shapes and dtypes
 SMALL = 2**16  # bytes of buffers: a single step with less is as fast eagerly
+EAGER_FORMS = 8  # of arguments that are recognized at once
+SMALL_PROGRAMS = 4  # of one step, with memory of their own
 FEW_STEPS = 4  # so few are faster eagerly than tracing takes
 
 
@@ -41,16 +47,31 @@ class CompiledStep:
     def __init__(self, step: Step, products: MatrixProducts | None = None) -> None:
         self.step, self.products = step, products
         self.programs: OrderedDict[Hashable, NumpyProgram | WithoutProgram] = OrderedDict()
+        self.eager: dict[Hashable, Match] = {}  # of arguments with which the step runs eagerly
         self.lock = Lock()
         self.is_steady = is_steady(step)
 
     def __call__(self, *arguments: Tree) -> Tree:
-        leaves, form = trees.flatten(arguments)
-        program = self.program(form, leaves, {}, (), when_seen_twice=True) if self.is_steady else None
         with np.errstate(all="ignore"):
-            if program is None:
+            if any(match(arguments) is not None for match in self.eager.values()):
                 return self.step(*arguments)
-            return trees.unflatten(program.results, iter(program.run_once(leaves)))
+            leaves, form = trees.flatten(arguments)
+            program = (
+                self.program(form, leaves, {}, (), when_seen_twice=True) if self.is_steady else None
+            )
+            if program is not None:
+                return trees.unflatten(program.results, iter(program.run_once(leaves)))
+            self.remember_eager(form, leaves)
+            return self.step(*arguments)
+
+    def remember_eager(self, form: Form, leaves: Sequence[Any]) -> None:
+        """Let such arguments be recognized at once, if it is settled that they need no program."""
+        if not self.is_steady or len(self.eager) == EAGER_FORMS:
+            return
+        with suppress(TypeError):  # something among the arguments cannot be hashed
+            key = trees.signature(form, leaves)
+            if self.programs.get(key) is WithoutProgram.EAGER and key not in self.eager:
+                self.eager[key] = matcher(form, leaves, len(leaves))
 
     def program(
         self,
@@ -73,7 +94,7 @@ class CompiledStep:
             return None
         with self.lock:
             found = self.programs.get(key)
-            if isinstance(found, NumpyProgram) and not self.is_steady and found.is_outdated():
+            if isinstance(found, NumpyProgram) and found.is_outdated():
                 found = None
             if found is None and when_seen_twice:
                 found = WithoutProgram.SEEN_ONCE
@@ -116,14 +137,28 @@ class CompiledScan:
         self.step = functools.partial(step, xp)
         self.few_steps = FEW_STEPS if few_steps is None else few_steps
         self.compiled = CompiledStep(self.step, products)
+        self.small: list[SmallScan] = []  # those that ran last
+        self.small_scans: WeakKeyDictionary[NumpyProgram, SmallScan] = WeakKeyDictionary()
 
     def __call__(self, carry: Tree, fixed: Tree, each: Tree, owned: Sequence[bool]) -> Tree:
+        found = self.run_small(carry, fixed, each)
+        if found is not None:
+            return found
         taken: set[int] = set()
         carry = tuple(
             trees.map(functools.partial(own_array, owned=is_owned, taken=taken), part)
             for part, is_owned in zip(carry, owned, strict=True)
         )
         return carry if self.run_in_place(carry, fixed, each) else self.run_eagerly(carry, fixed, each)
+
+    def run_small(self, carry: Tree, fixed: Tree, each: Tree) -> Tree | None:
+        """The last carry, if a program with memory of its own has run such arguments before."""
+        for scan in self.small:
+            with np.errstate(all="ignore"):
+                found = scan(carry, fixed, each)
+            if found is not None:
+                return found
+        return None
 
     def run_eagerly(self, carry: Tree, fixed: Tree, each: Tree) -> Tree:
         """The last carry, by operations one by one."""
@@ -147,8 +182,20 @@ class CompiledScan:
         )
         if program is None:
             return False
+        inputs = [*state, *data, *per_step]
         with np.errstate(all="ignore"):
-            program.run_steps([*state, *data, *per_step], steps)
+            if not program.is_small:
+                program.run_steps(inputs, steps)
+                return True
+            scan = self.small_scans.get(program)
+            if scan is None:
+                forms = False, form, form_of_data, form_of_one
+                scan = SmallScan(program, forms, leaves, len(state), first)
+                self.small_scans[program] = scan
+            if scan not in self.small:
+                self.small = [scan, *self.small[: SMALL_PROGRAMS - 1]]
+            for array, result in zip(state, scan.run(inputs), strict=True):
+                np.copyto(array, result)
         return True
 
 
