@@ -57,25 +57,44 @@ def fuse_elementwise(graph: Graph, fusable: Fusable) -> list[Instruction]:
     In the first pass an operation joins its sources of the same level, where each instruction that a
     path leads through raises the level. In the second a group joins the only one that reads it.
     """
+    fuses = {node for node in graph.nodes if fusable(node)}
     level: dict[Node, int] = {}
     group_of: dict[Node, Instruction] = {}
     for node in graph.nodes:
-        joins = [s for s in node.inputs if may_join(s, node, fusable)]
+        joins = [s for s in node.inputs if may_join(s, node, fuses)]
         level[node] = max((level[s] + (s not in joins) for s in node.inputs), default=0)
         if is_computed(node):
             group_of[node] = Instruction([node])
             for s in joins:
                 if level[s] == level[node]:
-                    merge(group_of[s], group_of[node], group_of)
+                    merge_smaller(group_of[s], group_of[node], group_of)
     users = users_of(graph)
     for node in reversed(graph.nodes):
         if node in group_of:
             mine = group_of[node]
-            outside = [(n, u) for n in mine.nodes for u in users[n] if group_of.get(u) is not mine]
-            theirs = {id(group_of.get(u)) for _, u in outside}
-            if len(theirs) == 1 and all(may_join(n, u, fusable) for n, u in outside):
-                merge(mine, group_of[outside[0][1]], group_of)
+            reader = only_reader(mine, users, group_of, fuses)
+            if reader is not None:
+                merge_smaller(mine, reader, group_of)
     return sorted_instructions(graph, group_of)
+
+
+def only_reader(
+    mine: Instruction,
+    users: Mapping[Node, list[Node]],
+    group_of: Mapping[Node, Instruction],
+    fuses: set[Node],
+) -> Instruction | None:
+    """The only other group that reads `mine`, if it may join that; else None."""
+    found = None
+    for node in reversed(mine.nodes):  # what others read is mostly near the end
+        for user in users[node]:
+            theirs = group_of.get(user)
+            if theirs is mine:
+                continue
+            if theirs is None or not may_join(node, user, fuses) or found not in (None, theirs):
+                return None
+            found = theirs
+    return found
 
 
 def users_of(graph: Graph) -> Mapping[Node, list[Node]]:
@@ -87,9 +106,9 @@ def users_of(graph: Graph) -> Mapping[Node, list[Node]]:
     return users
 
 
-def may_join(source: Node, user: Node, fusable: Fusable) -> bool:
+def may_join(source: Node, user: Node, fuses: set[Node]) -> bool:
     """Whether `source` and the operation that reads it can be computed element by element."""
-    return fusable(source) and fusable(user) and source.shape == user.shape
+    return source in fuses and user in fuses and source.shape == user.shape
 
 
 def merge(one: Instruction, other: Instruction, group_of: dict[Node, Instruction]) -> None:
@@ -97,6 +116,12 @@ def merge(one: Instruction, other: Instruction, group_of: dict[Node, Instruction
     if one is not other:
         one.nodes += other.nodes
         group_of.update(dict.fromkeys(other.nodes, one))
+
+
+def merge_smaller(one: Instruction, other: Instruction, group_of: dict[Node, Instruction]) -> None:
+    """Move the operations of the smaller of the two, so that none is moved often."""
+    small, large = sorted((one, other), key=lambda each: len(each.nodes))
+    merge(large, small, group_of)
 
 
 def sorted_instructions(graph: Graph, group_of: Mapping[Node, Instruction]) -> list[Instruction]:

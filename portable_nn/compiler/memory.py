@@ -5,11 +5,39 @@ A buffer is used again as soon as the array in it has been read for the last tim
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
+from collections import deque
 from collections.abc import Collection, Mapping
 
 from portable_nn.compiler.graph import Node, base
 from portable_nn.compiler.instructions import Instruction, Readers
-from portable_nn.compiler.ordering import Dependencies, comes_before
+from portable_nn.compiler.ordering import Precedence
+
+
+class FreeBuffers:
+    """The buffers whose arrays are not needed any more, by size: a deep network has thousands."""
+
+    def __init__(self) -> None:
+        self.sizes: list[int] = []  # in ascending order, each once
+        self.of_size: dict[int, deque[int]] = {}
+
+    def add(self, buffer: int, size: int) -> None:
+        """A buffer that has become free."""
+        if size not in self.of_size:
+            insort(self.sizes, size)
+            self.of_size[size] = deque()
+        self.of_size[size].append(buffer)
+
+    def take(self, least: int, most: int) -> int | None:
+        """One of the smallest that have at least `least` bytes, and at most `most`; None without one."""
+        place = bisect_left(self.sizes, least)
+        if place == len(self.sizes) or self.sizes[place] > most:
+            return None
+        size = self.sizes[place]
+        buffer = self.of_size[size].popleft()
+        if not self.of_size[size]:
+            del self.of_size[size], self.sizes[place]
+        return buffer
 
 
 def can_overwrite(
@@ -17,7 +45,7 @@ def can_overwrite(
     target: Node,
     maker: Mapping[Node, Instruction],
     readers: set[Instruction],
-    dependencies: Dependencies,
+    precedence: Precedence,
 ) -> bool:
     """Whether `node` can overwrite the input `target`, because nothing reads the old values later.
 
@@ -32,7 +60,7 @@ def can_overwrite(
         return False  # a view of it is read, at other indices
     if any(n is not node and n.shape != node.shape for n in mine.nodes):
         return False
-    return not comes_before(mine, readers - {mine}, dependencies)
+    return not precedence.comes_before(mine, readers - {mine})
 
 
 def can_reuse(one: Instruction, node: Node, dead: Node) -> bool:
@@ -56,15 +84,13 @@ def assign_buffers(
     """
     buffers: list[int] = []
     buffer_of: dict[Node, int] = {}
-    free: list[int] = []
+    free = FreeBuffers()
     unread = {node: len(those) for node, those in readers.items()}
 
     def take(size: int, may_share: bool) -> int:
-        fits = [b for b in free if buffers[b] >= size and buffers[b] <= 2 * size + 1024]
-        if fits and may_share:
-            best = min(fits, key=lambda b: buffers[b])
-            free.remove(best)
-            return best
+        found = free.take(size, 2 * size + 1024) if may_share else None
+        if found is not None:
+            return found
         buffers.append(size)
         return len(buffers) - 1
 
@@ -83,7 +109,7 @@ def assign_buffers(
                 buffer_of[node] = buffer_of[reused]
             else:
                 buffer_of[node] = take(node.nbytes, may_share=node not in results)
-        free += [buffer_of[b] for b in dead]
         never_read = (n for n in one.outputs if n in buffer_of and not unread.get(n))
-        free += [buffer_of[n] for n in never_read if n not in results]
+        for node in (*dead, *(n for n in never_read if n not in results)):
+            free.add(buffer_of[node], buffers[buffer_of[node]])
     return buffers, buffer_of

@@ -1,7 +1,12 @@
-"""The execution order of instructions: what they depend on first, and what frees memory soon."""
+"""The execution order of instructions: what they depend on first, and what frees memory soon.
+
+A step has some ten instructions a layer, so everything here takes time in proportion to their number, or
+little more: an order is searched in a heap, and a search for a path ends where no path can lead.
+"""
 
 from __future__ import annotations
 
+import heapq
 from collections import defaultdict
 from collections.abc import Mapping
 from typing import TypeAlias
@@ -12,17 +17,80 @@ from portable_nn.compiler.instructions import Instruction, Readers
 Dependencies: TypeAlias = Mapping[Instruction, set[Instruction]]  # what has to come before each
 
 
-def comes_before(one: Instruction, others: set[Instruction], dependencies: Dependencies) -> bool:
-    """Whether any of the `others` depends on `one`, directly or not."""
-    seen, stack = set(), list(others)
-    while stack:
-        other = stack.pop()
-        if other is one:
-            return True
-        if other not in seen:
-            seen.add(other)
-            stack += dependencies[other]
-    return False
+class Precedence:
+    """Which instructions come before which others.
+
+    Every instruction has a higher rank than all that it depends on, so a path from one to another leads
+    only through ranks in between. Ranks follow the order of tracing, where all gradients come before the
+    updates: then what is to come before an update has a lower rank than it, and nothing is searched.
+    """
+
+    def __init__(self, dependencies: dict[Instruction, set[Instruction]]) -> None:
+        self.dependencies = dependencies
+        self.rank = ranks(dependencies)
+
+    def comes_before(self, one: Instruction, others: set[Instruction]) -> bool:
+        """Whether any of the `others` depends on `one`, directly or not."""
+        seen: set[Instruction] = set()
+        stack = list(others)
+        while stack:
+            other = stack.pop()
+            if other is one:
+                return True
+            if other not in seen and self.rank[other] >= self.rank[one]:
+                seen.add(other)
+                stack += self.dependencies[other]
+        return False
+
+    def are_connected(self, group: set[Instruction]) -> bool:
+        """Whether any of the group depends on another one of it, directly or not."""
+        lowest = min(self.rank[one] for one in group)
+        seen: set[Instruction] = set()
+        stack = [needed for one in group for needed in self.dependencies[one]]
+        while stack:
+            other = stack.pop()
+            if other in group:
+                return True
+            if other not in seen and self.rank[other] >= lowest:
+                seen.add(other)
+                stack += self.dependencies[other]
+        return False
+
+    def replace(self, group: set[Instruction], one: Instruction) -> None:
+        """Put one instruction in the place of a group that is not connected."""
+        self.dependencies[one] = set().union(*(self.dependencies.pop(old) for old in group))
+        for other, needed in self.dependencies.items():
+            if not group.isdisjoint(needed):
+                self.dependencies[other] = needed - group | {one}
+        self.rank = ranks(self.dependencies)
+
+    def add(self, one: Instruction, others: set[Instruction]) -> None:
+        """Let `one`, which comes before none of the `others`, depend on them."""
+        self.dependencies[one] |= others
+        if any(self.rank[other] > self.rank[one] for other in others):
+            self.rank = ranks(self.dependencies)
+
+
+def ranks(dependencies: Dependencies) -> dict[Instruction, int]:
+    """A number for each instruction, higher than those of all that it depends on.
+
+    Instructions that wait for one another, which no target runs, share the highest number.
+    """
+    missing, dependents = count_dependencies(list(dependencies), dependencies)
+    traced = {one.nodes[-1].number: one for one in dependencies}
+    ready = [number for number, one in traced.items() if not missing[one]]
+    heapq.heapify(ready)
+    found = dict.fromkeys(dependencies, len(traced))
+    for rank in range(len(traced)):
+        if not ready:
+            break
+        best = traced[heapq.heappop(ready)]
+        found[best] = rank
+        for one in dependents[best]:
+            missing[one] -= 1
+            if not missing[one]:
+                heapq.heappush(ready, one.nodes[-1].number)
+    return found
 
 
 def count_dependencies(
@@ -47,28 +115,40 @@ def order_for_memory(
     `results` are needed after the step, so their memory is never freed.
     """
     missing, dependents = count_dependencies(instructions, dependencies)
-    unread = {node: len(those) for node, those in readers.items()}
-    first = {one: one.nodes[-1].number for one in instructions}
-    ready = [one for one in instructions if not missing[one]]
+    waiting = {node: set(those) for node, those in readers.items()}  # those that have not read it yet
+    sources = {one: {base(s) for s in one.sources} for one in instructions}
+    traced = {one.nodes[-1].number: one for one in instructions}
+    gain: dict[Instruction, int] = {}  # the bytes that it frees, less those that it needs
+    ready: list[tuple[int, int]] = []
+    done: set[Instruction] = set()
     ordered = []
 
-    def gain(one: Instruction) -> int:
-        freed = sum(
-            b.nbytes
-            for b in {base(s) for s in one.sources}
-            if is_computed(b) and b not in results and unread[b] == 1
-        )
-        return freed - sum(n.nbytes for n in one.outputs if n not in results)
+    def is_freed(node: Node) -> bool:
+        return is_computed(node) and node not in results and len(waiting[node]) == 1
 
+    def enter(one: Instruction) -> None:
+        heapq.heappush(ready, (-max(gain[one], 0), one.nodes[-1].number))
+
+    for one in instructions:
+        freed = sum(b.nbytes for b in sources[one] if is_freed(b))
+        gain[one] = freed - sum(n.nbytes for n in one.outputs if n not in results)
+        if not missing[one]:
+            enter(one)
     while ready:
-        gains = {one: gain(one) for one in ready}
-        best = min(ready, key=lambda one: (-max(gains[one], 0), first[one]))
-        ready.remove(best)
+        best = traced[heapq.heappop(ready)[1]]
+        if best in done:  # it was entered again when its gain rose
+            continue
+        done.add(best)
         ordered.append(best)
-        for b in {base(s) for s in best.sources}:
-            unread[b] -= 1
+        for b in sources[best]:
+            waiting[b].remove(best)
+            if is_freed(b):
+                (last,) = waiting[b]
+                gain[last] += b.nbytes
+                if not missing[last]:
+                    enter(last)
         for one in dependents[best]:
             missing[one] -= 1
             if not missing[one]:
-                ready.append(one)
+                enter(one)
     return ordered

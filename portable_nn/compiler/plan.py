@@ -9,7 +9,7 @@ from typing import TypeAlias
 from portable_nn.compiler.graph import Graph, Node, base
 from portable_nn.compiler.instructions import Fusable, Instruction, Readers, fuse_elementwise, readers_of
 from portable_nn.compiler.memory import assign_buffers, can_overwrite
-from portable_nn.compiler.ordering import Dependencies, order_for_memory
+from portable_nn.compiler.ordering import Dependencies, Precedence, order_for_memory
 from portable_nn.compiler.side_by_side import Arrangement
 
 Join: TypeAlias = Callable[[Graph, list[Instruction]], list[Instruction]]
@@ -55,6 +55,7 @@ def make_plan(
     dependencies = {
         one: {maker[base(s)] for s in one.sources if base(s) in maker} for one in instructions
     }
+    precedence = Precedence(dependencies)
     results = {base(node) for node in graph.outputs}
     in_place_of: dict[Node, Node] = {}
     copied_to = {}
@@ -65,17 +66,17 @@ def make_plan(
         if (
             node not in in_place_of
             and target not in results
-            and can_overwrite(node, target, maker, readers[target], dependencies)
+            and can_overwrite(node, target, maker, readers[target], precedence)
         ):
             in_place_of[node] = target
-            dependencies[maker[node]] |= readers[target] - {maker[node]}
+            precedence.add(maker[node], readers[target] - {maker[node]})
         else:
             copied_to[out] = into
-    found = Arrangement(instructions, dependencies, in_place_of)
+    found = Arrangement(instructions, precedence, in_place_of)
     if movable is not None:
         found.join_alike(movable)
     readers = readers_of(found.instructions)
-    ordered = order(found.instructions, found.dependencies, readers, results)
+    ordered = order(found.instructions, precedence.dependencies, readers, results)
     have_memory = {*in_place_of, *found.placed}
     buffers, buffer_of = assign_buffers(ordered, readers_of(ordered), results, have_memory)
     return Plan(ordered, buffers, buffer_of, in_place_of, copied_to, found.placed)

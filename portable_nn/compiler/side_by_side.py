@@ -15,21 +15,19 @@ from typing import Any
 
 from portable_nn.compiler.graph import Node, is_computed
 from portable_nn.compiler.instructions import Instruction
-from portable_nn.compiler.ordering import comes_before
-
-MutableDependencies = dict[Instruction, set[Instruction]]
+from portable_nn.compiler.ordering import Precedence
 
 
 @dataclass
 class Arrangement:
-    """The instructions, on what each depends, and where arrays are.
+    """The instructions, what comes before what, and where arrays are.
 
     `placed` holds, for arrays that are part of a longer one, that one and the position in it; longer
     ones are nodes of the kind "memory".
     """
 
     instructions: list[Instruction]
-    dependencies: MutableDependencies
+    precedence: Precedence
     in_place_of: dict[Node, Node]
     placed: dict[Node, tuple[Node, int]] = field(default_factory=dict)
     longer: dict[tuple[Node, ...], Node] = field(default_factory=dict)  # than the arrays one by one
@@ -57,8 +55,7 @@ class Arrangement:
         for alike in zip(*(member.arrays for member in members), strict=True):
             if any(array in self.placed for array in alike) and self.longer.get(alike) is None:
                 return False
-        groups = {member.one for member in members}
-        return not any(comes_before(one, groups - {one}, self.dependencies) for one in groups)
+        return not self.precedence.are_connected({member.one for member in members})
 
     def join(self, members: list[Member]) -> None:
         """Let one group take the place of these."""
@@ -82,10 +79,7 @@ class Arrangement:
 
     def replace(self, groups: set[Instruction], one: Instruction) -> None:
         """Put one instruction in the place of several."""
-        self.dependencies[one] = set().union(*(self.dependencies.pop(group) for group in groups))
-        for other, needed in self.dependencies.items():
-            if not groups.isdisjoint(needed):
-                self.dependencies[other] = needed - groups | {one}
+        self.precedence.replace(groups, one)
         self.instructions = [*(i for i in self.instructions if i not in groups), one]
 
 
