@@ -10,7 +10,7 @@ import numpy as np
 from portable_nn.compiler.graph import Node
 from portable_nn.compiler.instructions import Instruction
 from portable_nn.compiler.layout import Shape, layout_of
-from portable_nn.compiler.numpy.emitter import Emitter
+from portable_nn.compiler.numpy.emitter import Emitter, joined
 from portable_nn.compiler.promotion import number_dtype
 
 BLOCK = 16384  # elements: several arrays of so many fit into the cache
@@ -27,10 +27,10 @@ def emit_group(emitter: Emitter, one: Instruction) -> None:
     names = {a: emitter.reshaped(a, full if flat and a.shape == shape else a.shape) for a in arrays}
     rows = max(1, BLOCK // max(math.prod(full[1:]), 1))
     if not full or full[0] <= rows:
-        emitter.steps += GroupLines(emitter, one, names, full).lines
+        emitter.steps += GroupLines(emitter, one, names, full, "t").lines
         return
     inside = {a: f"x{k}" for k, a in enumerate(names)}
-    group = GroupLines(emitter, one, inside, (rows, *full[1:]))
+    group = GroupLines(emitter, one, inside, (rows, *full[1:]), "b")
     parts = [
         f"{name}[s:t]" if (flat and a.shape == shape) or has_rows_of(a, full) else name
         for a, name in names.items()
@@ -53,11 +53,15 @@ def has_rows_of(array: Node, full: Shape) -> bool:
 class GroupLines:
     """The `lines` that compute a group, with `names` for its sources and outputs.
 
-    Values in between are written to `temporaries` of the given shape.
+    Values in between are written to `temporaries` of the given shape, which all groups share whose
+    temporaries have the same `prefix`: what has just been used is still in the cache.
     """
 
-    def __init__(self, emitter: Emitter, one: Instruction, names: dict[Node, str], shape: Shape) -> None:
+    def __init__(
+        self, emitter: Emitter, one: Instruction, names: dict[Node, str], shape: Shape, prefix: str
+    ) -> None:
         self.emitter, self.one, self.names, self.shape = emitter, one, names, shape
+        self.prefix = prefix
         self.where = dict(names)
         self.last_use = {s: i for i, n in enumerate(one.nodes) for s in n.inputs}
         self.free: dict[np.dtype[Any], list[str]] = {}
@@ -99,16 +103,17 @@ class GroupLines:
         free = self.free.setdefault(node.dtype, [])
         if free:
             return free.pop()
-        new = f"t{node.number}"
+        dtype = self.emitter.dtype(node.dtype)
+        new = f"{self.prefix}{len(self.temporaries)}_{joined(self.shape)}_{dtype}"
         self.temporaries.append(new)
-        return self.emitter.assign_once(new, f"empty({self.shape}, {self.emitter.dtype(node.dtype)})")
+        return self.emitter.assign_once(new, f"empty({self.shape}, {dtype})")
 
     def operand(self, node: Node, position: int) -> str:
         """A source of an operation: an array; for a Python number a 0-d array of the dtype it takes."""
         source = node.sources[position]
         if isinstance(source, Node):
             return self.where[source]
-        return self.emitter.name("c", np.array(source, number_dtype(node, position)))
+        return self.emitter.number(source, number_dtype(node, position))
 
     def operation(self, node: Node, operands: list[str], target: str) -> str:
         """The line that computes `node` into `target`."""
@@ -118,4 +123,4 @@ class GroupLines:
             return f"copyto({target}, np.where({', '.join(operands)}))"
         if node.detail in (np.maximum, np.minimum):  # NumPy wants the output of these by its name
             target = f"out={target}"
-        return f"{self.emitter.name('u', node.detail)}({', '.join([*operands, target])})"
+        return f"{self.emitter.function(node.detail)}({', '.join([*operands, target])})"

@@ -7,7 +7,8 @@ Where the program has memory of its own for its other inputs, ``bind()`` takes n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -26,6 +27,8 @@ Run: TypeAlias = Callable[..., None]  # (start, stop, *the inputs that are given
 # (*inputs) -> the function that runs it, the outputs, and the inputs in memory of their own
 Bind: TypeAlias = Callable[..., tuple[Run, tuple[HostArray, ...], tuple[HostArray, ...]]]
 Loops: TypeAlias = Mapping[Instruction, tuple[Loop, list[Argument]]]
+NAME = re.compile(r"[a-z]\w*")
+PART = 1000  # lines of a step in one function: to compile one takes Python lines x variables of time
 
 
 class MatrixProducts(NamedTuple):
@@ -68,27 +71,29 @@ def generate(
             emit_group(emitter, one)
         else:
             emitter.instruction(one.nodes[0])
-    copies = []
+    kept, copies = [], []
     for out, into in plan.copied_to.items():
         target, result = emitter.array(graph.inputs[into]), emitter.array(graph.outputs[out])
         if base(graph.outputs[out]).kind == "input":  # another of these copies may overwrite it
-            emitter.steps.append(f"kept{out} = {result}.copy()")
+            kept.append(f"kept{out} = {result}.copy()")
             result = f"kept{out}"
         copies.append(f"copyto({target}, {result})")
-    emitter.steps += copies
+    parts = [*parts_of(emitter.steps)]
+    parts[-1] += [*kept, *copies]
     names = [f"{'e' if n.detail in per_step else 'i'}{n.detail}" for n in graph.inputs]
     bound = [emitter.array(graph.inputs[i]) for i in inputs.bound]
     own, passed = (bound, []) if inputs.owns else ([], bound)
+    given = [names[i] for i in inputs.given]
     results = "".join(f"{emitter.array(node)}, " for node in graph.outputs)
+    known = emitter.variables | set(passed)
+    made = [define_part(f"part{k}", part, emitter, known, given) for k, part in enumerate(parts)]
+    emitter.names["in_turn"] = in_turn
     lines = [
         f"def bind({', '.join(passed)}):",
         *(f"    {line}" for line in (*emitter.setup, *emitter.compile)),
-        f"    def run({', '.join(['start', 'stop', *(names[i] for i in inputs.given)])}):",
-        "        for step in range(start, stop):",
-        *(f"            {line}" for line in emitter.steps or ["pass"]),
-        f"    return run, ({results}), ({''.join(f'{name}, ' for name in own)})",
+        f"    return in_turn({', '.join(made)}), ({results}), ({''.join(f'{x}, ' for x in own)})",
     ]
-    exec(compile("\n".join(lines), "<program>", "exec"), emitter.names)  # our own text, of no user's
+    define(lines, emitter.names)
     bind: Bind = emitter.names["bind"]
     return bind
 
@@ -98,6 +103,65 @@ def sources_of_rows(graph: Graph) -> set[int]:
     taken = {n.sources[0] for n in graph.nodes if n.kind == "take"}
     used = {s for n in graph.nodes for s in (n.inputs[1:] if n.kind == "take" else n.inputs)}
     return {n.detail for n in graph.inputs if n in taken - used - set(graph.outputs)}
+
+
+def define(lines: list[str], names: dict[str, Any]) -> None:
+    """Define the function that the lines say."""
+    exec(compile("\n".join(lines), "<program>", "exec"), names)  # our own text, of no user's
+
+
+def define_part(
+    name: str, part: list[str], emitter: Emitter, known: set[str], given: Sequence[str]
+) -> str:
+    """Define the function that makes a part's ``run(start, stop, *given)``, and return its call.
+
+    Its arguments are those variables of the setup, of the `known` ones, that the part uses.
+    """
+    of_step, taken = variables_of(part, emitter.of_step, known)
+    call = f"{name}({', '.join(taken)})"
+    lines = [
+        f"def {call}:",
+        f"    def run({', '.join(['start', 'stop', *given])}):",
+        "        for step in range(start, stop):",
+        *(f"            {line}" for line in [*of_step, *part] or ["pass"]),
+        "    return run",
+    ]
+    define(lines, emitter.names)
+    return call
+
+
+def parts_of(lines: list[str]) -> Iterator[list[str]]:
+    """The lines of a step in parts of about PART lines; what is indented stays with its head."""
+    part: list[str] = []
+    for line in lines:
+        if len(part) >= PART and not line.startswith(" "):
+            yield part
+            part = []
+        part.append(line)
+    yield part
+
+
+def variables_of(
+    part: list[str], of_step: Mapping[str, str], known: set[str]
+) -> tuple[list[str], list[str]]:
+    """The assignments with which a part begins, and the variables of the setup that it takes."""
+    names = dict.fromkeys(name for line in part for name in NAME.findall(line))
+    first = [f"{name} = {value}" for name, value in of_step.items() if name in names]
+    names |= dict.fromkeys(name for line in first for name in NAME.findall(line))
+    return first, [name for name in names if name in known and name not in of_step]
+
+
+def in_turn(*parts: Run) -> Run:
+    """The function that runs so many steps, each part by part."""
+    if len(parts) == 1:
+        return parts[0]
+
+    def run(start: int, stop: int, *given: HostArray) -> None:
+        for step in range(start, stop):
+            for part in parts:
+                part(step, step + 1, *given)
+
+    return run
 
 
 def is_row_index(node: Node, graph: Graph) -> bool:
@@ -119,7 +183,7 @@ class StepEmitter(Emitter):
         """An input of the current step; it is copied to one place, so that views of it are made once."""
         given, name = f"e{node.detail}[step]", self.array(node)
         if is_row_index:
-            self.steps.append(f"{name} = {given}")
+            self.of_step[name] = given
         else:
             self.assign_once(name, f"empty({node.shape}, {self.dtype(node.dtype)})")
             self.steps.append(f"copyto({name}, {given})")
@@ -127,8 +191,8 @@ class StepEmitter(Emitter):
     def loop(self, loop: Loop, arguments: list[Argument]) -> None:
         """A group as one compiled loop."""
         arrays = ", ".join(self.reshaped(node, shape) for node, shape in arguments)
-        self.compile.append(f"{self.name('compile', loop.compile_for)}({arrays})")
-        self.steps.append(f"{self.name('loop', loop.call)}({arrays})")
+        self.compile.append(f"{self.function(loop.compile_for)}({arrays})")
+        self.steps.append(f"{self.function(loop.call)}({arrays})")
 
     def instruction(self, node: Node) -> None:
         """An operation that is not elementwise."""
@@ -138,7 +202,7 @@ class StepEmitter(Emitter):
             line = f"take_rows({sources[0]}, {sources[1]}, {out})"
         elif node.kind == "reduce":
             ufunc, axis, keepdims = node.detail
-            line = f"{self.name('reduce', ufunc.reduce)}({sources[0]}, {axis}, None, {out}, {keepdims})"
+            line = f"{self.function(ufunc.reduce)}({sources[0]}, {axis}, None, {out}, {keepdims})"
         elif node.kind == "call":
             self.names["apply_call"] = apply_call
             detail = self.name("call", node.detail)
@@ -153,12 +217,12 @@ class StepEmitter(Emitter):
         is_plain = len(A.shape) == len(B.shape) == 2 and min(*A.shape, *B.shape) > 1
         is_plain = is_plain and all(layout_of(X).is_row_or_column_major for X in (A, B))
         if not is_plain or A.dtype != B.dtype:
-            return f"{self.name('product', np.matmul)}({sources[0]}, {sources[1]}, {out})"
+            return f"{self.function(np.matmul)}({sources[0]}, {sources[1]}, {out})"
         if self.products is None:
-            return f"{self.name('product', np.dot)}({sources[0]}, {sources[1]}, {out})"
-        wrap = self.name("wrap", self.products.wrap)
+            return f"{self.function(np.dot)}({sources[0]}, {sources[1]}, {out})"
+        wrap = self.function(self.products.wrap)
         left, right, result = (self.assign_once(f"h_{x}", f"{wrap}({x})") for x in (*sources, out))
-        return f"{self.name('product', self.products.multiply)}({left}, {right}, out={result})"
+        return f"{self.function(self.products.multiply)}({left}, {right}, out={result})"
 
 
 def take_rows(x: HostArray, rows: HostArray, out: HostArray) -> None:

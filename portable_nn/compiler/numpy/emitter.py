@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,8 @@ class Emitter:
     """Collects the lines of a function: `setup` runs once, `compile` after it, `steps` in every step.
 
     `names` holds what the lines refer to. No array moves between steps, so a view of it is made once.
-    The memory of the inputs with the numbers `own_inputs` is allocated in the setup.
+    `of_step` are the variables that are assigned anew in each step, and what is assigned to them. The
+    memory of the inputs with the numbers `own_inputs` is allocated in the setup.
     """
 
     def __init__(self, plan: Plan, own_inputs: Collection[int] = ()) -> None:
@@ -27,8 +28,11 @@ class Emitter:
         self.setup: list[str] = []
         self.compile: list[str] = []
         self.steps: list[str] = []
+        self.of_step: dict[str, str] = {}
+        self.variables: set[str] = set()
         self._names_of_arrays: dict[Node, str] = {}
-        self._assigned: set[str] = set()
+        self._names_of_functions: dict[Callable[..., Any], str] = {}
+        self._names_of_numbers: dict[tuple[str, str], str] = {}
 
     def name(self, prefix: str, thing: Any) -> str:
         """A new name, which refers to `thing`."""
@@ -36,10 +40,23 @@ class Emitter:
         self.names[name] = thing
         return name
 
+    def function(self, function: Callable[..., Any]) -> str:
+        """The name of a function, the same for every call: a deep network calls few functions often."""
+        if function not in self._names_of_functions:
+            self._names_of_functions[function] = self.name("f", function)
+        return self._names_of_functions[function]
+
+    def number(self, number: Any, dtype: np.dtype[Any]) -> str:
+        """The name of a Python number as a 0-d array of this dtype."""
+        key = (repr(number), self.dtype(dtype))
+        if key not in self._names_of_numbers:
+            self._names_of_numbers[key] = self.name("c", np.array(number, dtype))
+        return self._names_of_numbers[key]
+
     def assign_once(self, variable: str, expression: str) -> str:
         """A variable of the setup; only the first call for it adds the assignment."""
-        if variable not in self._assigned:
-            self._assigned.add(variable)
+        if variable not in self.variables:
+            self.variables.add(variable)
             self.setup.append(f"{variable} = {expression}")
         return variable
 
@@ -65,8 +82,9 @@ class Emitter:
         self.names["from_buffer"] = from_buffer
         number = self.plan.buffer_of[node]
         buffer = self.assign_once(f"m{number}", f"empty({self.plan.buffers[number]}, 'u1')")
-        array = f"from_buffer({buffer}, {node.shape}, {self.dtype(node.dtype)})"
-        return self.assign_once(f"a{node.number}", array)
+        name = self.dtype(node.dtype)
+        array = f"from_buffer({buffer}, {node.shape}, {name})"
+        return self.assign_once(f"{buffer}_{joined(node.shape)}_{name}", array)
 
     def owns(self, node: Node) -> bool:
         """Whether the memory of this input is allocated in the setup."""
@@ -91,7 +109,12 @@ class Emitter:
         name = self.array(node)
         if shape == node.shape:
             return name
-        return self.assign_once(f"{name}_{'_'.join(map(str, shape))}", f"{name}.reshape({shape})")
+        return self.assign_once(f"{name}_{joined(shape)}", f"{name}.reshape({shape})")
+
+
+def joined(shape: Shape) -> str:
+    """A shape as a part of a name."""
+    return "_".join(map(str, shape))
 
 
 def name_of(node: Node) -> str:

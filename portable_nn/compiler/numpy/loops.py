@@ -45,6 +45,7 @@ EXPRESSIONS: dict[Any, str] = {
     "astype": "{t}({0})",
 }
 TYPES = {"float32": "float32", "float64": "float64", "bool": "bool_"}
+DTYPES = tuple(np.dtype(name) for name in ("float32", "float64", "bool"))
 INDICES = ("i", "j", "k")  # of the nested loops, the outermost first
 SMALL = 4096  # elements: a base of so few may become an argument, even if it has to be copied for that
 Argument = tuple[Node, Shape]  # an array, and the shape in which the loop takes it
@@ -54,7 +55,7 @@ def can_be_in_a_loop(node: Node) -> bool:
     """Whether a loop gives the bits that NumPy gives for this operation."""
     if node.kind != "elementwise" or node.detail not in EXPRESSIONS:
         return False
-    if not all(a.dtype.name in TYPES for a in (node, *node.inputs)):
+    if not all(a.dtype in DTYPES for a in (node, *node.inputs)):
         return False
     numbers = [s for s in node.sources if not isinstance(s, Node)]
     if any(isinstance(x, bool) or not math.isfinite(x) for x in numbers):
