@@ -24,7 +24,7 @@ def programs(monkeypatch):
 
     def recorded(self, *arguments):
         init(self, *arguments)
-        if self.per_step:
+        if self.inputs.per_step:
             made.append((self, arguments))
 
     monkeypatch.setattr(NumpyProgram, "__init__", recorded)
