@@ -6,25 +6,19 @@ import contextlib
 import copy
 import functools
 import importlib
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, ClassVar, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 
 from portable_nn import trees
 from portable_nn.backends.dtype_names import dtype_name
+from portable_nn.backends.lookup import Lookup
 from portable_nn.backends.streaming import Sender
-from portable_nn.compiler.signatures import HostArray, Scan, ScanStep, Step
+from portable_nn.compiler.signatures import HostArray, Prepared, Scan, ScanStep, Step
 from portable_nn.equations import Array, Namespace
 from portable_nn.errors import BackendUnavailableError
 from portable_nn.trees import Tree
-
-
-class Lookup(NamedTuple):
-    """What a backend asks of all others: the one of a name and device, and arrays of any of them."""
-
-    get: Callable[[str, Any], Any]
-    to_host: Callable[[Any], HostArray]
 
 
 class Backend:
@@ -265,6 +259,13 @@ class Backend:
         """
         return step
 
+    def prepare(self, step: Step, first: Tree, at_once: bool = False) -> Prepared | None:
+        """A short way to ``step(first, x)``, if there is one; it gives None for an x it does not take.
+
+        The step depends on its arguments alone. The first x are not taken, unless `at_once`.
+        """
+        return None
+
     def scan(self, step: ScanStep) -> Scan:
         """A function that runs many steps in a row: ``run(carry, fixed, each, owned)``.
 
@@ -280,8 +281,6 @@ class Backend:
             return carry
 
         return run
-
-    # -- networks side by side -------------------------------------------------------------------
 
     def networks_at_once(self, bytes_of_one: int) -> int | None:
         """How many networks of a stack are best trained as one; None: all of them.

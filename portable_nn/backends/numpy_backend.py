@@ -12,7 +12,8 @@ import numpy as np
 
 from portable_nn.backends.base import Backend
 from portable_nn.backends.processor import cores, networks_in_cache
-from portable_nn.compiler.signatures import Scan, ScanStep, Step
+from portable_nn.compiler.signatures import Prepared, Scan, ScanStep, Step
+from portable_nn.trees import Tree
 
 FEW = 2**14  # elements of an array that is copied to be summed with others
 
@@ -68,6 +69,13 @@ class NumpyBackend(Backend):
         from portable_nn.compiler.numpy import CompiledStep  # noqa: PLC0415  (a fast import)
 
         return CompiledStep(step)
+
+    def prepare(self, step: Step, first: Tree, at_once: bool = False) -> Prepared:
+        from portable_nn.compiler.numpy import CompiledStep, PreparedStep  # noqa: PLC0415
+
+        return PreparedStep(
+            step if isinstance(step, CompiledStep) else CompiledStep(step), first, at_once
+        )
 
     def scan(self, step: ScanStep) -> Scan:
         from portable_nn.compiler.numpy import CompiledScan  # noqa: PLC0415

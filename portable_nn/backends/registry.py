@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from portable_nn.backends.base import Backend, Lookup
+from portable_nn.backends.base import Backend
+from portable_nn.backends.lookup import Lookup
 from portable_nn.compiler.locks import Lock
 from portable_nn.compiler.signatures import HostArray
 from portable_nn.errors import BackendUnavailableError, UnknownBackendError, unknown_name

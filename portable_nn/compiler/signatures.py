@@ -15,6 +15,9 @@ Step: TypeAlias = Callable[..., Tree]  # arguments and results are trees of arra
 ScanStep: TypeAlias = Callable[[Namespace, Tree, Tree, Tree], Tree]  # (xp, carry, fixed, one) -> carry
 
 
+Prepared: TypeAlias = Callable[[Tree], Tree | None]  # of a step: see `Backend.prepare`
+
+
 class Scan(Protocol):
     """Many steps in a row; see `portable_nn.backends.Backend.scan`."""
 

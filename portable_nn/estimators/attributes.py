@@ -89,6 +89,7 @@ class MLPAttributes:
     _lead: tuple[int, ...] = ()
     _net: Network | None = None
     _takes_host = False
+    _ready: Any = None  # a Ready
     _best: Parameters | None
     _optimizer: Any  # an Optimization
     _no_improvement_count: int

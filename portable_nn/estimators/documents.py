@@ -54,7 +54,7 @@ LEFT_OUT = {  # attributes of scikit-learn's own making, and how they are made a
 }
 APART = {  # attributes that have a place of their own among the values, or need none
     *("coefs_", "intercepts_", "classes_", "_net", "_takes_host", "_label_binarizer"),
-    *("_best", "_optimizer", "estimator_"),
+    *("_best", "_optimizer", "_ready", "estimator_"),
 }
 
 

@@ -10,14 +10,14 @@ from sklearn.utils.validation import check_is_fitted
 
 from portable_nn import trees
 from portable_nn.backends import Backend, get, of, own_settings, owner, to_host
-from portable_nn.equations import Activation, Array
+from portable_nn.equations import Activation, Array, Parameters
 from portable_nn.estimators import inputs
 from portable_nn.estimators.conventions import hidden_activations
 from portable_nn.estimators.labels import place_labels
 from portable_nn.estimators.plain_state import as_plain, from_plain
 from portable_nn.estimators.predicting import Predicting
+from portable_nn.estimators.ready import Ready
 from portable_nn.estimators.scikit_export import to_sklearn
-from portable_nn.layers import Recipe
 from portable_nn.network.prediction import compiled, compiled_prediction
 
 
@@ -34,20 +34,29 @@ class FittedMLP(Predicting):
             *hidden_activations(self.out_activation_, 1),
         )
 
+    def _set_params(self, params: Parameters) -> None:
+        super()._set_params(params)
+        self._ready = self._ready or Ready()
+        self._ready.forget()
+
     def _compute(self, X: Any, method: str, every: bool = False) -> tuple[Any, bool]:
         """The outputs for X, or every layer's, on the device; and whether they go to the host."""
         if "coefs_" not in vars(self):
             check_is_fitted(self)
+        g, ready = self._g(), self._ready or Ready()
+        found = None if every else ready.outputs(self, g, X)
+        if found is not None:
+            return found, True
         with own_settings():
             rows, to_host = inputs.fitted_rows(self, X, method)
-            params, backend = self._params(), of(self.coefs_[0])
+            (model, params), backend = ready.prepare(self, g), of(self.coefs_[0])
             if rows.dtype != params[0][0].dtype:  # the wider of the two, as in scikit-learn
                 wide = backend.widest_float()
                 rows = inputs.as_dtype(rows, wide)
                 params = trees.map(lambda theta: inputs.as_dtype(theta, wide), params)
             if every:
-                return compiled(backend, Recipe(self._g()), True)(params, rows), to_host
-            return compiled_prediction(backend, Recipe(self._g()), params, rows), to_host
+                return compiled(backend, model, True)(params, rows), to_host
+            return compiled_prediction(backend, model, params, rows), to_host
 
     def activations(self, X: Any) -> list[Array]:
         """Every layer's activations.
@@ -133,7 +142,8 @@ class FittedMLP(Predicting):
 
     def _host_state(self) -> dict[str, Any]:
         """What a pickle holds: arrays on the host."""
-        state: dict[str, Any] = super().__getstate__()
+        state: dict[str, Any] = {**super().__getstate__()}
+        state.pop("_ready", None)
         # devices and backends by their names: their library may be missing where this is loaded
         if isinstance(self.backend, Backend):
             state |= {"backend": self.backend.name, "device": self.backend.device_name()}
@@ -148,10 +158,13 @@ class FittedMLP(Predicting):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(from_plain(state))
+        self._ready = Ready()
 
     def __copy__(self) -> Self:
         twin = type(self).__new__(type(self))
         twin.__dict__.update(self.__dict__)
+        if self._ready is not None:
+            twin._ready = Ready()
         return twin
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:

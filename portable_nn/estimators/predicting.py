@@ -8,6 +8,7 @@ from __future__ import annotations
 from abc import ABCMeta, abstractmethod
 from typing import Any
 
+import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.metrics import accuracy_score, r2_score
 from sklearn.preprocessing import LabelBinarizer
@@ -37,7 +38,7 @@ class Predicting(MLPAttributes, BaseEstimator, metaclass=ABCMeta):
         """What the estimator predicts for X."""
 
     def _hand_back(self, A: Array, to_host: bool) -> Array:
-        return of(A).to_numpy(A) if to_host else A
+        return of(A).to_numpy(A) if to_host and type(A) is not np.ndarray else A
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Accuracy of a classifier, R^2 of a regressor.

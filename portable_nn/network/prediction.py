@@ -48,6 +48,16 @@ def compiled(backend: Backend, model: Model, every: bool) -> Callable[[Parameter
     return backend.compile(depending_on(user_functions_of(model), compute))
 
 
+def prepared(backend: Backend, model: Model, params: Parameters) -> Callable[[Array], Any] | None:
+    """``outputs(X)`` for few rows, with these parameters, or None where it has no short way for them.
+
+    None where the backend has none at all, or a function of the model may change.
+    """
+    if user_functions_of(model) != ():
+        return None
+    return backend.prepare(compiled(backend, model, False), params)
+
+
 def streamed(
     backend: Backend, model: Model, params: Parameters, X: HostArray, result: tuple[tuple[int, ...], int]
 ) -> HostArray:

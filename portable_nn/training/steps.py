@@ -147,14 +147,3 @@ def summary_step(backend: Backend, metrics: tuple[Metric, ...] = ()) -> Callable
         return xp.stack([*means, *others])
 
     return backend.compile(depending_on((), summarize))
-
-
-@functools.lru_cache(maxsize=64)
-def gradient_step(backend: Backend, objective: Objective, has_penalty: bool) -> Callable[..., Any]:
-    """``gradient(params, batch, l2)``: J of all the rows, and its gradients."""
-    xp = backend.xp
-
-    def gradient(params: Parameters, batch: Carry, l2: Array | None) -> tuple[Any, ...]:
-        return objective.gradients(xp, params, Batch(*batch), l2 if has_penalty else None)
-
-    return backend.compile(depending_on(objective.user_functions, gradient))

@@ -105,7 +105,7 @@ def check_same(a, b):
     """The fitted attributes are the same, to the bit, and of the same types."""
     assert type(a) is type(b)
     for name, value in vars(a).items():
-        if name in ("random_state", "_optimizer", "_label_binarizer", "_best"):
+        if name in ("random_state", "_optimizer", "_label_binarizer", "_best", "_ready"):
             continue
         other = vars(b)[name]
         if isinstance(value, np.ndarray):

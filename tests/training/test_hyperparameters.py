@@ -12,7 +12,7 @@ from helpers import SWEEPS, VALUES, host, network, problem, to, worst
 
 import portable_nn as pnn
 from portable_nn.compiler.numpy.program import NumpyProgram
-from portable_nn.training.steps import gradient_step, training_steps
+from portable_nn.training.steps import training_steps
 
 
 @pytest.fixture
@@ -60,6 +60,8 @@ def test_fifty_values_of_each_hyperparameter_are_one_compiled_step(group, backen
 
 def test_fifty_penalties_of_the_quasi_newton_solver_are_one_compiled_step(random):
     pytest.importorskip("sklearn", reason="scikit-learn is not installed")
+    from portable_nn.estimators.lbfgs import gradient_step
+
     X, y = random.normal(size=(30, 4)), random.normal(size=30)
     gradient_step.cache_clear()
     for alpha in VALUES:

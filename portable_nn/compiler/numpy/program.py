@@ -156,7 +156,7 @@ class BoundProgram:
     def bind(self) -> None:
         """Bind the program anew, to the same values."""
         passed = () if self.program.is_small else self.arrays
-        self.run, _, own = self.program.bind(passed)
+        self.run, self.outputs, own = self.program.bind(passed)
         for array, before in zip(own, self.arrays, strict=False):
             array[...] = before
         self.arrays = own if self.program.is_small else self.arrays

@@ -13,6 +13,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from portable_nn import trees
+from portable_nn.compiler.graph import UntraceableError
 from portable_nn.compiler.locks import Lock
 from portable_nn.compiler.numpy.codegen import MatrixProducts
 from portable_nn.compiler.numpy.matching import Match, matcher
@@ -47,6 +48,7 @@ class CompiledStep:
     def __init__(self, step: Step, products: MatrixProducts | None = None) -> None:
         self.step, self.products = step, products
         self.programs: OrderedDict[Hashable, NumpyProgram | WithoutProgram] = OrderedDict()
+        self.of_one: OrderedDict[Hashable, NumpyProgram] = OrderedDict()
         self.eager: dict[Hashable, Match] = {}  # of arguments with which the step runs eagerly
         self.lock = Lock()
         self.is_steady = is_steady(step)
@@ -105,6 +107,23 @@ class CompiledStep:
             if len(self.programs) > CACHED:
                 self.programs.popitem(last=False)
         return found if isinstance(found, NumpyProgram) else None
+
+    def program_of_one(self, form: Form, leaves: Sequence[Any]) -> NumpyProgram:
+        """The program of one step for such arguments, however small; it may be bound several times.
+
+        Raises UntraceableError where there is none.
+        """
+        if not self.is_steady or not all(type(x) is np.ndarray for x in leaves):
+            raise UntraceableError("it may change, or takes other arrays than NumPy's own")
+        key = trees.signature(form, leaves)
+        with self.lock:
+            found = self.of_one.get(key)
+            if found is None:
+                found = NumpyProgram(self.step, form, leaves, {}, (), self.products)
+                self.of_one[key] = found
+                if len(self.of_one) > CACHED:
+                    self.of_one.popitem(last=False)
+        return found
 
     def make_program(
         self,
