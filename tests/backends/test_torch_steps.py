@@ -40,3 +40,18 @@ def test_a_function_for_tensors_alone_is_run_by_torch(torch, data, monkeypatch):
     found = costs("torch", g, data, lambda xp, Z: 2 / np.pi**0.5 * xp.exp(-Z * Z))
     assert seen[-1] is torch.Tensor
     assert found[1] < found[0]
+
+
+def test_a_training_on_the_cpu_gives_the_bits_of_numpy(torch, random):
+    net = pnn.Network((40, 300, 70, 5), ("relu", "tanh", "softmax"), "categorical_cross_entropy")
+    params = net.initialize(seed=1, dtype="float32")
+    X = random.normal(size=(200, 40)).astype("float32")
+    labels = random.integers(0, 5, size=200)
+    options = {"epochs": 3, "batch_size": 64, "l2": 0.1, "clip_norm": 1.0}
+    expected, history = pnn.fit(net, params, X, labels, **options)
+    theirs = [tuple(torch.from_numpy(array) for array in layer) for layer in params]
+    found, ours = pnn.fit(net, theirs, torch.from_numpy(X), torch.from_numpy(labels), **options)
+    assert ours.cost == history.cost
+    for layer, other in zip(found, expected, strict=True):
+        for array, reference in zip(layer, other, strict=True):
+            np.testing.assert_array_equal(array.numpy(), reference)
