@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -31,13 +31,6 @@ NAME = re.compile(r"[a-z]\w*")
 PART = 1000  # lines of a step in one function: to compile one takes Python lines x variables of time
 
 
-class MatrixProducts(NamedTuple):
-    """Another library's matrix product: ``multiply(A, B, out=C)`` of arrays that `wrap` has wrapped."""
-
-    wrap: Callable[[HostArray], Any]
-    multiply: Callable[..., Any]
-
-
 class Inputs(NamedTuple):
     """The numbers of the inputs, in three kinds.
 
@@ -52,15 +45,10 @@ class Inputs(NamedTuple):
     owns: bool
 
 
-def generate(
-    graph: Graph, plan: Plan, inputs: Inputs, loops: Loops, products: MatrixProducts | None
-) -> Bind:
-    """The function ``bind``.
-
-    The groups in `loops` are run by a compiled loop; `products` replaces NumPy's own matrix products.
-    """
+def generate(graph: Graph, plan: Plan, inputs: Inputs, loops: Loops) -> Bind:
+    """The function ``bind``; the groups in `loops` are run by a compiled loop."""
     per_step = inputs.per_step
-    emitter = StepEmitter(plan, products, inputs.bound if inputs.owns else ())
+    emitter = StepEmitter(plan, inputs.bound if inputs.owns else ())
     for node in graph.inputs:
         if node.detail in per_step:
             emitter.per_step_input(node, is_row_index(node, graph))
@@ -173,12 +161,6 @@ def is_row_index(node: Node, graph: Graph) -> bool:
 class StepEmitter(Emitter):
     """Emits everything but elementwise groups by NumPy, which `emit_group` does."""
 
-    def __init__(
-        self, plan: Plan, products: MatrixProducts | None, own_inputs: Sequence[int] = ()
-    ) -> None:
-        super().__init__(plan, own_inputs)
-        self.products = products
-
     def per_step_input(self, node: Node, is_row_index: bool) -> None:
         """An input of the current step; it is copied to one place, so that views of it are made once."""
         given, name = f"e{node.detail}[step]", self.array(node)
@@ -216,13 +198,8 @@ class StepEmitter(Emitter):
         A, B = node.sources
         is_plain = len(A.shape) == len(B.shape) == 2 and min(*A.shape, *B.shape) > 1
         is_plain = is_plain and all(layout_of(X).is_row_or_column_major for X in (A, B))
-        if not is_plain or A.dtype != B.dtype:
-            return f"{self.function(np.matmul)}({sources[0]}, {sources[1]}, {out})"
-        if self.products is None:
-            return f"{self.function(np.dot)}({sources[0]}, {sources[1]}, {out})"
-        wrap = self.function(self.products.wrap)
-        left, right, result = (self.assign_once(f"h_{x}", f"{wrap}({x})") for x in (*sources, out))
-        return f"{self.function(self.products.multiply)}({left}, {right}, out={result})"
+        multiply = np.dot if is_plain and A.dtype == B.dtype else np.matmul
+        return f"{self.function(multiply)}({sources[0]}, {sources[1]}, {out})"
 
 
 def take_rows(x: HostArray, rows: HostArray, out: HostArray) -> None:

@@ -16,7 +16,6 @@ from portable_nn.compiler.numpy.codegen import (
     Bind,
     Inputs,
     Loops,
-    MatrixProducts,
     Run,
     generate,
     sources_of_rows,
@@ -47,10 +46,9 @@ class NumpyProgram(TracedStep):
         leaves: Sequence[HostArray],
         overwrites: dict[int, int],
         per_step: Sequence[int],
-        products: MatrixProducts | None,
     ) -> None:
         super().__init__(step, form, leaves, overwrites)
-        self.products, self.seconds = products, 0.0
+        self.seconds = 0.0
         self.inputs = self.sort_inputs(per_step)
         plan = self.plan(is_elementwise)
         self.nbytes = sum(plan.buffers)
@@ -83,7 +81,7 @@ class NumpyProgram(TracedStep):
 
     def generate(self, plan: Plan, loops: Loops) -> Bind:
         """The function ``bind`` of this plan."""
-        return generate(self.graph, plan, self.inputs, loops, self.products)
+        return generate(self.graph, plan, self.inputs, loops)
 
     def loops(self) -> tuple[Plan, dict[Instruction, tuple[str, list[Argument]]]]:
         """The plan that fuses what a loop can compute, and the source of each loop."""

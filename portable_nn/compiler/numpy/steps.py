@@ -15,7 +15,6 @@ import numpy as np
 from portable_nn import trees
 from portable_nn.compiler.graph import UntraceableError
 from portable_nn.compiler.locks import Lock
-from portable_nn.compiler.numpy.codegen import MatrixProducts
 from portable_nn.compiler.numpy.matching import Match, matcher
 from portable_nn.compiler.numpy.program import NumpyProgram
 from portable_nn.compiler.numpy.small import SmallScan
@@ -45,8 +44,8 @@ class CompiledStep:
     it has changed, and traces it again then.
     """
 
-    def __init__(self, step: Step, products: MatrixProducts | None = None) -> None:
-        self.step, self.products = step, products
+    def __init__(self, step: Step) -> None:
+        self.step = step
         self.programs: OrderedDict[Hashable, NumpyProgram | WithoutProgram] = OrderedDict()
         self.of_one: OrderedDict[Hashable, NumpyProgram] = OrderedDict()
         self.eager: dict[Hashable, Match] = {}  # of arguments with which the step runs eagerly
@@ -119,7 +118,7 @@ class CompiledStep:
         with self.lock:
             found = self.of_one.get(key)
             if found is None:
-                found = NumpyProgram(self.step, form, leaves, {}, (), self.products)
+                found = NumpyProgram(self.step, form, leaves, {}, ())
                 self.of_one[key] = found
                 if len(self.of_one) > CACHED:
                     self.of_one.popitem(last=False)
@@ -134,7 +133,7 @@ class CompiledStep:
     ) -> NumpyProgram | WithoutProgram:
         """A new program, if there can be one and it is worth having."""
         try:
-            program = NumpyProgram(self.step, form, leaves, overwrites, per_step, self.products)
+            program = NumpyProgram(self.step, form, leaves, overwrites, per_step)
         except Exception:  # of any kind: the eager step is right, or raises what is wrong
             return WithoutProgram.EAGER
         return program if per_step or program.nbytes >= SMALL else WithoutProgram.EAGER
@@ -143,19 +142,18 @@ class CompiledStep:
 class CompiledScan:
     """Many steps on NumPy arrays: see `Backend.scan`.
 
-    `products` replaces NumPy's matrix products. Up to `few_steps` steps run eagerly the first time.
+    Up to `few_steps` steps run eagerly the first time.
     """
 
     def __init__(
         self,
         step: ScanStep,
         xp: Namespace,
-        products: MatrixProducts | None = None,
         few_steps: int | None = None,
     ) -> None:
         self.step = functools.partial(step, xp)
         self.few_steps = FEW_STEPS if few_steps is None else few_steps
-        self.compiled = CompiledStep(self.step, products)
+        self.compiled = CompiledStep(self.step)
         self.small: list[SmallScan] = []  # those that ran last
         self.small_scans: WeakKeyDictionary[NumpyProgram, SmallScan] = WeakKeyDictionary()
 
