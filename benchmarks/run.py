@@ -33,6 +33,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--chart", metavar="FILE.png", help="and a picture of them (needs --out)")
     parser.add_argument("--data", metavar="PATH", help="mnist.npz: train_x, train_y, test_x, test_y")
     parser.add_argument("--only", default=",".join(SUITES), help=f"some of: {','.join(SUITES)}")
+    parser.add_argument(
+        "--rows-on-disk", type=int, default=0, metavar="N", help="growth: stream so many, too; 10000000"
+    )
     parser.add_argument("--rounds", type=int, default=7, help="of training and inference; 7")
     parser.add_argument(
         "--contender",
@@ -65,7 +68,7 @@ def measure(given: argparse.Namespace, out: record.Record) -> list[goals.Goal]:
         "mnist": lambda: mnist.measure(given.data, few, out, is_quick),
         "memory": lambda: memory.measure(1, out),
         "startup": lambda: startup.measure(growing if is_quick else names, fresh, out),
-        "growth": lambda: growth.measure(growing, few, out, is_quick),
+        "growth": lambda: growth.measure(growing, few, out, is_quick, given.rows_on_disk),
     }
     found: list[goals.Goal] = []
     for suite in given.only:
