@@ -46,6 +46,8 @@ class Backend:
         Whether the arrays are NumPy's, in the memory of the host.
     dtype_remedy : str
         What to do about a dtype that the device lacks; the end of that error message.
+    padded_bytes : int
+        Up to which size arrays pass through the host, where each shape would be compiled for.
     xp : namespace
         The library's namespace of the Python array API standard.
     device
@@ -67,6 +69,7 @@ class Backend:
     remedy: ClassVar[str] = ""
     host: ClassVar[bool] = False
     dtype_remedy: ClassVar[str] = "cast the array to a dtype of this list"
+    padded_bytes: int = 0
 
     def __init__(self, device: Any = None) -> None:
         problem = self.problem()
@@ -127,8 +130,7 @@ class Backend:
     def find_device(self, device: Any) -> Any:
         """The library's device object for a name, a device object, or None (the default device).
 
-        Raises ValueError if the library has no such device, and BackendUnavailableError if it knows the
-        device and cannot use it.
+        ValueError for a device that the library lacks, BackendUnavailableError for one it cannot use.
         """
         info = self.xp.__array_namespace_info__()
         if device is None:
@@ -285,8 +287,7 @@ class Backend:
     def networks_at_once(self, bytes_of_one: int) -> int | None:
         """How many networks of a stack are best trained as one; None: all of them.
 
-        `bytes_of_one` is the memory that a step of one of them touches: its parameters, the optimizer's
-        arrays, and the arrays of a batch.
+        `bytes_of_one` is what a step of one touches: parameters, the optimizer's arrays, a batch.
         """
         return None
 

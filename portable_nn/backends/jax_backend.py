@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import operator
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import array_api_compat
 import numpy as np
 
-from portable_nn import trees
 from portable_nn.backends.base import Backend
+from portable_nn.backends.jax_steps import compiled_scan, compiled_step
 from portable_nn.compiler.signatures import HostArray, Scan, ScanStep, Step
 from portable_nn.errors import BackendUnavailableError
-from portable_nn.trees import Tree
 
 ACCELERATORS = ("cuda", "gpu", "rocm", "tpu")  # platforms that JAX knows, present or not
+
+
+MOST_PADDED = 2**25  # bytes: padding more would take longer than it saves
 
 
 class JaxBackend(Backend):
@@ -30,6 +31,13 @@ class JaxBackend(Backend):
         "64-bit types need jax.config.update('jax_enable_x64', True) before any array is made; "
         "else cast the array to float32, or class indices to int32"
     )
+
+    def __init__(self, device: Any = None) -> None:
+        import jax  # noqa: PLC0415
+
+        super().__init__(device)
+        if isinstance(self.device, jax.Device):  # else arrays may be spread over several
+            self.padded_bytes = MOST_PADDED if self.device.platform == "cpu" else MOST_PADDED // 8
 
     @classmethod
     def namespace(cls) -> Any:
@@ -98,92 +106,15 @@ class JaxBackend(Backend):
         return jax.device_put(np.array(host, dtype=dtype), self.device)  # JAX may alias what it gets
 
     def compile(self, step: Step) -> Step:
-        import jax  # noqa: PLC0415
-
-        @functools.wraps(step)
-        def run(*arguments: Tree) -> Tree:
-            return compiled(step, arguments)(*arguments)
-
-        # a new object each time: JAX compiles one and the same function once
-        compiled = made_anew(step, lambda: jax.jit(functools.partial(step)))
-        return run
+        return compiled_step(step)
 
     def scan(self, step: ScanStep) -> Scan:
-        import jax  # noqa: PLC0415
-
-        def make() -> Callable[[tuple[bool, ...]], Step]:
-            def scanned(fixed: Tree, each: Tree, *carry: Tree) -> Tree:
-                def one_step(carry: Tree, one: Tree) -> tuple[Tree, None]:
-                    return step(self.xp, carry, fixed, one), None
-
-                # two steps per iteration are an eighth faster on a tiny network; four gain no more
-                return jax.lax.scan(one_step, carry, each, unroll=2)[0]
-
-            @functools.cache
-            def for_owned(owned: tuple[bool, ...]) -> Step:
-                donated = [2 + i for i, is_owned in enumerate(owned) if is_owned]
-                jitted: Step = jax.jit(scanned, donate_argnums=donated)
-                return jitted
-
-            return for_owned
-
-        compiled = made_anew(step, make)
-        known: set[int] = set()  # numbers of steps for which there is a compiled scan
-
-        def run(carry: Tree, fixed: Tree, each: Tree, owned: Sequence[bool]) -> Tree:
-            start, total = 0, trees.length(each)
-            one_step = functools.partial(step, self.xp)
-            for_owned = compiled(one_step, (carry, fixed, trees.at(each, 0)))
-            for steps in lengths(total, known):
-                at = slice(start, start + steps)
-                part = each if steps == total else trees.map(operator.itemgetter(at), each)
-                carry = for_owned(tuple(owned))(fixed, part, *carry)
-                start, owned = start + steps, [True] * len(owned)
-            return carry
-
-        return run
+        return compiled_scan(self, step)
 
     def ready(self, *arrays: Any) -> None:
         import jax  # noqa: PLC0415
 
         jax.block_until_ready(arrays)
-
-
-Made = TypeVar("Made")
-
-
-def made_anew(step: Step, make: Callable[[], Made]) -> Callable[[Step, tuple[Tree, ...]], Made]:
-    """``made(call, arguments)`` gives ``make()``, anew where user-defined functions read other things.
-
-    What JAX has compiled does not notice that. Where it is unknown what the functions of the step read,
-    ``call(*arguments)`` is traced, and what that gives is compared. Functions that change something, or
-    draw random numbers, do so when they are compiled, and not again.
-    """
-    from portable_nn.compiler.reads import StateChangeError  # noqa: PLC0415
-    from portable_nn.compiler.traced_step import innermost, what_step_reads  # noqa: PLC0415
-
-    last: list[Any] = []  # what was read, and what was made then
-
-    def made(call: Step, arguments: tuple[Tree, ...]) -> Made:
-        try:
-            reads = what_step_reads(step)
-            if reads is None and hasattr(innermost(step), "functions"):
-                reads = traced(call, arguments)
-        except StateChangeError:
-            reads = None
-        if not last or last[0] != reads:
-            last[:] = reads, make()
-        return last[1]  # type: ignore[no-any-return]
-
-    return made
-
-
-def traced(call: Step, arguments: tuple[Tree, ...]) -> Any:
-    """What JAX makes of ``call(*arguments)``: the operations in words, and the arrays in them."""
-    import jax  # noqa: PLC0415
-
-    found = jax.make_jaxpr(functools.partial(call))(*arguments)  # a new object is traced anew
-    return str(found.jaxpr), [np.asarray(constant).tobytes() for constant in found.consts]
 
 
 @functools.cache
@@ -193,17 +124,6 @@ def finite_check() -> Callable[[Any], Any]:
 
     compiled: Callable[[Any], Any] = jax.jit(lambda x: jax.numpy.all(jax.numpy.isfinite(x)))
     return compiled
-
-
-def lengths(steps: int, known: set[int], most: int = 8) -> list[int]:
-    """How many steps to run at a time: all of them, unless too many numbers have been compiled for.
-
-    Then it is powers of two, of which there are few.
-    """
-    if steps in known or len(known) < most:
-        known.add(steps)
-        return [steps]
-    return [1 << bit for bit in reversed(range(steps.bit_length())) if steps >> bit & 1]
 
 
 def default_device() -> Any:

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from portable_nn.backends import Backend, dtype_name, of
+from portable_nn.backends.padding import where_checked
 from portable_nn.equations import Array, Loss
 
 Named = Mapping[str, Array]  # arrays by the names that messages give them
@@ -92,7 +93,8 @@ def check_values(
     about; with `n_classes` the targets are indices of so many classes. Everything is read from the
     device at once; an array that is being traced has no values yet.
     """
-    arrays = {name: a for name, a in arrays.items() if backend.values_known(a)}
+    known = {name: a for name, a in arrays.items() if backend.values_known(a)}
+    backend, arrays = where_checked(backend, known)
     xp = backend.xp
     good = {
         f"`{name}` has NaN or infinite values; accepted: finite ones; drop or impute them": (

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from portable_nn.backends import Backend
+from portable_nn.backends.padding import as_column
 from portable_nn.checks.arrays import is_whole
 from portable_nn.equations import Array, Loss
 
@@ -48,10 +50,10 @@ class Given:
         is_column = self.Y.shape[-1:] == (1,) and is_whole(self.Y)  # type: ignore
         return n_outputs if is_column else 0
 
-    def in_rows(self, loss: Loss, n_outputs: int, stack: Shape) -> Given:
+    def in_rows(self, backend: Backend, loss: Loss, n_outputs: int, stack: Shape) -> Given:
         """The same with Y as a column, where one integer or boolean a row has a meaning for the loss.
 
-        They are indices of classes, or "yes" and "no" of a single output.
+        `backend` is that of Y. They are indices of classes, or "yes" and "no" of a single output.
         """
         has_meaning = loss.targets == ("distribution" if n_outputs > 1 else "unit interval")
         if not (has_meaning and self.has_targets and is_whole(self.Y)):  # type: ignore[arg-type]
@@ -59,7 +61,7 @@ class Given:
         shape, n = tuple(self.Y.shape), tuple(self.X.shape[-2:-1])  # type: ignore[union-attr]
         if shape == (*n, n_outputs) or shape[-1:] != n or not suits_stack(shape[:-1], stack):
             return self
-        return replace(self, Y=self.Y[..., None])  # type: ignore[index]
+        return replace(self, Y=as_column(backend, self.Y))
 
     def check_shapes(self, sizes: Sequence[int], stack: Shape, loss: Loss) -> None:
         """Raise ValueError unless the shapes suit a network of these sizes, and one another."""

@@ -10,6 +10,7 @@ from sklearn.base import is_classifier
 from sklearn.metrics import check_scoring
 from sklearn.model_selection import train_test_split
 
+from portable_nn.backends.padding import taken
 from portable_nn.equations import Parameters
 from portable_nn.estimators import inputs
 from portable_nn.estimators.attributes import MLPAttributes
@@ -78,7 +79,7 @@ def warn_of_another_scale(problem: Problem, X_val: Any) -> None:
 
 def split(e: MLPAttributes, targets: Targets, problem: Problem) -> None:
     """Set a share of the rows aside, as scikit-learn does, and judge by them."""
-    backend, xp, data = problem.backend, problem.backend.xp, problem.train.all
+    backend, data = problem.backend, problem.train.all
     share = float(e.validation_fraction)
     if share == 0:
         raise ValueError(
@@ -98,15 +99,14 @@ def split(e: MLPAttributes, targets: Targets, problem: Problem) -> None:
             "The validation set is too small. Increase 'validation_fraction' "
             "or the size of your dataset."
         )
-    index = backend.asarray(held_out, dtype=backend.index_dtype())
-    weights = None if data.weight is None else xp.take(data.weight, index, axis=0)
+    weights = None if data.weight is None else taken(backend, data.weight, held_out)
     host = None if weights is None else backend.to_numpy(weights)
     if host is not None and not host.any():
         raise ValueError(
             "The sample weights for validation set are all zero, consider using a different random "
             "state."
         )
-    X, Y = xp.take(data.X, index, axis=0), xp.take(data.Y, index, axis=0)
+    X, Y = (taken(backend, array, held_out) for array in (data.X, data.Y))
     problem.rows = learned
     judge_by(e, problem, Batch(X, Y, weights, None, data.classes), targets.some(held_out, host))
 

@@ -35,6 +35,8 @@ class Batch(NamedTuple):
     `mean_weight` is what the weights are relative to: the mean over the data that the batch is drawn
     from; None stands for the batch's own mean. With `classes`, the numbers 0..n_L-1, Y (..., B, 1) has
     the index of each row's class. X and Y may be integers or booleans.
+
+    Of a batch that has been filled up only the first `counted` rows count; others have the weight 0.
     """
 
     X: Array
@@ -42,6 +44,23 @@ class Batch(NamedTuple):
     weight: Array | None = None
     mean_weight: Array | None = None
     classes: Array | None = None
+    counted: Array | None = None
+
+    @property
+    def B(self) -> Any:
+        """How many rows count."""
+        return self.X.shape[-2] if self.counted is None else self.counted
+
+    def masked(self, xp: Namespace, dtype: Any) -> Batch:
+        """The batch with weights by which the rows that it was filled up with count for nothing."""
+        if self.counted is None:
+            return self
+        B = self.X.shape[-2]
+        share, own = self.counted / B, self.mean_weight
+        if self.weight is None:
+            weight = xp.astype(xp.arange(B, dtype=dtype) < self.counted, dtype)
+            return self._replace(weight=weight, mean_weight=share)
+        return self._replace(mean_weight=own * share)  # of all rows, those that fill up included
 
     def one_hot(self, xp: Namespace) -> Array:
         """Rows (..., B, n_L) of booleans, from class indices: True for the class of the row."""

@@ -95,7 +95,7 @@ class Checked(NamedTuple):
 
         `backend` is that of the data.
         """
-        given = given.in_rows(self.loss, self.sizes[-1], self.stack)
+        given = given.in_rows(backend, self.loss, self.sizes[-1], self.stack)
         given.check_shapes(self.sizes, self.stack, self.loss)
         weight = given.sample_weight
         if weight is not None and is_whole(weight):

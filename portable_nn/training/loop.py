@@ -11,6 +11,7 @@ import numpy as np
 
 from portable_nn import trees
 from portable_nn.backends import Backend
+from portable_nn.backends.padding import of_steps
 from portable_nn.checks import Value
 from portable_nn.equations import Array, Parameters
 from portable_nn.network.objective import Batch
@@ -20,6 +21,7 @@ from portable_nn.training.data import Source
 from portable_nn.training.description import Training
 from portable_nn.training.dropout import Rates, batches_at_once, mask_drawer
 from portable_nn.training.hyperparameters import StepNumbers
+from portable_nn.training.padded_data import with_few_lengths
 from portable_nn.training.snapshots import Position, Start
 from portable_nn.training.steps import StepKind, evaluation_step, summary_step, training_steps
 
@@ -108,7 +110,7 @@ class Loop:
         validation: Source | None = None,
         watch: Watch | None = None,
     ) -> None:
-        self.training, self.backend, self.data, self.validation = training, backend, data, validation
+        self.training, self.backend = training, backend
         self.params, self.state, self.owns_state, position, first = start
         self.watch, self.in_parts = watch, watch is not None
         self.dtype = trees.leaves(self.params)[0].dtype
@@ -131,6 +133,12 @@ class Loop:
         rates.at(self.state.t)
         self.draw_masks = mask_drawer(backend, rates, shapes, self.dtype, training.draws.uniform)
         self.zero = self.zeros(training.stack)
+        drops_units = self.draw_masks is not None
+        data, validation = (
+            with_few_lengths(backend, training, source, self.dtype, drops_units)
+            for source in (data, validation)
+        )
+        self.data, self.validation = data, validation
         self.judged = data if validation is None and self.metrics else validation
         self.origin = self.first_target(self.judged) if self.metrics and self.judged else None
         self.numbers.row(self.state.t, training.learning_rate(self.state.t))
@@ -197,7 +205,7 @@ class Loop:
     def chunks(self, order: np.ndarray[Any, Any], t: int) -> Iterator[Chunk]:
         """The chunks of an epoch that are to come; t updates have been made before."""
         backend, training = self.backend, self.training
-        on_device = functools.partial(backend.asarray, dtype=backend.index_dtype())
+        as_index = functools.partial(of_steps, backend, dtype=backend.index_dtype())
         n = order.shape[-1]
         size = training.batch_size or n
         most = -(-self.count_batches(n) // (WATCHED_PARTS if self.in_parts else 1))
@@ -211,9 +219,9 @@ class Loop:
             for data, batches in self.data.chunks(order[..., start:stop], size, most):
                 steps = range(t, t + trees.length(batches))
                 rates = [training.learning_rate(step) for step in steps]
-                rows = trees.map(on_device, batches)
+                rows = trees.map(as_index, batches)
                 host = self.numbers.rows(steps, rates)
-                yield Chunk(data, rows, backend.asarray(host, dtype=self.dtype), rates[-1])
+                yield Chunk(data, rows, of_steps(backend, host, self.dtype), rates[-1])
                 t = steps.stop
             start = stop
 

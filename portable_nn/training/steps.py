@@ -55,6 +55,14 @@ def gathered(xp: Namespace, array: Array, rows: Array, axis: int) -> Array:
     return own
 
 
+def number_counted(xp: Namespace, rows: Array, among: Array | None, dtype: Any) -> Array | None:
+    """How many of a batch's rows are `among` the first ones, which alone count; None if all do."""
+    if among is None:
+        return None
+    of_one = rows[(0,) * (rows.ndim - 1)]  # each network of a stack has as many
+    return xp.sum(xp.astype(of_one < among, dtype))
+
+
 def widened(xp: Namespace, x: Array, like: Array) -> Array:
     """`x` as the dtype of a sum, said aloud: JAX can be set to refuse it otherwise."""
     return xp.astype(x, like.dtype, copy=False)
@@ -74,7 +82,8 @@ def training_steps(backend: Backend, kind: StepKind) -> Callable[..., Any]:
     limits = max(limited, default=-1) + 1
 
     def step(xp: Namespace, carry: Carry, data: Carry, one: Carry) -> Carry:
-        (params, slots, total), (X, Y, weight, *others), (rows, masks, numbers) = carry, data, one
+        (params, slots, total), (rows, masks, numbers) = carry, one
+        X, Y, weight, mean, classes, among = data
         each = [numbers[i, ...] for i in range(numbers.shape[0])]
         l2 = each.pop(0) if has_penalty else None
         longest, each = each[:limits], each[limits:]
@@ -83,12 +92,13 @@ def training_steps(backend: Backend, kind: StepKind) -> Callable[..., Any]:
         of_X, of_Y, of_weight = rows if isinstance(rows, tuple) else (rows,) * 3
         X, Y = gathered(xp, X, of_X, -2), gathered(xp, Y, of_Y, -2)
         weight = None if weight is None else gathered(xp, weight, of_weight, -1)
-        batch = Batch(X, Y, weight, *others)
+        number = number_counted(xp, of_X, among, numbers.dtype)
+        batch = Batch(X, Y, weight, mean, classes, number).masked(xp, numbers.dtype)
         J, grads, params = objective.learned(xp, params, batch, l2, masks)
         if longest:
             grads = clipped_parts(xp, params, grads, longest, limited)
         params, slots = apply(xp, rules, params, grads, slots, coefficients, parts)
-        return params, slots, total + widened(xp, J * X.shape[-2], total)
+        return params, slots, total + widened(xp, J * batch.B, total)
 
     return backend.scan(depending_on(kind.user_functions, step))
 
@@ -104,7 +114,7 @@ def evaluation_step(
     xp = backend.xp
 
     def evaluate(params: Parameters, totals: Carry, batch: Carry, origin: Array | None) -> Carry:
-        batch = Batch(*batch)
+        batch = Batch(*batch).masked(xp, params[0][0].dtype)
         J, A, Y = objective.judged(xp, params, batch)
         total, *measured = totals
         found = [
@@ -114,7 +124,7 @@ def evaluation_step(
             )
             for metric, sums in zip(metrics, measured, strict=True)
         ]
-        return total + widened(xp, J * batch.X.shape[-2], total), *found
+        return total + widened(xp, J * batch.B, total), *found
 
     theirs = user_defined(*(getattr(metric, "function", None) for metric in metrics))
     known = objective.user_functions

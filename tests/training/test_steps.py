@@ -85,21 +85,3 @@ def test_the_optimizer_state_is_kept_for_every_memory_layout_of_the_parameters(t
     for layer in velocities:
         for velocity in layer:
             assert np.abs(backend.to_numpy(velocity)).max() > 0
-
-
-def test_jax_compiles_for_few_numbers_of_steps_and_trains_the_same(monkeypatch, random, jax):
-    from portable_nn.backends import jax_backend
-
-    known = set()
-    found = [jax_backend.lengths(steps, known, most=2) for steps in (7, 5, 7, 13, 1)]
-    assert found == [[7], [5], [7], [8, 4, 1], [1]]
-    net = pnn.Network((3, 4, 2), ("tanh", "identity"), "squared_error")
-    host = [random.normal(size=(70, n)) for n in (3, 2)]
-    expected, _ = pnn.fit(net, net.initialize(dtype="float64"), *host, epochs=3, batch_size=8)
-    monkeypatch.setattr(jax_backend, "lengths", lambda steps, known: [1] * (steps - 1) + [1])
-    on_jax = pnn.backends.get("jax")
-    params = net.initialize(dtype="float64", backend=on_jax)
-    trained, _ = pnn.fit(net, params, *map(on_jax.asarray, host), epochs=3, batch_size=8)
-    for layer, theirs in zip(trained, expected, strict=True):
-        for a, b in zip(layer, theirs, strict=True):
-            np.testing.assert_allclose(on_jax.to_numpy(a), b, rtol=1e-10, atol=1e-12)
