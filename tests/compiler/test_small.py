@@ -106,8 +106,12 @@ def test_an_interrupted_run_leaves_nothing_behind(random, monkeypatch):
     scan = CompiledScan(step, np)
     given = arguments(random)
     scan(*given, (False, False))
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
     with monkeypatch.context() as patch:
-        patch.setattr(small.BoundProgram, "run_steps", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(small.BoundProgram, "run_steps", interrupted)
         with pytest.raises(KeyboardInterrupt):
             scan(*given, (False, False))
     assert same(scan(*given, (False, False)), expected(*given))
