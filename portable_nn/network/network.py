@@ -25,7 +25,7 @@ from portable_nn.network.architecture import Architecture
 from portable_nn.network.gradient_check import worst_difference
 from portable_nn.network.objective import Batch, as_dtype
 from portable_nn.network.parameters import check_batch, check_parameters
-from portable_nn.network.prediction import layers, predict, streamed
+from portable_nn.network.prediction import compiled_prediction, layers, predict, streamed
 
 
 @dataclass(frozen=True, init=False, repr=False)
@@ -115,8 +115,12 @@ class Network(Architecture):
             batch = checked.check_host_data(Given(X, has_targets=False))
             result = checked.stack, self.sizes[-1]
             return streamed(checked.backend, self.described.model, params, np.asarray(batch.X), result)
-        xp, batch, _ = self._check(params, Given(X, has_targets=False))
-        model = self.described.model
+        checked = check_parameters(self.described, self.loss, params)
+        batch = checked.check_data(Given(X, has_targets=False))
+        backend, model = checked.backend, self.described.model
+        if backend.padded_bytes:  # each operation would be compiled, for each number of rows
+            return compiled_prediction(backend, model, params, batch.X)
+        xp = backend.xp
         return predict(xp, lambda params, part: layers(xp, model, params, part)[-1], params, batch.X)
 
     @backends.with_own_settings

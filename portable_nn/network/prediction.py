@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from portable_nn import trees
 from portable_nn.backends import Backend, dtype_name, streaming
+from portable_nn.backends.padding import lengthened, on_host, row_parts
 from portable_nn.backends.streaming import Piece
 from portable_nn.compiler.signatures import HostArray
 from portable_nn.equations import Array, Namespace, Parameters
@@ -85,4 +87,26 @@ def streamed(
 
 def compiled_prediction(backend: Backend, model: Model, params: Parameters, X: Array) -> Array:
     """A[L] as rows, by a compiled function."""
-    return predict(backend.xp, compiled(backend, model, False), params, X)
+    compute = compiled(backend, model, False)
+    rows = None if user_functions_of(model) != () else on_host(backend, X)
+    if rows is None or not all(map(backend.values_known, trees.leaves(params))):
+        return predict(backend.xp, compute, params, X)
+    return in_few_lengths(backend, functools.partial(compute, params), X, rows)
+
+
+def in_few_lengths(
+    backend: Backend, compute: Callable[[Array], Array], X: Array, rows: HostArray
+) -> Array:
+    """``compute(X)`` of rows that do not depend on one another, `rows` on the host, in padded parts."""
+    lengths, n = row_parts(X.shape[-2], AT_ONCE), X.shape[-2]
+    if lengths == [n]:
+        return compute(X)
+    found, start = [], 0
+    for length in lengths:
+        part = rows[..., start : start + length, :]
+        count = part.shape[-2]
+        A = compute(backend.from_host(lengthened(part, length, -2), X.dtype))
+        found.append((A, count))
+        start += count
+    host = [backend.to_numpy(A)[..., :count, :] for A, count in found]
+    return backend.from_host(np.concatenate(host, axis=-2), found[0][0].dtype)

@@ -29,7 +29,8 @@ def test_rows_predicted_in_parts_are_those_predicted_at_once(n, stack, backend, 
     found = net.predict(params, X)
     assert tuple(found.shape) == (*stack, n, 3)
     assert worst([backend.to_numpy(found)], [expected]) < 1e-14
-    assert asked == [8] * (n // 8) + ([n % 8] if n % 8 else [])
+    if not backend.padded_bytes:  # else it is compiled, in the parts of tests/backends/test_padding.py
+        assert asked == [8] * (n // 8) + ([n % 8] if n % 8 else [])
     assert worst(host(backend, [(net.activations(params, X)[-1],)]), [expected]) < 1e-14
 
 
