@@ -36,9 +36,7 @@ def expected(carry, fixed, each):
 
 
 def same(one, other):
-    return all(
-        np.array_equal(a, b) for a, b in zip(trees.leaves(one), trees.leaves(other), strict=True)
-    )
+    return all(np.array_equal(a, b) for a, b in zip(trees.leaves(one), trees.leaves(other), strict=True))
 
 
 @pytest.fixture
