@@ -15,7 +15,7 @@ from portable_nn.backends.processor import cores, networks_in_cache
 from portable_nn.compiler.signatures import Prepared, Scan, ScanStep, Step
 from portable_nn.trees import Tree
 
-FEW = 2**14  # elements of an array that is copied to be summed with others
+FEW = 2**16  # elements of arrays that are copied to be summed
 
 
 class NumpyBackend(Backend):
@@ -49,10 +49,9 @@ class NumpyBackend(Backend):
             return np.isfinite(np.sum(x)) or np.all(np.isfinite(x))
 
     def finite_matrices(self, *arrays: Any) -> Any:
-        if all(type(x) is np.ndarray and x.ndim == 2 and x.size <= FEW for x in arrays):
-            total = np.add.reduce(
-                np.concatenate(arrays, axis=None)
-            )  # of small networks calls are the time
+        # of small networks calls are the time, so there are few
+        if type(arrays[0]) is np.ndarray and sum(x.size if x.ndim == 2 else FEW for x in arrays) < FEW:
+            total = np.add.reduce(np.concatenate(arrays, axis=None))
             if math.isfinite(total):
                 return np.True_
         return super().finite_matrices(*arrays)

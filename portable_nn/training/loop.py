@@ -219,7 +219,8 @@ class Loop:
             for data, batches in self.data.chunks(order[..., start:stop], size, most):
                 steps = range(t, t + trees.length(batches))
                 rates = [training.learning_rate(step) for step in steps]
-                rows = trees.map(as_index, batches)
+                # a tuple: of X, of Y and of the weights
+                rows = tuple(map(as_index, batches)) if isinstance(batches, tuple) else as_index(batches)
                 host = self.numbers.rows(steps, rates)
                 yield Chunk(data, rows, of_steps(backend, host, self.dtype), rates[-1])
                 t = steps.stop

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from portable_nn import trees
 from portable_nn.backends import Backend
 from portable_nn.equations import Array, Namespace, Parameters
-from portable_nn.network.objective import Batch, Objective, depending_on, user_defined
+from portable_nn.network.objective import Batch, Objective, as_dtype, depending_on, user_defined
 from portable_nn.optimizers.rules import UserRule
 from portable_nn.optimizers.update import Rule, apply, clipped_parts
 from portable_nn.training.metrics import Metric
@@ -153,7 +153,7 @@ def summary_step(backend: Backend, metrics: tuple[Metric, ...] = ()) -> Callable
         if finite.shape != means[0].shape:  # all networks of a stack share the arrays
             finite = finite & xp.ones_like(means[0], dtype=xp.bool)
         found = [metric.value(xp, s, weight) for metric, s in zip(metrics, measured, strict=True)]
-        others = [xp.astype(row, means[0].dtype) for row in (*found, finite)]
+        others = [as_dtype(xp, row, means[0].dtype) for row in (*found, finite)]
         return xp.stack([*means, *others])
 
     return backend.compile(depending_on((), summarize))

@@ -38,6 +38,11 @@ def installed() -> bool:
     return importlib.util.find_spec("numba") is not None
 
 
+def is_imported() -> bool:
+    """Whether numba is imported, for whomever."""
+    return sys.modules.get("numba") is not None
+
+
 def was_lost() -> bool:
     """Whether this process was forked while another thread used numba, which is then unusable here."""
     return _lock.was_abandoned

@@ -20,14 +20,15 @@ from portable_nn.compiler.numpy.codegen import (
     generate,
     sources_of_rows,
 )
-from portable_nn.compiler.numpy.loop_cache import installed, is_cached, load_loop, was_lost
+from portable_nn.compiler.numpy.loop_cache import installed, is_cached, is_imported, load_loop, was_lost
 from portable_nn.compiler.numpy.loops import Argument, can_be_in_a_loop, loop_for
 from portable_nn.compiler.plan import Plan, make_plan
 from portable_nn.compiler.signatures import HostArray, Step
 from portable_nn.compiler.traced_step import TracedStep
 
 OWN_MEMORY = 2**20, 2**23  # bytes of bound inputs, and of all results: a program of so few is small
-PATIENCE = 0.5, 5.0  # seconds that a program runs before it loads cached loops; before it compiles some
+PATIENCE = 1.0, 5.0  # seconds that a program runs before it loads cached loops; before it compiles some
+WITH_IMPORT = 2  # times as long where numba is not imported: that takes as long as loading the loops
 STRIDE = 64  # steps between two looks at the clock until then
 warned: list[bool] = []  # not empty: this process has been told that numba cannot be used
 
@@ -95,7 +96,11 @@ class NumpyProgram(TracedStep):
         """Whether the program has run for so long that loading or compiling loops is worth the time."""
         if not self.may_use_loops or self.seconds < PATIENCE[0] or was_lost():
             return False
-        if self.bind_loops is None and self.seconds < PATIENCE[1]:
+        if self.bind_loops is not None:
+            return True
+        if self.seconds < WITH_IMPORT * PATIENCE[0] and not is_imported():
+            return False
+        if self.seconds < PATIENCE[1]:
             try:
                 return all(is_cached(source) for source, _ in self.loops()[1].values())
             except Exception as error:  # a speed-up that fails must not end a training
