@@ -49,7 +49,8 @@ class FittedMLP(Predicting):
             return found, True
         with own_settings():
             rows, to_host = inputs.fitted_rows(self, X, method)
-            (model, params), backend = ready.prepare(self, g), of(self.coefs_[0])
+            _, model, params, _ = ready.prepare(self, g)
+            backend = of(self.coefs_[0])
             if rows.dtype != params[0][0].dtype:  # the wider of the two, as in scikit-learn
                 wide = backend.widest_float()
                 rows = inputs.as_dtype(rows, wide)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,40 +18,49 @@ from portable_nn.network.prediction import prepared
 FEW_ROWS = 64
 
 
+class Prepared(NamedTuple):
+    """What was prepared of these arrays and activations; `few` is a short way for few rows, if any."""
+
+    arrays: list[Array]
+    model: Recipe
+    params: Parameters
+    few: Callable[[Any], Any] | None
+
+
 class Ready:
-    """Of one estimator; a copy of it, or a pickle, begins with nothing prepared."""
+    """Of one estimator; a copy of it, or a pickle, begins with nothing prepared.
+
+    What is known is replaced as a whole: threads may predict while another one fits.
+    """
 
     def __init__(self) -> None:
-        self.forget()
+        self.known: Prepared | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Ready, ()
 
     def forget(self) -> None:
         """The model has changed."""
-        self.arrays: list[Array] = []
-        self.model: Recipe | None = None
-        self.parameters: Parameters = []
-        self.few: Callable[[Any], Any] | None = None
+        self.known = None
 
-    def prepare(self, e: MLPAttributes, g: tuple[Activation, ...]) -> tuple[Recipe, Parameters]:
+    def prepare(self, e: MLPAttributes, g: tuple[Activation, ...]) -> Prepared:
         """The model, and its parameters as the equations take them: of JAX a copy of all of them."""
-        arrays = [*e.coefs_, *e.intercepts_]
-        if len(arrays) != len(self.arrays) or any(
-            one is not other for one, other in zip(arrays, self.arrays, strict=True)
-        ):
-            self.forget()
-            self.arrays, self.parameters = arrays, e._params()
-        if self.model is None or self.model.g != g:
-            self.model = Recipe(g)
-            self.few = None if e._lead else prepared(of(arrays[0]), self.model, self.parameters)
-        return self.model, self.parameters
+        known, arrays = self.known, [*e.coefs_, *e.intercepts_]
+        is_same = known is not None and len(arrays) == len(known.arrays)
+        if known is None or not is_same or not all(map(operator.is_, arrays, known.arrays)):
+            known = None
+        if known is None or known.model.g != g:
+            model, params = Recipe(g), e._params() if known is None else known.params
+            few = None if e._lead else prepared(of(arrays[0]), model, params)
+            self.known = known = Prepared(arrays, model, params, few)
+        return known
 
     def outputs(self, e: MLPAttributes, g: tuple[Activation, ...], X: Any) -> Any:
         """The outputs for few rows of a NumPy array, about which there is nothing to ask; else None."""
         if type(X) is not np.ndarray or X.ndim != 2 or len(X) > FEW_ROWS:
             return None
-        _, params = self.prepare(e, g)
-        if self.few is None or X.dtype != params[0][0].dtype or not inputs.is_plainly_right(e, X):
+        known = self.prepare(e, g)
+        same_dtype = X.dtype == known.params[0][0].dtype
+        if known.few is None or not same_dtype or not inputs.is_plainly_right(e, X):
             return None
-        return self.few(X)
+        return known.few(X)

@@ -10,6 +10,7 @@ from sklearn.neural_network import MLPRegressor as ScikitRegressor
 from sklearn.utils.validation import check_is_fitted
 
 from portable_nn.estimators.classifier import MLPClassifier
+from portable_nn.estimators.ready import Ready
 from portable_nn.estimators.regressor import MLPRegressor
 from portable_nn.estimators.scikit_export import shared
 
@@ -33,5 +34,5 @@ def fitted_twin(estimator: Any) -> Any:
         ours.loss_curve_ = []  # which scikit-learn does not record
     else:
         ours.validation_loss_curve_, ours.stopped_early_ = None, False
-    ours._takes_host = True
+    ours._takes_host, ours._ready = True, Ready()
     return ours
