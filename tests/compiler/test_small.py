@@ -100,6 +100,37 @@ def test_threads_do_not_share_the_memory(random):
     assert not wrong
 
 
+def test_a_call_within_a_call_has_memory_of_its_own(random, monkeypatch):
+    """As it happens with threads, but at the worst moment for sure."""
+    scan = CompiledScan(step, np)
+    given, other = arguments(random), arguments(random)
+    scan(*given, (False, False))
+    run_steps, inner = small.BoundProgram.run_steps, []
+
+    def interleaved(self, *rest):
+        if not inner:
+            inner.append(None)
+            inner[0] = scan(*other, (False, False))
+        return run_steps(self, *rest)
+
+    monkeypatch.setattr(small.BoundProgram, "run_steps", interleaved)
+    assert same(scan(*given, (False, False)), expected(*given))
+    assert same(inner[0], expected(*other))
+
+
+def test_data_of_which_more_than_rows_is_read_are_read_each_time(random):
+    def step(xp, carry, fixed, one):
+        return (carry[0] + xp.sum(xp.take(fixed[0], one[0], axis=0)) + xp.sum(fixed[0]),)
+
+    scan, rows = CompiledScan(step, np), (random.integers(0, 5, size=(6, 2)),)
+    for _ in range(3):
+        X = random.normal(size=(5, 3))
+        carry = (np.zeros(()),)
+        for one in rows[0]:
+            carry = step(np, carry, (X,), (one,))
+        assert same(scan((np.zeros(()),), (X,), rows, (False,)), carry)
+
+
 def test_an_interrupted_run_leaves_nothing_behind(random, monkeypatch):
     scan = CompiledScan(step, np)
     given = arguments(random)

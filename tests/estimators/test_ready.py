@@ -124,8 +124,10 @@ def test_a_model_of_scikit_learn_is_prepared_in_its_memory_order(iris, ran):
     with pytest.warns(match="Maximum iterations"):
         theirs = ScikitClassifier((7,), max_iter=3, random_state=0).fit(*iris)
     model = pnn.interchange.from_sklearn(theirs)
-    for rows in (iris[0][:1], iris[0][:5]):
-        np.testing.assert_array_equal(again(model, rows), usual(model, rows))
+    for activation in ("relu", "tanh"):
+        model.activation = activation  # it has no network yet that would say it
+        for rows in (iris[0][:1], iris[0][:5]):
+            np.testing.assert_array_equal(again(model, rows), usual(model, rows))
     assert ran
 
 
