@@ -120,7 +120,7 @@ def test_a_call_within_a_call_has_memory_of_its_own(random, monkeypatch):
 
 def test_data_of_which_more_than_rows_is_read_are_read_each_time(random):
     def step(xp, carry, fixed, one):
-        return (carry[0] + xp.sum(xp.take(fixed[0], one[0], axis=0)) + xp.sum(fixed[0]),)
+        return (carry[0] + xp.sum(xp.take(fixed[0], one[0], axis=0)) + xp.sum(fixed[0].mT @ fixed[0]),)
 
     scan, rows = CompiledScan(step, np), (random.integers(0, 5, size=(6, 2)),)
     for _ in range(3):
