@@ -126,15 +126,35 @@ def torch_graph_training(c: Configuration, device: str) -> Callable[[], dict[str
     return epochs(c, captured(step, device), (X, labels), (x, y), total)
 
 
+def jax_parameters(c: Configuration, random: Any) -> list[tuple[Any, Any]]:
+    """(W, b) of each layer, for rows x: x @ W + b."""
+    import jax.numpy as jnp
+
+    return [
+        (
+            jnp.asarray(random.normal(size=(k, m)) * np.sqrt(2 / k), jnp.float32),
+            jnp.zeros(m, jnp.float32),
+        )
+        for k, m in pairwise(c.sizes)
+    ]
+
+
+def jax_logits(params: Any, x: Any) -> Any:
+    """What the output's softmax is taken of."""
+    import jax
+
+    for W, b in params[:-1]:
+        x = jax.nn.relu(x @ W + b)
+    return x @ params[-1][0] + params[-1][1]
+
+
 def jax_step(optimizer: Any) -> Callable[..., Any]:
     """``step(state, x, y)`` with an optimizer of optax; the state ends with the sum of the costs."""
     import jax
     import optax
 
     def cost(params: Any, x: Any, y: Any) -> Any:
-        for W, b in params[:-1]:
-            x = jax.nn.relu(x @ W + b)
-        logits = x @ params[-1][0] + params[-1][1]
+        logits = jax_logits(params, x)
         return optax.softmax_cross_entropy_with_integer_labels(logits, y).mean()
 
     def step(state: Any, x: Any, y: Any) -> Any:
@@ -157,13 +177,7 @@ def jax_training(
     if device is not None:
         jax.config.update("jax_default_device", jax.devices(device)[0])
     random, optimizer = np.random.default_rng(0), optax.adam(1e-3)
-    params = [
-        (
-            jnp.asarray(random.normal(size=(k, m)) * np.sqrt(2 / k), jnp.float32),
-            jnp.zeros(m, jnp.float32),
-        )
-        for k, m in pairwise(c.sizes)
-    ]
+    params = jax_parameters(c, random)
     X, labels = map(jnp.asarray, c.data())
 
     update = jax_step(optimizer)

@@ -23,6 +23,7 @@ from typing import Any
 from configurations import Configuration
 
 FOLDER = Path(__file__).parent
+WARM = 8.0  # seconds; loops of ours are compiled once a step has run for 5
 PAUSE = 0.05  # seconds; OpenBLAS's and OpenMP's threads spin for a while after the work is done
 
 
@@ -77,7 +78,7 @@ class Circumstances:
     """
 
     env: Mapping[str, str] = field(default_factory=dict)
-    warm: float = 8.0
+    warm: float = WARM
     patience: float = 3600.0
     log: str | None = None
 

@@ -17,8 +17,16 @@ import record
 import startup
 import training
 from configurations import CONFIGURATIONS, TINY, quick
+from rounds import WARM
 
-SUITES = ("training", "inference", "mnist", "memory", "startup", "growth")
+SUITES = (
+    "training",
+    "inference",
+    "mnist",
+    "memory",
+    "startup",
+    "growth",
+)
 DEFAULT = [name for name, one in training.CONTENDERS.items() if one.by_default]
 GROWING = ["numpy"]
 
@@ -59,12 +67,12 @@ def measure(given: argparse.Namespace, out: record.Record) -> list[goals.Goal]:
     names, is_quick = given.contender or DEFAULT, given.quick
     growing = given.contender or GROWING
     chosen = CONFIGURATIONS
-    rounds, fresh, few = given.rounds, 15, 3
+    rounds, fresh, few, warm = given.rounds, 15, 3, WARM
     if is_quick:
-        chosen, rounds, fresh, few = quick((TINY,)), 2, 3, 1
+        chosen, rounds, fresh, few, warm = quick((TINY,)), 2, 3, 1, 0.2
     suites = {
-        "training": lambda: training.measure(chosen, names, rounds, out),
-        "inference": lambda: inference.measure(chosen, names, rounds, out),
+        "training": lambda: training.measure(chosen, names, rounds, out, warm),
+        "inference": lambda: inference.measure(chosen, names, rounds, out, warm),
         "mnist": lambda: mnist.measure(given.data, few, out, is_quick),
         "memory": lambda: memory.measure(1, out),
         "startup": lambda: startup.measure(growing if is_quick else names, fresh, out),

@@ -37,7 +37,7 @@ def imports(rounds: int, record: Record) -> list[Goal]:
     table(f"Fresh processes, medians of {rounds}", ["python -c", "ms"], rows)
     record.write("import", seconds=seconds, ratio=whole, ratio_less_the_interpreter=alone)
     return [
-        Goal("import time / NumPy's, less the interpreter", None, alone, 1.3, True),
+        Goal("import time / NumPy's, less the interpreter", None, alone, 1.2, True),
         Goal("import time / NumPy's, whole process", None, whole, None),
     ]
 
