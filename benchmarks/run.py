@@ -74,7 +74,7 @@ def measure(given: argparse.Namespace, out: record.Record) -> list[goals.Goal]:
         "training": lambda: training.measure(chosen, names, rounds, out, warm),
         "inference": lambda: inference.measure(chosen, names, rounds, out, warm),
         "mnist": lambda: mnist.measure(given.data, few, out, is_quick),
-        "memory": lambda: memory.measure(1, out),
+        "memory": lambda: memory.measure(1, out, is_quick),
         "startup": lambda: startup.measure(growing if is_quick else names, fresh, out),
         "growth": lambda: growth.measure(growing, few, out, is_quick, given.rows_on_disk),
     }
