@@ -14,13 +14,17 @@ import inference
 import memory
 import mnist
 import record
+import repeated
+import small
 import startup
 import training
 from configurations import CONFIGURATIONS, TINY, quick
 from rounds import WARM
 
 SUITES = (
+    "small",
     "training",
+    "repeated",
     "inference",
     "mnist",
     "memory",
@@ -44,7 +48,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--rows-on-disk", type=int, default=0, metavar="N", help="growth: stream so many, too; 10000000"
     )
-    parser.add_argument("--rounds", type=int, default=7, help="of training and inference; 7")
+    parser.add_argument("--rounds", type=int, default=7, help="of small, training and inference; 7")
     parser.add_argument(
         "--contender",
         nargs="+",
@@ -71,6 +75,8 @@ def measure(given: argparse.Namespace, out: record.Record) -> list[goals.Goal]:
     if is_quick:
         chosen, rounds, fresh, few, warm = quick((TINY,)), 2, 3, 1, 0.2
     suites = {
+        "small": lambda: small.measure(rounds, few, out, is_quick),
+        "repeated": lambda: repeated.measure(out),
         "training": lambda: training.measure(chosen, names, rounds, out, warm),
         "inference": lambda: inference.measure(chosen, names, rounds, out, warm),
         "mnist": lambda: mnist.measure(given.data, few, out, is_quick),
