@@ -43,14 +43,12 @@ def row_parts(n: int, most: int, least: int = 64) -> list[int]:
     return parts
 
 
-def lengthened(host: HostArray, length: int, axis: int = 0, value: float | None = None) -> HostArray:
-    """The array so much longer along the axis: with `value` behind it, or its last entries again."""
+def lengthened(host: HostArray, length: int, axis: int = 0) -> HostArray:
+    """The array so much longer along the axis: its last entries come again."""
     missing = length - host.shape[axis]
     if missing == 0:
         return host
     last, shape = np.take(host, [-1], axis=axis), list(host.shape)
-    if value is not None:
-        last = np.full_like(last, value)
     shape[axis] = missing
     return np.concatenate([host, np.broadcast_to(last, shape)], axis=axis)
 

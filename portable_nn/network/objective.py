@@ -36,7 +36,7 @@ class Batch(NamedTuple):
     from; None stands for the batch's own mean. With `classes`, the numbers 0..n_L-1, Y (..., B, 1) has
     the index of each row's class. X and Y may be integers or booleans.
 
-    Of a batch that has been filled up only the first `counted` rows count; others have the weight 0.
+    Of a batch that has been filled up only the first `counted` rows count; see `masked`.
     """
 
     X: Array
@@ -51,16 +51,22 @@ class Batch(NamedTuple):
         """How many rows count."""
         return self.X.shape[-2] if self.counted is None else self.counted
 
+    @property
+    def share(self) -> Any:
+        """Which share of its rows counts: 1, unless it has been filled up."""
+        return 1 if self.counted is None else self.counted / self.X.shape[-2]
+
     def masked(self, xp: Namespace, dtype: Any) -> Batch:
         """The batch with weights by which the rows that it was filled up with count for nothing."""
         if self.counted is None:
             return self
-        B = self.X.shape[-2]
-        share, own = self.counted / B, self.mean_weight
+        counts = xp.astype(xp.arange(self.X.shape[-2], dtype=dtype) < self.counted, dtype)
         if self.weight is None:
-            weight = xp.astype(xp.arange(B, dtype=dtype) < self.counted, dtype)
-            return self._replace(weight=weight, mean_weight=share)
-        return self._replace(mean_weight=own * share)  # of all rows, those that fill up included
+            return self._replace(weight=counts, mean_weight=self.share)
+        mean = self.mean_weight  # made that of all rows, those that fill up included
+        return self._replace(
+            weight=counts * self.weight, mean_weight=None if mean is None else mean * self.share
+        )
 
     def one_hot(self, xp: Namespace) -> Array:
         """Rows (..., B, n_L) of booleans, from class indices: True for the class of the row."""
@@ -200,7 +206,8 @@ def relative_weights(xp: Namespace, batch: Batch, l2: Any) -> tuple[Array | None
         return None, None if l2 is None else l2 / B
     if mean is None:
         mean = xp.mean(weight, axis=-1)
-        mean = mean + xp.astype(mean == 0, mean.dtype)  # weights that are all zero count for nothing
+        is_zero = xp.astype(mean == 0, mean.dtype)  # weights that are all zero count for nothing
+        mean = mean + (is_zero if batch.counted is None else is_zero * batch.share)
     relative = (weight / mean[..., None])[..., None, :]
     return relative, None if l2 is None else l2 / (B * mean[..., None, None])
 

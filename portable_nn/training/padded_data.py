@@ -23,10 +23,11 @@ LITTLE_WORK = 1 << 23  # rows times parameters
 
 
 class PaddedSource:
-    """See `Source`: arrays on the device, with copies of the last row behind them, of weight 0.
+    """See `Source`: arrays on the device, with copies of the last row behind them.
 
-    With `fills_batches` those fill up the last batch of an epoch, which becomes as large as the others;
-    with `fills_slices` the last slice. `counted` rows are the data's own, or a slice's.
+    With `fills_batches` the last batch of an epoch is filled up, and becomes as large as the others: by
+    the number n, which no row has. With `fills_slices` those copies fill up the last slice. `counted`
+    rows are the data's own, or a slice's.
     """
 
     is_resident = True
@@ -45,11 +46,11 @@ class PaddedSource:
         self.fills_batches, self.fills_slices = fills
         self.parameters = parameters
 
-        def longer(array: Any, axis: int, last: float | None = None) -> Array:
-            host = lengthened(backend.to_numpy(array), length, axis, last)
+        def longer(array: Any, axis: int) -> Array:
+            host = lengthened(backend.to_numpy(array), length, axis)
             return backend.from_host(host, array.dtype)
 
-        weight = None if weight is None else longer(weight, -1, 0)
+        weight = None if weight is None else longer(weight, -1)
         index = backend.index_dtype()
         counted = backend.asarray(np.asarray(self.n), dtype=index) if self.fills_batches else None
         self.all = Batch(longer(X, -2), longer(Y, -2), weight, mean, classes, counted)
@@ -60,26 +61,33 @@ class PaddedSource:
             for part, each in parts(n, size, most):
                 yield self.all, batches_of(order[..., part], each)
             return
-        if self.n <= size:  # one batch, whatever `batch_size` is
-            yield self.all, self.batches(order, self.size_of_last(n, filled(n)))
-            return
-        last = n % size
-        end = n if self.size_of_last(last, size) == size else n - last
+        last = n % size if n > size else n
+        size_of_last = self.size_of_last(last, size)
+        end = n if size_of_last == size else n - last
         for start in range(0, end, most * size):
             yield self.all, self.batches(order[..., start : min(start + most * size, end)], size)
         if end < n:
-            yield self.all, self.batches(order[..., end:], min(filled(last), size))
+            yield self.all, self.batches(order[..., end:], size_of_last)
 
     def size_of_last(self, rows: int, size: int) -> int:
-        """The size of a batch of so many rows: `size`, where that is little work, or one of many."""
-        is_one_of_many = self.n >= FEW_BATCHES * size
-        return size if is_one_of_many or (size - rows) * self.parameters <= LITTLE_WORK else rows
+        """The size of a last batch of so many rows: `size`, where that is little work, or one of many.
+
+        Where all the data is one batch, it is that of few sizes, whatever `size` is. What decides is not
+        how many rows are asked for: an epoch may be carried out in parts.
+        """
+        is_whole = self.n <= size
+        most = filled(rows) if is_whole else size
+        if self.n >= FEW_BATCHES * size or (most - rows) * self.parameters <= LITTLE_WORK:
+            return most
+        return rows if is_whole else min(filled(rows), size)
 
     def batches(self, rows: Rows, size: int) -> Rows:
         """The rows as batches, the last of them filled up."""
         missing = -rows.shape[-1] % size
-        filling = np.full((*rows.shape[:-1], missing), self.n, rows.dtype)
-        return batches_of(np.concatenate([rows, filling], axis=-1) if missing else rows, size)
+        if missing == 0:
+            return batches_of(rows, size)
+        filling = np.full((*rows.shape[:-1], missing), self.n)  # which may be too large for their dtype
+        return batches_of(np.concatenate([rows.astype(filling.dtype), filling], axis=-1), size)
 
     def slices(self, size: int) -> Iterator[Batch]:
         X, Y, weight, mean, classes, _ = self.all
@@ -118,7 +126,7 @@ def with_few_lengths(
     X: Any = source.all.X
     bytes_of_one = -(-X.nbytes // n)
     least = FEWEST_ROWS * (4 if bytes_of_one <= 256 else 1)
-    length = padded_length(n + 1, least, bytes_of_one, MOST_GENEROUS)
+    length = padded_length(n, least, bytes_of_one, MOST_GENEROUS)
     if length * bytes_of_one > backend.padded_bytes:
         return source
     objective, metrics = training.net.objective, (metric for _, metric in training.metrics)

@@ -55,12 +55,17 @@ def gathered(xp: Namespace, array: Array, rows: Array, axis: int) -> Array:
     return own
 
 
-def number_counted(xp: Namespace, rows: Array, among: Array | None, dtype: Any) -> Array | None:
-    """How many of a batch's rows are `among` the first ones, which alone count; None if all do."""
+def filled_up(xp: Namespace, rows: Any, among: Array | None, dtype: Any) -> tuple[Any, Array | None]:
+    """The rows of a batch, and how many of them count: those `among` the first ones; None if all do.
+
+    Others become the batch's first row, so that they are finite wherever the batch is: 0 times
+    infinity would be NaN.
+    """
     if among is None:
-        return None
+        return rows, None
     of_one = rows[(0,) * (rows.ndim - 1)]  # each network of a stack has as many
-    return xp.sum(xp.astype(of_one < among, dtype))
+    number = xp.sum(xp.astype(of_one < among, dtype))
+    return xp.where(rows < among, rows, rows[..., :1]), number
 
 
 def widened(xp: Namespace, x: Array, like: Array) -> Array:
@@ -89,10 +94,10 @@ def training_steps(backend: Backend, kind: StepKind) -> Callable[..., Any]:
         longest, each = each[:limits], each[limits:]
         count = len(each) // len(rules)
         coefficients = [each[i * count : (i + 1) * count] for i in range(len(rules))]
+        rows, number = filled_up(xp, rows, among, numbers.dtype)
         of_X, of_Y, of_weight = rows if isinstance(rows, tuple) else (rows,) * 3
         X, Y = gathered(xp, X, of_X, -2), gathered(xp, Y, of_Y, -2)
         weight = None if weight is None else gathered(xp, weight, of_weight, -1)
-        number = number_counted(xp, of_X, among, numbers.dtype)
         batch = Batch(X, Y, weight, mean, classes, number).masked(xp, numbers.dtype)
         J, grads, params = objective.learned(xp, params, batch, l2, masks)
         if longest:

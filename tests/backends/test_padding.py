@@ -36,12 +36,13 @@ def data(random: np.random.Generator, n: int) -> tuple[Any, Any]:
 
 
 def trained(on: Any, X: Any, y: Any, **options: Any) -> tuple[list[Any], pnn.History]:
-    params = NET.initialize(dtype="float64", backend=on)
     settings = {"epochs": 2, "batch_size": 16} | options
+    net = settings.pop("net", NET)
+    params = net.initialize(dtype="float64", backend=on)
     weight = settings.pop("sample_weight", None)
     weight = None if weight is None else on.asarray(weight)
     params, history = pnn.fit(
-        NET, params, on.asarray(X), on.asarray(y), sample_weight=weight, **settings
+        net, params, on.asarray(X), on.asarray(y), sample_weight=weight, **settings
     )
     return [on.to_numpy(array) for layer in params for array in layer], history
 
@@ -66,10 +67,10 @@ def test_parts_hold_all_rows_and_little_more():
 
 
 @pytest.mark.usefixtures("host_only")
-def test_an_array_is_lengthened_by_its_last_entry_or_by_a_value():
+def test_an_array_is_lengthened_by_its_last_entry():
     array = np.asarray([[1.0, 2.0], [3.0, 4.0]])
     np.testing.assert_array_equal(lengthened(array, 3, -2), [[1, 2], [3, 4], [3, 4]])
-    np.testing.assert_array_equal(lengthened(array, 3, -1, 0), [[1, 2, 0], [3, 4, 0]])
+    np.testing.assert_array_equal(lengthened(array, 3, -1), [[1, 2, 2], [3, 4, 4]])
     assert lengthened(array, 2) is array
 
 
@@ -99,6 +100,17 @@ def test_estimators_compile_nothing_for_other_rows(compilations, random, jax):
     assert compilations() == 0
 
 
+def test_estimators_with_weights_learn_the_same_from_padded_rows(random, jax):
+    X, y = data(random, 37)
+    options: dict[str, Any] = {"batch_size": 16, "max_iter": 2, "random_state": 0, "alpha": 0.1}
+    found = []
+    for name in ("numpy", "jax"):
+        model = pnn.MLPClassifier((5,), backend=name, **options)
+        with pytest.warns(ConvergenceWarning):
+            found.append(model.fit(X, y, sample_weight=np.arange(37.0)).loss_curve_)
+    np.testing.assert_allclose(*found, rtol=1e-12)
+
+
 @pytest.mark.parametrize(("n", "weighted"), [(5, False), (37, False), (37, True), (80, True)])
 def test_padded_rows_and_batches_count_for_nothing(n, weighted, random, jax):
     X, y = data(random, n)
@@ -118,6 +130,19 @@ def test_padded_rows_and_batches_count_for_nothing(n, weighted, random, jax):
         np.testing.assert_allclose(getattr(history, name), getattr(theirs, name), rtol=1e-10)
     for name in ("accuracy", "r2"):
         np.testing.assert_allclose(history.metrics[name], theirs.metrics[name], rtol=1e-9)
+
+
+def test_rows_that_an_epoch_leaves_out_are_not_looked_at(random, jax):
+    X, Y = random.normal(size=(256, 3)), random.normal(size=(256, 2))
+    X[-1] = 1e200  # its copies fill the array up, and would give NaN even where they count for nothing
+    order = (np.arange(300) % 255).astype("uint8")  # longer than the data, with no room for its length
+    options: dict[str, Any] = {"batch_size": 280, "epoch_order": lambda epoch, n: order}
+    options["net"] = pnn.Network((3, 4, 2), ("relu", "identity"), "squared_error")
+    both = (trained(pnn.backends.get(name), X, Y, **options) for name in ("numpy", "jax"))
+    (expected, theirs), (params, history) = both
+    for a, b in zip(params, expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(history.cost, theirs.cost, rtol=1e-10)
 
 
 def test_each_network_of_a_stack_has_its_last_batch_filled_up(random, jax):

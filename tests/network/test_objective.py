@@ -57,3 +57,21 @@ def test_a_batch_whose_weights_are_all_zero_counts_for_nothing(random):
     for (W, _), (dW, db) in zip(params, grads, strict=True):
         np.testing.assert_allclose(dW, 0.5 / 7 * W, rtol=1e-13)
         assert np.all(db == 0)
+
+
+@pytest.mark.parametrize("mean", [None, 0.7])
+@pytest.mark.parametrize("kind", ["no weights", "weights", "zeros"])
+def test_a_batch_that_has_been_filled_up_is_the_batch_of_its_rows(kind, mean, random):
+    net = network()
+    params, X, Y = problem(net, random, n=9)
+    weights = {"no weights": None, "weights": random.uniform(0.5, 2, 9), "zeros": np.zeros(9)}
+    w = weights[kind]
+    mean = None if mean is None else np.asarray(mean)
+    rows = Batch(X[:5], Y[:5], None if w is None else w[:5], mean)
+    filled = Batch(X, Y, w, mean, counted=np.asarray(5.0)).masked(xp, np.float64)
+    J, grads = net.objective.gradients(xp, params, filled, 0.5)
+    expected, theirs = net.objective.gradients(xp, params, rows, 0.5)
+    assert float(J) == pytest.approx(float(expected), rel=1e-13)
+    for layer, other in zip(grads, theirs, strict=True):
+        for a, b in zip(layer, other, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-15)
