@@ -72,7 +72,7 @@ def long_fits(c: Configuration, rounds: int, record: Record, warm: float) -> Ite
     pair = {key: CONTENDERS[key] for key in IN_LONG_FITS}
     how = Circumstances(warm=warm)
     results = interleave(pair, several, min(rounds, 5), at_least=0.2, how=how)
-    report(several, results, record, "training in long fits", IN_LONG_FITS[1], IN_LONG_FITS[:1])
+    report(several, results, record, "training in long fits", those=IN_LONG_FITS[:1])
     return goals(c, results, LONG_GOALS)
 
 
