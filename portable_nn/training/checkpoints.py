@@ -24,8 +24,8 @@ class Checkpoint(Callback):
 
     A training that is killed at any moment and resumed, by ``fit(..., resume=path)`` with the same
     arguments and data, gives the parameters, the history and the best epoch of one that was never
-    interrupted: to the bit on NumPy and on torch's CPU; on JAX, which compiles each number of steps
-    separately, with `every_epochs`, and to rounding with the other two.
+    interrupted: to the bit on NumPy and on torch's CPU; on JAX, which compiles a single step apart
+    from several, with `every_epochs`, and to rounding with the other two.
 
     Parameters
     ----------

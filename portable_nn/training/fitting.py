@@ -130,7 +130,7 @@ def fit(
         Whether X, Y and the weights stay on the host, as NumPy arrays or memory maps. Chunks of some
         32 MB (or one batch) are sent to the device of `params`, each while the device computes with the
         one before; the host needs memory for about four chunks. The results are those of data on the
-        device; JAX, which compiles each number of steps separately, may round differently. Data may be
+        device; JAX, which compiles for each number of rows sent, may round differently. Data may be
         larger than the device's memory and, in memory maps, than the host's: it is read once before
         training, to be checked; the order of the rows takes 8 bytes a row; the weights are moved as a
         whole, once, for their mean. Validation data may be on the host too.
