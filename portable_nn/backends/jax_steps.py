@@ -60,12 +60,13 @@ def compiled_scan(backend: Backend, step: ScanStep) -> Scan:
 
 def with_room(each: Tree) -> Tree:
     """The arrays with room for more steps, of which few lengths are compiled for; masks get it here."""
-    room = room_for(trees.length(each))
+    steps = trees.length(each)
 
     def roomy(x: Any) -> Any:
         if isinstance(x, WithRoom):
             return x.array
-        return x if x.shape[0] == room else longer_function()(x, room)
+        room = room_for(steps, x.nbytes // steps)
+        return x if room == steps else longer_function()(x, room)
 
     return trees.map(roomy, each)
 

@@ -12,6 +12,7 @@ from portable_nn.compiler.signatures import HostArray
 
 FEWEST_STEPS = 64  # that there is room for
 MOST_STEPS = 1 << 12  # beyond, the room is no power of 4
+MOST_ROOM = 1 << 25  # bytes of an array with its room: what large batches take fills the memory as it is
 
 
 def padded_length(n: int, least: int, bytes_of_one: int, most_bytes: int) -> int:
@@ -79,12 +80,17 @@ def of_steps(backend: Backend, host: HostArray, dtype: Any) -> Any:
     if not backend.padded_bytes:
         return backend.asarray(host, dtype=dtype)
     count = len(host)
-    return WithRoom(backend.asarray(lengthened(host, room_for(count)), dtype=dtype), count)
+    room = room_for(count, host.nbytes // count)
+    return WithRoom(backend.asarray(lengthened(host, room), dtype=dtype), count)
 
 
-def room_for(steps: int) -> int:
-    """For how many steps there is room; one step is all rows at once."""
-    return steps if steps == 1 else padded_length(steps, FEWEST_STEPS, 1, MOST_STEPS)
+def room_for(steps: int, bytes_of_one: int) -> int:
+    """For how many steps there is room: for no more than these, where it would take much memory.
+
+    One step is all rows at once.
+    """
+    room = steps if steps == 1 else padded_length(steps, FEWEST_STEPS, 1, MOST_STEPS)
+    return room if room * bytes_of_one <= MOST_ROOM else steps
 
 
 def as_column(backend: Backend, array: Any) -> Any:

@@ -11,6 +11,7 @@ import pytest
 from sklearn.exceptions import ConvergenceWarning
 
 import portable_nn as pnn
+from portable_nn.backends import padding
 from portable_nn.backends.padding import lengthened, padded_length, room_for, row_parts
 
 NET = pnn.Network((3, 5, 3), ("tanh", "softmax"), "categorical_cross_entropy")
@@ -52,7 +53,8 @@ def test_there_are_few_lengths_and_none_is_too_short():
     lengths = [padded_length(n, 64, 1, 1 << 12) for n in range(1, 20000)]
     assert all(length >= n for n, length in enumerate(lengths, start=1))
     assert set(lengths) == {64, 256, 1024, 4096, 8192, 16384, 32768}
-    assert room_for(1) == 1
+    assert [room_for(steps, 8) for steps in (1, 2, 65)] == [1, 64, 256]
+    assert room_for(2, 1 << 20) == 2
 
 
 @pytest.mark.usefixtures("host_only")
@@ -143,6 +145,17 @@ def test_rows_that_an_epoch_leaves_out_are_not_looked_at(random, jax):
     for a, b in zip(params, expected, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12)
     np.testing.assert_allclose(history.cost, theirs.cost, rtol=1e-10)
+
+
+def test_arrays_of_many_bytes_a_step_get_no_room_for_more_steps(monkeypatch, jax):
+    from portable_nn.backends import jax_steps
+
+    monkeypatch.setattr(padding, "MOST_ROOM", 1 << 10)
+    on, both = pnn.backends.get("jax"), [np.ones((3, n), dtype="float32") for n in (2, 20)]
+    masks = jax_steps.with_room([on.asarray(array) for array in both])
+    assert [x.shape for x in masks] == [(64, 2), (3, 20)]
+    rows = [padding.of_steps(on, array, array.dtype).array for array in both]
+    assert [x.shape for x in rows] == [(64, 2), (3, 20)]
 
 
 def test_each_network_of_a_stack_has_its_last_batch_filled_up(random, jax):
