@@ -57,7 +57,8 @@ class NumpyBackend(Backend):
         return super().finite_matrices(*arrays)
 
     def asarray(self, x: Any, dtype: Any = None) -> Any:
-        if type(x) is np.ndarray and dtype is not None and x.dtype == dtype:
+        # of NumPy's own: other libraries warn where a dtype of theirs is compared with NumPy's
+        if type(x) is np.ndarray and isinstance(dtype, np.dtype) and x.dtype == dtype:
             return x  # without a question about dtypes, which takes longer than a step
         return super().asarray(x, dtype)
 
