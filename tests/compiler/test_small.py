@@ -155,6 +155,33 @@ def test_a_program_of_much_memory_keeps_none(random, counted):
     assert counted == []
 
 
+def test_programs_of_what_a_function_read_before_are_not_kept(random):
+    factor = [1.0]
+
+    def changing(xp, carry, fixed, one):
+        (W, b), total = step(xp, carry, fixed, one)
+        return (W * own(), b), total
+
+    def own():
+        return factor[0]
+
+    changing.steady, changing.functions = False, (own,)
+    scan, programs = CompiledScan(changing, np), []
+    given = arguments(random)
+    for value in (1.0, 2.0, 3.0, 4.0, 5.0):
+        factor[0] = value
+        for _ in range(2):
+            found = scan(*given, (False, False))
+        carry = given[0]
+        for i in range(6):
+            carry = changing(np, carry, given[1], trees.at(given[2], i))
+        assert same(found, carry)
+        programs.append(weakref.ref(scan.small[0].program))
+        assert len(scan.small) == 1
+    gc.collect()
+    assert [each() is None for each in programs] == [True] * 4 + [False]
+
+
 def test_the_data_are_not_kept(random):
     scan = CompiledScan(step, np)
     carry, fixed, each = arguments(random)

@@ -8,7 +8,6 @@ from collections import OrderedDict
 from collections.abc import Hashable, Sequence
 from contextlib import suppress
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -155,7 +154,6 @@ class CompiledScan:
         self.few_steps = FEW_STEPS if few_steps is None else few_steps
         self.compiled = CompiledStep(self.step)
         self.small: list[SmallScan] = []  # those that ran last
-        self.small_scans: WeakKeyDictionary[NumpyProgram, SmallScan] = WeakKeyDictionary()
 
     def __call__(self, carry: Tree, fixed: Tree, each: Tree, owned: Sequence[bool]) -> Tree:
         found = self.run_small(carry, fixed, each)
@@ -204,13 +202,12 @@ class CompiledScan:
             if not program.is_small:
                 program.run_steps(inputs, steps)
                 return True
-            scan = self.small_scans.get(program)
+            scan = next((known for known in self.small if known.program is program), None)
             if scan is None:
                 forms = False, form, form_of_data, form_of_one
                 scan = SmallScan(program, forms, leaves, len(state), first)
-                self.small_scans[program] = scan
-            if scan not in self.small:
-                self.small = [scan, *self.small[: SMALL_PROGRAMS - 1]]
+                still = [known for known in self.small if not known.program.is_outdated()]
+                self.small = [scan, *still[: SMALL_PROGRAMS - 1]]
             for array, result in zip(state, scan.run(inputs), strict=True):
                 np.copyto(array, result)
         return True
