@@ -33,9 +33,9 @@ class JaxBackend(Backend):
     )
 
     def __init__(self, device: Any = None) -> None:
+        super().__init__(device)  # which says what to do where JAX is missing
         import jax  # noqa: PLC0415
 
-        super().__init__(device)
         if isinstance(self.device, jax.Device):  # else arrays may be spread over several
             self.padded_bytes = MOST_PADDED if self.device.platform == "cpu" else MOST_PADDED // 8
 

@@ -204,3 +204,11 @@ def test_a_backend_whose_module_ends_the_process_is_reported_and_ends_nothing(
         net.predict(net.initialize(), [[1.0, 2.0]])
     with pytest.raises(pnn.BackendUnavailableError, match="no licence"):
         backends.get("leaving")
+
+
+@pytest.mark.parametrize("name", ["torch", "jax", "cupy", "array_api_strict"])
+def test_a_backend_whose_library_is_missing_says_how_to_install_it(name, host_only, monkeypatch):
+    monkeypatch.setitem(sys.modules, name, None)
+    kind = registry.backend_class(name)
+    with pytest.raises(pnn.BackendUnavailableError, match=f"(?s){name}.*pip install"):
+        kind()
