@@ -13,7 +13,8 @@ from portable_nn import backends, equations, interchange, schedules
 from portable_nn.network import network
 
 pytestmark = pytest.mark.usefixtures("host_only")
-OURS = [name for name in pnn.__all__ if name not in pnn.ESTIMATORS]  # scikit-learn checks those
+# scikit-learn checks the others
+OURS = [name for name in pnn.__all__ if pnn.ROOM_OF.get(name) not in pnn.WITH_SCIKIT_LEARN]
 PLACES = {
     pnn: OURS,
     backends: backends.__all__,
