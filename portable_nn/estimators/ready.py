@@ -46,8 +46,7 @@ class Ready:
     def prepare(self, e: MLPAttributes, g: tuple[Activation, ...]) -> Prepared:
         """The model, and its parameters as the equations take them: of JAX a copy of all of them."""
         known, arrays = self.known, [*e.coefs_, *e.intercepts_]
-        is_same = known is not None and len(arrays) == len(known.arrays)
-        if known is None or not is_same or not all(map(operator.is_, arrays, known.arrays)):
+        if known is not None and not are_same(arrays, known.arrays):
             known = None
         if known is None or known.model.g != g:
             model, params = Recipe(g), e._params() if known is None else known.params
@@ -63,3 +62,8 @@ class Ready:
         if known.few is None or X.dtype != known.params[0][0].dtype:  # few: the model is NumPy's too
             return None
         return known.few(X) if inputs.is_plainly_right(e, X) else None
+
+
+def are_same(arrays: list[Array], known: list[Array]) -> bool:
+    """Whether these are the known arrays themselves."""
+    return len(arrays) == len(known) and all(map(operator.is_, arrays, known))

@@ -145,16 +145,10 @@ def parts(n: int, batch_size: int, most: int) -> Iterator[tuple[slice, int]]:
 
 
 def even(count: int, most: int) -> int:
-    """How many of `count` batches make a chunk, at most `most`, so that chunks are equally long.
-
-    An even number, unless it is one: a backend that unrolls steps by twos compiles for fewer lengths.
-    """
-    pairs, room = -(-count // 2), most // 2
-    if room == 0:
-        return 1
-    least = max(1, -(-pairs // room))
-    chunks = next((k for k in range(least, 2 * least) if pairs % k == 0), least)
-    return 2 * -(-pairs // chunks)
+    """How many of `count` batches make a chunk, at most `most`, so that chunks are equally long."""
+    least = -(-count // most)
+    chunks = next((k for k in range(least, 2 * least) if count % k == 0), least)
+    return -(-count // chunks)
 
 
 def training_data(checked: Checked, given: Given, stream: bool) -> Source:

@@ -230,10 +230,10 @@ def test_chunks_respect_their_limit_and_are_equal_where_possible(host_only, monk
     X, Y = np.zeros((1000, 4)), np.zeros((1000, 3))
     data = HostSource(numpy, Batch(X, Y), "float64")
     for n, size, room, expected in (
-        (1000, 10, 30, [200] * 5),  # rather than 300, 300, 300 and 100
-        (1000, 10, 9, [40] * 25),
-        (970, 10, 30, [140] * 6 + [130]),
-        (1010, 10, 30, [260, 260, 260, 230]),  # 51 pairs of batches cannot be parted evenly
+        (1000, 10, 30, [250] * 4),  # rather than 300, 300, 300 and 100
+        (1000, 10, 9, [50] * 20),
+        (970, 10, 30, [250] * 3 + [220]),  # 97 batches cannot be parted evenly
+        (1010, 10, 30, [260, 260, 260, 230]),  # nor can 101
         (85, 10, 30, [80, 5]),
         (85, 10, 0, [10] * 8 + [5]),  # a batch at least
         (7, 10, 30, [7]),
@@ -254,10 +254,10 @@ def test_chunks_have_equal_numbers_of_batches(host_only):
     for count in range(1, 300):
         for most in range(1, 40):
             portion = even(count, most)
-            assert portion <= most
-            assert portion % 2 == 0 or most == 1
-            if most > 1:  # not twice as many as have to be
-                assert -(-count // portion) < 2 * -(-count // (most - most % 2))
+            assert 1 <= portion <= most
+            assert -(-count // portion) < 2 * -(-count // most)  # not twice as many as have to be
+    assert even(12, 5) == 4  # three of 4, not two of 5 and one of 2
+    assert even(7, 3) == 3  # of which none divides 7: 3, 3 and 1
 
 
 def test_data_on_the_device_is_used_without_a_copy(host_only):

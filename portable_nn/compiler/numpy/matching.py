@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from portable_nn import trees
+from portable_nn.compiler.numpy.codegen import define
 from portable_nn.compiler.signatures import HostArray
 from portable_nn.trees import Form, Tree
 
@@ -56,8 +57,10 @@ def matcher(form: Form, leaves: Sequence[HostArray], first: int) -> Match:
                 look(part, of)
 
     look(form, "x")
-    text = "".join(f"    {line}\n" for line in [*lines, f"return [{', '.join(found)}]"])
-    return made(f"def made(x):\n{text}", names)
+    lines.append(f"return [{', '.join(found)}]")
+    define(["def match(x):", *(f"    {line}" for line in lines)], names)
+    match: Match = names["match"]
+    return match
 
 
 def builder(form: Form) -> Build:
@@ -77,11 +80,6 @@ def builder(form: Form) -> Build:
         inner = "".join(f"{expression(part)}, " for part in rest)
         return f"[{inner}]" if first else f"({inner})"
 
-    return made(f"def made(x):\n    return {expression(form)}\n", names)
-
-
-def made(text: str, names: dict[str, Any]) -> Callable[..., Any]:
-    """The function `made` of this text, which is ours and of no user's."""
-    exec(compile(text, "<tree>", "exec"), names)
-    function: Callable[..., Any] = names["made"]
-    return function
+    define([f"def build(x): return {expression(form)}"], names)
+    build: Build = names["build"]
+    return build

@@ -168,12 +168,9 @@ class CompiledScan:
 
     def run_small(self, carry: Tree, fixed: Tree, each: Tree) -> Tree | None:
         """The last carry, if a program with memory of its own has run such arguments before."""
-        for scan in self.small:
-            with np.errstate(all="ignore"):
-                found = scan(carry, fixed, each)
-            if found is not None:
-                return found
-        return None
+        with np.errstate(all="ignore"):
+            found = (scan(carry, fixed, each) for scan in self.small)
+            return next((last for last in found if last is not None), None)
 
     def run_eagerly(self, carry: Tree, fixed: Tree, each: Tree) -> Tree:
         """The last carry, by operations one by one."""
