@@ -11,6 +11,7 @@ import numpy as np
 import scipy.optimize
 
 from portable_nn.backends import Backend
+from portable_nn.backends.blas_threads import ONE_THREAD, own_of_scipy
 from portable_nn.equations import Array, Parameters
 from portable_nn.errors import NonFiniteCostError
 from portable_nn.estimators.attributes import MLPAttributes
@@ -117,20 +118,23 @@ def train(e: MLPAttributes, problem: Problem, callbacks: Callbacks) -> None:
             raise StopIteration
 
     callbacks.begin(state)
-    found = scipy.optimize.minimize(
-        cost_and_gradient(problem, e.alpha, shapes, dtype),
-        packed(backend, params),
-        method="L-BFGS-B",
-        jac=True,
-        callback=after_iteration,
-        # SciPy's default ftol is finer than the resolution of a float32 cost
-        options={
-            "maxfun": e.max_fun,
-            "maxiter": e.max_iter,
-            "gtol": float(e.tol),
-            "ftol": max(2.220446049250313e-09, eps),
-        },
-    )
+    # threads of SciPy's own library would spin, after each sum of two vectors, on the cores that the
+    # products of NumPy's need
+    with ONE_THREAD.within(own_of_scipy()):
+        found = scipy.optimize.minimize(
+            cost_and_gradient(problem, e.alpha, shapes, dtype),
+            packed(backend, params),
+            method="L-BFGS-B",
+            jac=True,
+            callback=after_iteration,
+            # SciPy's default ftol is finer than the resolution of a float32 cost
+            options={
+                "maxfun": e.max_fun,
+                "maxiter": e.max_iter,
+                "gtol": float(e.tol),
+                "ftol": max(2.220446049250313e-09, eps),
+            },
+        )
     if raised:
         raise raised[0]
     if state.stopped:

@@ -8,8 +8,6 @@ several may be trained at once, by a thread each; no network sees any of that.
 from __future__ import annotations
 
 import contextlib
-import importlib
-import importlib.util
 import math
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -19,7 +17,7 @@ import numpy as np
 
 from portable_nn import trees
 from portable_nn.backends import Backend, dtype_name, own_settings
-from portable_nn.compiler.locks import Lock
+from portable_nn.backends.blas_threads import ONE_THREAD, loaded
 from portable_nn.equations import Parameters
 from portable_nn.optimizers import OptimizerState
 from portable_nn.training.loop import Epoch, Loop
@@ -133,7 +131,7 @@ class Pass:
             return [(block, block.next_epoch()) for block in self.blocks]
         if self.pool is None:
             self.pool = ThreadPoolExecutor(threads, thread_name_prefix="portable_nn")
-            self.exits.enter_context(ONE_THREAD_EACH)
+            self.exits.enter_context(ONE_THREAD.within(loaded()))
         jobs = [self.pool.submit(block.next_epoch) for block in self.blocks]
         try:
             return [(block, job.result()) for block, job in zip(self.blocks, jobs, strict=True)]
@@ -186,31 +184,3 @@ def bytes_of_one(params: Parameters, slots: Any) -> int:
     arrays = trees.leaves((params, slots))
     width = np.dtype(dtype_name(arrays[0].dtype)).itemsize
     return int(width * sum(math.prod(array.shape[1:]) for array in arrays))
-
-
-class OneThreadEach:
-    """Within it matrix products take one thread each, where that can be set: the blocks have theirs.
-
-    The setting is that of the whole process. Of several passes at once the first makes it, and the last
-    takes it back.
-    """
-
-    def __init__(self) -> None:
-        self.lock, self.users = Lock(), 0
-        self.setting = contextlib.ExitStack()
-
-    def __enter__(self) -> None:
-        with self.lock:
-            if not self.users and importlib.util.find_spec("threadpoolctl") is not None:
-                limits: Any = importlib.import_module("threadpoolctl").threadpool_limits
-                self.setting.enter_context(limits(limits=1, user_api="blas"))
-            self.users += 1
-
-    def __exit__(self, *error: object) -> None:
-        with self.lock:
-            self.users -= 1
-            if not self.users:
-                self.setting.close()
-
-
-ONE_THREAD_EACH = OneThreadEach()

@@ -14,6 +14,7 @@ from iris import FULL, X, classifier, differs, first_weights, regressor, same, t
 from sklearn.datasets import make_multilabel_classification
 
 import portable_nn as pnn
+from portable_nn.backends.blas_threads import own_of_scipy
 
 pytestmark = [
     pytest.mark.usefixtures("host_only"),
@@ -155,3 +156,17 @@ def test_huge_gradients_are_learned_from_or_an_error(solver, dtype):
     assert abs(step - 0.1) < 1e-5 if solver == "sgd" else step > 0.1  # 0.1 is the rate, 1 the norm
     with pytest.raises(pnn.NonFiniteCostError):
         pnn.MLPRegressor(**options, max_iter=50).fit(rows, targets)
+
+
+def test_lbfgs_leaves_scipys_own_library_one_thread_while_it_runs():
+    seen = []
+
+    class Look(pnn.Callback):
+        def on_epoch_end(self, state):
+            seen.append([each.num_threads for each in own_of_scipy()])
+
+    X, y = np.eye(20), np.arange(20) % 2
+    before = [each.num_threads for each in own_of_scipy()]
+    pnn.MLPClassifier((3,), solver="lbfgs", max_iter=2, callbacks=[Look()], tol=0).fit(X, y)
+    assert seen == [[1] * len(before)] * len(seen) != []
+    assert [each.num_threads for each in own_of_scipy()] == before
