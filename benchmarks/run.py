@@ -48,7 +48,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--rows-on-disk", type=int, default=0, metavar="N", help="growth: stream so many, too; 10000000"
     )
-    parser.add_argument("--rounds", type=int, default=7, help="of small, training and inference; 7")
+    parser.add_argument("--rounds", type=int, default=5, help="of small and training; 5")
     parser.add_argument(
         "--contender",
         nargs="+",
@@ -71,15 +71,15 @@ def measure(given: argparse.Namespace, out: record.Record) -> list[goals.Goal]:
     names, is_quick = given.contender or DEFAULT, given.quick
     growing = given.contender or GROWING
     chosen = CONFIGURATIONS
-    rounds, fresh, few, warm = given.rounds, 15, 3, WARM
+    rounds, fresh, few, warm = given.rounds, 9, 3, WARM
     if is_quick:
         chosen, rounds, fresh, few, warm = quick((TINY,)), 2, 3, 1, 0.2
     suites = {
         "small": lambda: small.measure(rounds, few, out, is_quick),
         "repeated": lambda: repeated.measure(out),
         "training": lambda: training.measure(chosen, names, rounds, out, warm),
-        "inference": lambda: inference.measure(chosen, names, rounds, out, warm),
-        "mnist": lambda: mnist.measure(given.data, few, out, is_quick),
+        "inference": lambda: inference.measure(chosen, names, min(rounds, few), out, warm / 2),
+        "mnist": lambda: mnist.measure(given.data, min(few, 2), out, is_quick),
         "memory": lambda: memory.measure(1, out, is_quick),
         "startup": lambda: startup.measure(growing if is_quick else names, fresh, out),
         "growth": lambda: growth.measure(growing, few, out, is_quick, given.rows_on_disk),

@@ -31,7 +31,9 @@ CONTENDERS = {
     "torch-compile": Contender(
         "the same, torch.compile", "peers:torch_training", {"compiled": True}, ("torch",)
     ),
-    "optax-step": Contender("jax + optax, jitted step", "peers:jax_training", {"scan": False}, JAX),
+    "optax-step": Contender(
+        "jax + optax, jitted step", "peers:jax_training", {"scan": False}, JAX, by_default=False
+    ),
     "optax-scan": Contender("jax + optax, lax.scan", "peers:jax_training", {"scan": True}, JAX),
     "keras-jax": Contender("Keras on jax", "peers:keras_training", {"backend": "jax"}, ("keras", "jax")),
     "keras-torch": Contender(
