@@ -71,7 +71,7 @@ def measure(given: argparse.Namespace, out: record.Record) -> list[goals.Goal]:
     names, is_quick = given.contender or DEFAULT, given.quick
     growing = given.contender or GROWING
     chosen = CONFIGURATIONS
-    rounds, fresh, few, warm = given.rounds, 9, 3, WARM
+    rounds, fresh, few, warm = given.rounds, 7, 3, WARM
     if is_quick:
         chosen, rounds, fresh, few, warm = quick((TINY,)), 2, 3, 1, 0.2
     suites = {
@@ -82,7 +82,7 @@ def measure(given: argparse.Namespace, out: record.Record) -> list[goals.Goal]:
         "mnist": lambda: mnist.measure(given.data, min(few, 2), out, is_quick),
         "memory": lambda: memory.measure(1, out, is_quick),
         "startup": lambda: startup.measure(growing if is_quick else names, fresh, out),
-        "growth": lambda: growth.measure(growing, few, out, is_quick, given.rows_on_disk),
+        "growth": lambda: growth.measure(growing, min(few, 2), out, is_quick, given.rows_on_disk),
     }
     found: list[goals.Goal] = []
     for suite in given.only:
