@@ -3,7 +3,7 @@
 The forward and backward equations are written once, in `portable_nn.equations`, against the Python
 array API standard, and run on NumPy, CuPy, PyTorch, JAX and array_api_strict.
 
-What is here is imported when it is first asked for: ``import portable_nn`` alone takes no time.
+What is here is imported when it is first asked for: ``import portable_nn`` alone takes hardly any time.
 """
 
 import importlib
