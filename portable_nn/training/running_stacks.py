@@ -30,7 +30,7 @@ from portable_nn.training.running import NOT_FINITE, interrupted
 from portable_nn.training.snapshots import Start
 from portable_nn.training.some_networks import draws_of, of_some
 from portable_nn.training.stack_arguments import check_own_weights
-from portable_nn.training.stack_data import Members, behind_one_another, some_of, stack_data
+from portable_nn.training.stack_data import Members, behind_one_another, map_own, some_of, stack_data
 
 Host = np.ndarray[Any, Any]
 
@@ -92,8 +92,8 @@ class StackRun:
         self.state = TrainingState(training.epochs, params, self.history, state)
         rule = training.early_stopping
         self.best = None if rule is None else BestOfEach(rule, self.count)
-        flat = [tuple(self.flat(array) for array in layer) for layer in params]
-        slots = tuple(trees.map(self.flat, slot) for slot in state.slots)
+        flat = [tuple(map_own(self.flat, list(layer))) for layer in params]
+        slots = tuple(map_own(self.flat, slot) for slot in state.slots)
         draws = draws_of(training)
         data = stack_data(self.backend, given.data.all, self.stack, given.rows)
         if given.rows is not None:
@@ -183,7 +183,7 @@ class StackRun:
         if not which.any():
             return others
         xp, mask = self.backend.xp, self.backend.asarray(which)[:, None, None]
-        found: Parameters = trees.map(lambda one, two: xp.where(mask, one, two), these, others)
+        found: Parameters = map_own(lambda one, two: xp.where(mask, one, two), these, others)
         return found
 
     def take(self, block: Block, which: Host, params: Parameters) -> None:
@@ -232,8 +232,7 @@ class StackRun:
         if not np.array_equal(members, np.arange(self.count)):
             whole = some_of(self.backend, whole, np.argsort(members))
         xp, stack = self.backend.xp, self.stack
-        found: trees.Tree = trees.map(lambda a: xp.reshape(a, (*stack, *a.shape[1:])), whole)
-        return found
+        return map_own(lambda array: xp.reshape(array, (*stack, *array.shape[1:])), whole)
 
     def warn_of_divergence(self) -> None:
         """Warn where networks have diverged while others went on."""

@@ -69,7 +69,7 @@ def check_own_weights(batch: Batch, first: Rows, rows: Sequence[Rows]) -> None:
 
 def why_together(checked: Checked, stream: bool, has_checkpoint: bool) -> str | None:
     """Why the networks of a stack have to be trained in step with one another; None if they need not."""
-    if any(array.is_shared for _, array, _ in checked.net.arrays):
+    if any(array.is_shared and array.kind != "constants" for _, array, _ in checked.net.arrays):
         return "of networks that share weights"
     if stream:
         return "with `stream`"

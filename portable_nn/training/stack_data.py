@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -173,13 +173,19 @@ def all_equal(backend: Backend, one: Array, two: Array) -> bool:
 
 
 def some_of(backend: Backend, tree: trees.Tree, which: Members | Sequence[int]) -> trees.Tree:
-    """Arrays of some of the networks, in this order: (k, ...) of (K, ...)."""
-    index = backend.asarray(which, dtype=backend.index_dtype())
-    return trees.map(lambda array: backend.xp.take(array, index, axis=0), tree)
+    """Arrays of some of the networks, in this order: (k, ...) of (K, ...); constants are copied."""
+    xp, index = backend.xp, backend.asarray(which, dtype=backend.index_dtype())
+    copied = trees.map(lambda array: array if array.ndim > 2 else xp.asarray(array, copy=True), tree)
+    return map_own(lambda array: xp.take(array, index, axis=0), copied)
 
 
 def behind_one_another(backend: Backend, several: Sequence[trees.Tree]) -> trees.Tree:
     """Arrays of several stacks as those of one."""
     if len(several) == 1:
         return several[0]
-    return trees.map(lambda *each: backend.xp.concat(each, axis=0), *several)
+    return map_own(lambda *each: backend.xp.concat(each, axis=0), *several)
+
+
+def map_own(change: Callable[..., Array], *several: trees.Tree) -> trees.Tree:
+    """Trees whose arrays are changed, but for those of two axes: constants, which networks share."""
+    return trees.map(lambda *each: each[0] if each[0].ndim == 2 else change(*each), *several)

@@ -325,13 +325,21 @@ OF_LAYERS = {
     "batch norm": pnn.Network((4, 8, pnn.BatchNorm(), "relu", 1), loss="squared_error"),
     "layer norm": pnn.Network((4, 8, pnn.LayerNorm(), "tanh", 1), loss="huber"),
     "embedding": pnn.Network((4, pnn.Embedding({3: 5}, dim=3), 8, "relu", 1), loss="squared_error"),
+    "constants": pnn.Network(
+        (4, pnn.PiecewiseLinear([(-1, 0, 1)], columns=[1]), 8, "relu", 1), loss="squared_error"
+    ),
 }
+
+
+def of_one(array, k):
+    """The array of network k; one of two axes is a constant, which all of them have."""
+    return array if array.ndim == 2 else array[k]
 
 
 def optimizer(k, decays=(0.1, 0.2, 0.3)):
     """That of network k, or, for None, that of a stack."""
     own = decays if k is None else decays[k]
-    groups = {"biases": {"weight_decay": 0.0, "learning_rate": own}, 1: {"factor": 0.5}}
+    groups = {"biases": {"weight_decay": 0.0, "learning_rate": own}, 2: {"factor": 0.5}}
     schedule = lambda step: np.asarray(own) / (1 + step)  # noqa: E731
     return pnn.AdamW(0.01, weight_decay=schedule, groups=groups)
 
@@ -346,11 +354,23 @@ def test_networks_of_layers_and_groups_of_parameters_have_their_own_too(name, ra
     options = {"epochs": 5, "batch_size": 16, "early_stopping": pnn.EarlyStopping(2)}
     found, _ = pnn.fit(net, stack, X, Y, optimizer(None), rows=rows, seed=[1, 2, 3], **options)
     for k, own in enumerate(rows):
-        mine = [tuple(array[k] for array in layer) for layer in stack]
+        mine = [tuple(of_one(array, k) for array in layer) for layer in stack]
         alone, _ = pnn.fit(net, mine, X[own], Y[own], optimizer(k), seed=k + 1, **options)
         for layer, other in zip(found, alone, strict=True):
             for ours, theirs in zip(layer, other, strict=True):
-                np.testing.assert_array_equal(ours[k], theirs)
+                np.testing.assert_array_equal(of_one(ours, k), theirs)
+
+
+def test_constants_keep_no_network_from_going_its_own_way(backend, random):
+    net, rows = OF_LAYERS["constants"], [[0, 1, 2], [3, 4, 5, 6], [1]]
+    X, Y = random.normal(size=(10, 4)), random.normal(size=(10, 1))
+    how = {"rows": rows, "early_stopping": pnn.EarlyStopping(1), "epochs": 4, "dropout": 0.1}
+    found = []
+    for place in (pnn.backends.get("numpy"), backend):
+        stack = net.initialize(stack=3, dtype="float64", backend=place)
+        _, history = pnn.fit(net, stack, place.asarray(X), place.asarray(Y), **how)
+        found.append(np.asarray(history.cost))
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-12)
 
 
 @pytest.mark.usefixtures("host_only")
