@@ -56,6 +56,10 @@ if TYPE_CHECKING:
     from portable_nn.optimizers import Optimizer as Optimizer
     from portable_nn.optimizers import OptimizerState as OptimizerState
     from portable_nn.optimizers import RMSprop as RMSprop
+    from portable_nn.tabular import IntervalDisplay as IntervalDisplay
+    from portable_nn.tabular import ReliabilityDisplay as ReliabilityDisplay
+    from portable_nn.tabular import TabularClassifier as TabularClassifier
+    from portable_nn.tabular import TabularRegressor as TabularRegressor
     from portable_nn.training import Callback as Callback
     from portable_nn.training import Checkpoint as Checkpoint
     from portable_nn.training import EarlyStopping as EarlyStopping
@@ -104,6 +108,12 @@ NAMES: dict[str, tuple[str, ...]] = {
 WITH_SCIKIT_LEARN: dict[str, tuple[str, ...]] = {
     "ensembles": ("MLPEnsembleClassifier", "MLPEnsembleRegressor"),
     "estimators": ("LossCurveDisplay", "MLPClassifier", "MLPRegressor", "MLPTransformer"),
+    "tabular": (
+        "IntervalDisplay",
+        "ReliabilityDisplay",
+        "TabularClassifier",
+        "TabularRegressor",
+    ),
 }
 WITHOUT_NAMES = ("checks", "compiler", "model_selection", "schedules", "storage", "trees")
 ROOMS = (*NAMES, *WITH_SCIKIT_LEARN, *WITHOUT_NAMES)

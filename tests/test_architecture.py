@@ -14,7 +14,7 @@ import portable_nn
 pytestmark = pytest.mark.usefixtures("host_only")
 ROOT = Path(portable_nn.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
-SCIKIT_ROOMS = ("estimators", "ensembles", "model_selection")  # imported only when asked for
+SCIKIT_ROOMS = ("estimators", "ensembles", "tabular", "model_selection")  # imported only when asked for
 LIBRARIES = {"numpy", "cupy", "torch", "jax", "array_api_strict", "array_api_compat", "scipy", "sklearn"}
 
 # each room may import those before it, never those after it
@@ -34,6 +34,7 @@ ORDER = [
     "training",
     "estimators",
     "ensembles",
+    "tabular",
     "model_selection",
     "files",
     "interchange",

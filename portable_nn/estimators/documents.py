@@ -120,7 +120,7 @@ def unfitted(estimator: Any) -> NotFittedError:
 def hyperparameters(estimator: Any, state: Values, left_out: list[str]) -> Values:
     """The constructor's parameters, as plain values where they are not; `state` is that of a pickle."""
     given = {name: state[name] for name in estimator.get_params(deep=False)}
-    if given["callbacks"]:
+    if given.get("callbacks"):
         given["callbacks"] = None
         left_out.append("`callbacks`, which are to be set again")
     if isinstance(given["random_state"], np.random.RandomState):

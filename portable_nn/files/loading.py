@@ -18,7 +18,8 @@ from portable_nn.storage.networks import layers_from_values
 from portable_nn.storage.refusal import Unreadable, reading
 
 ENSEMBLES = ("MLPEnsembleClassifier", "MLPEnsembleRegressor")
-ESTIMATORS = ("MLPClassifier", "MLPRegressor", "MLPTransformer", *ENSEMBLES)
+TABULAR = ("TabularClassifier", "TabularRegressor")
+ESTIMATORS = ("MLPClassifier", "MLPRegressor", "MLPTransformer", *ENSEMBLES, *TABULAR)
 
 
 def load(
@@ -57,7 +58,7 @@ def load(
         probabilities of the `classes` (with two classes and one output: of the second one), or a
         regressor's outputs, whose `classes` are None.
         Of an MLPTransformer it is the whole network of its estimator, not cut off at its `layer`; of an
-        ensemble, the stack of its networks.
+        ensemble, the stack of its networks; of an estimator of tables too, for rows that are encoded.
 
     Raises
     ------
@@ -97,6 +98,10 @@ def estimator_of(document: Document, backend: Backend) -> Any:
         if document.kind in ENSEMBLES:
             from portable_nn.ensembles.documents import (  # noqa: PLC0415
                 ensemble_from_values as from_values,
+            )
+        elif document.kind in TABULAR:
+            from portable_nn.tabular.documents import (  # noqa: PLC0415
+                tabular_from_values as from_values,
             )
         else:
             from portable_nn.estimators.from_documents import (  # noqa: PLC0415

@@ -16,12 +16,16 @@ from portable_nn.storage import write_document
 NETWORK = "network"
 TRANSFORMER = "MLPTransformer"
 ENSEMBLES = ("MLPEnsembleClassifier", "MLPEnsembleRegressor")
-KINDS = ("MLPClassifier", "MLPRegressor", TRANSFORMER, *ENSEMBLES)
+TABULAR = ("TabularClassifier", "TabularRegressor")
+KINDS = ("MLPClassifier", "MLPRegressor", TRANSFORMER, *ENSEMBLES, *TABULAR)
 SUBCLASSES = (
     "Subclasses are not saved, because a file has no paths of classes to make them again by: save the "
     "network as (net, params), or pickle the estimator"
 )
-ACCEPTED = "(net, params), or a fitted MLPClassifier, MLPRegressor, MLPTransformer or ensemble of these"
+ACCEPTED = (
+    "(net, params), or a fitted MLPClassifier, MLPRegressor, MLPTransformer, ensemble of these, or "
+    "TabularClassifier or TabularRegressor"
+)
 
 
 def save(
@@ -40,7 +44,7 @@ def save(
     ----------
     path : str or path
         The file. Its name is used as it is.
-    thing : (Network, params), MLPClassifier, MLPRegressor, MLPTransformer, or an ensemble
+    thing : (Network, params), MLPClassifier, MLPRegressor, MLPTransformer, an ensemble, or one of tables
         Parameters of any backend, device and stack. An estimator is written with all that predictions,
         warm starts and further calls of `partial_fit` need. Its subclasses are refused, because a file
         has no paths of classes: save (net, params), or a pickle.
@@ -92,6 +96,12 @@ def as_document(thing: Any, for_prediction: bool, left_out: list[str]) -> tuple[
         from portable_nn.ensembles.documents import ensemble_as_values  # noqa: PLC0415
 
         found = ensemble_as_values(thing, for_prediction, left_out)
+        if found is not None:
+            return found
+    if "portable_nn.tabular" in sys.modules:
+        from portable_nn.tabular.documents import tabular_as_values  # noqa: PLC0415
+
+        found = tabular_as_values(thing, left_out)
         if found is not None:
             return found
     whose = "scikit-learn's " if of_scikit_learn(thing) else ""

@@ -1,0 +1,292 @@
+"""Pictures of how sure an estimator is, in the manner of scikit-learn's displays."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from portable_nn.estimators import inputs
+from portable_nn.tabular.columns import Host
+
+
+def axes(ax: Any, name: str) -> Any:
+    """The axes to draw on, new ones for None; ImportError that says what to install."""
+    try:
+        import matplotlib.pyplot as plt  # noqa: PLC0415
+    except ImportError:
+        raise ImportError(f"{name} needs matplotlib; install it with: pip install matplotlib") from None
+    return plt.subplots()[1] if ax is None else ax
+
+
+class ReliabilityDisplay:
+    """How often the predicted class is right, over how sure the classifier was of it.
+
+    Rows are sorted into bins of as many rows each by the largest of their probabilities. Where the
+    probabilities hold what they say, the points are on the diagonal.
+
+    Parameters
+    ----------
+    confidence : ndarray of shape (n_bins,)
+        The mean of the largest probability in each bin.
+    accuracy : ndarray of shape (n_bins,)
+        The share of rows in each bin whose predicted class is right.
+    counts : ndarray of shape (n_bins,)
+        How many rows each bin has.
+    estimator_name : str or None, default=None
+        Stands in the legend.
+
+    Attributes
+    ----------
+    expected_calibration_error : float
+        The mean distance of accuracy and confidence, of the bins by their counts.
+    ax_ : matplotlib Axes
+    figure_ : matplotlib Figure
+    line_ : matplotlib Line2D
+
+    References
+    ----------
+    Naeini, Cooper and Hauskrecht, "Obtaining well calibrated probabilities using Bayesian binning",
+    2015.
+    """
+
+    def __init__(
+        self, *, confidence: Host, accuracy: Host, counts: Host, estimator_name: str | None = None
+    ) -> None:
+        self.confidence, self.accuracy, self.counts = confidence, accuracy, counts
+        self.estimator_name = estimator_name
+
+    @property
+    def expected_calibration_error(self) -> float:
+        """The mean distance of accuracy and confidence."""
+        distance = np.abs(self.accuracy - self.confidence)
+        return float(np.average(distance, weights=self.counts))
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: Any,
+        y: Any,
+        *,
+        n_bins: int = 10,
+        name: str | None = None,
+        ax: Any = None,
+        **kwargs: Any,
+    ) -> Self:
+        """Draw it for a fitted classifier and rows that it has not learned from.
+
+        Parameters
+        ----------
+        estimator : a fitted classifier with `predict_proba`
+        X : table of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,)
+            The true classes.
+        n_bins : int, default=10
+        name : str or None, default=None
+            Stands in the legend; None: the name of the class.
+        ax : matplotlib Axes or None, default=None
+            Where to draw; None: new ones.
+        **kwargs : dict
+            Passed to matplotlib's ``plot``.
+
+        Returns
+        -------
+        display : ReliabilityDisplay
+        """
+        check_is_fitted(estimator)
+        P = np.asarray(inputs.host(estimator.predict_proba(X)))
+        classes = np.asarray(inputs.host(estimator.classes_))
+        name = type(estimator).__name__ if name is None else name
+        found = cls.of_predictions(inputs.host(y), P, classes, n_bins=n_bins, name=name)
+        return found.plot(ax=ax, **kwargs)
+
+    @classmethod
+    def of_predictions(
+        cls, y: Any, P: Host, classes: Host, *, n_bins: int = 10, name: str | None = None
+    ) -> Self:
+        """The display of probabilities P (n_samples, n_classes) of the `classes`, not drawn yet.
+
+        Parameters
+        ----------
+        y : array-like of shape (n_samples,)
+        P : ndarray of shape (n_samples, n_classes)
+        classes : ndarray of shape (n_classes,)
+        n_bins : int, default=10
+        name : str or None, default=None
+
+        Returns
+        -------
+        display : ReliabilityDisplay
+        """
+        confidence, is_right = P.max(axis=1), classes[P.argmax(axis=1)] == np.asarray(y)
+        order = np.argsort(confidence, kind="stable")
+        bins = [rows for rows in np.array_split(order, n_bins) if len(rows)]
+        return cls(
+            confidence=np.asarray([confidence[rows].mean() for rows in bins]),
+            accuracy=np.asarray([is_right[rows].mean() for rows in bins]),
+            counts=np.asarray([len(rows) for rows in bins]),
+            estimator_name=name,
+        )
+
+    def plot(self, ax: Any = None, *, name: str | None = None, **kwargs: Any) -> Self:
+        """Draw it.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes or None, default=None
+        name : str or None, default=None
+            Stands in the legend in place of `estimator_name`.
+        **kwargs : dict
+            Passed to matplotlib's ``plot``.
+
+        Returns
+        -------
+        display : ReliabilityDisplay
+            With `ax_`, `figure_` and `line_`.
+        """
+        ax = axes(ax, "ReliabilityDisplay")
+        name = self.estimator_name if name is None else name
+        low = min(float(self.confidence.min()), float(self.accuracy.min()))
+        ax.plot([low, 1], [low, 1], color="black", lw=1, ls=":", label="as sure as right")
+        options = {"marker": "o", "label": name, **kwargs}
+        (self.line_,) = ax.plot(self.confidence, self.accuracy, **options)
+        ax.set(xlabel="Probability of the predicted class", ylabel="Share of rows where it is right")
+        ax.legend(loc="upper left")
+        self.ax_, self.figure_ = ax, ax.figure
+        return self
+
+
+class IntervalDisplay:
+    """The predicted intervals of rows, sorted by what is predicted, and the values found.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n_samples,)
+        The values.
+    prediction, low, high : ndarrays of shape (n_samples,)
+    coverage : float
+        The probability that was asked for.
+    estimator_name : str or None, default=None
+        Stands in the title.
+
+    Attributes
+    ----------
+    share_inside : float
+        The share of the values that are in their intervals.
+    ax_ : matplotlib Axes
+    figure_ : matplotlib Figure
+    band_ : matplotlib collection
+        The intervals.
+    inside_, outside_ : matplotlib Line2D
+        The values in their intervals, and the others.
+    """
+
+    def __init__(
+        self,
+        *,
+        y: Host,
+        prediction: Host,
+        low: Host,
+        high: Host,
+        coverage: float,
+        estimator_name: str | None = None,
+    ) -> None:
+        self.y, self.prediction, self.low, self.high = y, prediction, low, high
+        self.coverage, self.estimator_name = coverage, estimator_name
+
+    @property
+    def is_inside(self) -> Host:
+        """Whether each value is in its interval."""
+        found: Host = (self.low <= self.y) & (self.y <= self.high)
+        return found
+
+    @property
+    def share_inside(self) -> float:
+        """The share of the values that are in their intervals."""
+        return float(self.is_inside.mean())
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: Any,
+        y: Any,
+        *,
+        coverage: float = 0.9,
+        name: str | None = None,
+        ax: Any = None,
+        **kwargs: Any,
+    ) -> Self:
+        """Draw it for a fitted regressor of one output and rows that it has not learned from.
+
+        Parameters
+        ----------
+        estimator : a fitted regressor with `predict_interval`
+        X : table of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,)
+            The values.
+        coverage : float, default=0.9
+        name : str or None, default=None
+            Stands in the title; None: the name of the class.
+        ax : matplotlib Axes or None, default=None
+            Where to draw; None: new ones.
+        **kwargs : dict
+            Passed to matplotlib's ``plot`` of the values.
+
+        Returns
+        -------
+        display : IntervalDisplay
+        """
+        check_is_fitted(estimator)
+        low, high = (inputs.host(each) for each in estimator.predict_interval(X, coverage))
+        if low.ndim != 1:
+            raise ValueError(
+                f"the estimator predicts {low.shape[1]} values a row; accepted: one; for several make "
+                "the display yourself, of the values of one output"
+            )
+        prediction = inputs.host(estimator.predict(X))
+        name = type(estimator).__name__ if name is None else name
+        values = np.asarray(inputs.host(y), dtype=np.float64)
+        found = cls(
+            y=values, prediction=prediction, low=low, high=high, coverage=coverage, estimator_name=name
+        )
+        return found.plot(ax=ax, **kwargs)
+
+    def plot(self, ax: Any = None, *, name: str | None = None, **kwargs: Any) -> Self:
+        """Draw it.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes or None, default=None
+        name : str or None, default=None
+            Stands in the title in place of `estimator_name`.
+        **kwargs : dict
+            Passed to matplotlib's ``plot`` of the values.
+
+        Returns
+        -------
+        display : IntervalDisplay
+            With `ax_`, `figure_`, `band_`, `inside_` and `outside_`.
+        """
+        ax = axes(ax, "IntervalDisplay")
+        name = self.estimator_name if name is None else name
+        order = np.argsort(self.prediction, kind="stable")
+        ranks = np.arange(len(order))
+        label = f"interval for {self.coverage:.0%}"
+        self.band_ = ax.fill_between(
+            ranks, self.low[order], self.high[order], color="tab:blue", alpha=0.25, lw=0, label=label
+        )
+        ax.plot(ranks, self.prediction[order], color="tab:blue", lw=1, label="prediction")
+        inside = self.is_inside[order]
+        lines = []
+        for which, color, what in ((inside, "tab:green", "in it"), (~inside, "tab:red", "not in it")):
+            options = {"ls": "", "marker": ".", "ms": 3, "color": color, **kwargs}
+            share = f"{what}: {which.mean():.1%}"
+            lines += ax.plot(ranks[which], self.y[order][which], label=share, **options)
+        self.inside_, self.outside_ = lines
+        ax.set(xlabel="Rows, sorted by their prediction", ylabel="y", title=name or "")
+        ax.legend(loc="upper left")
+        self.ax_, self.figure_ = ax, ax.figure
+        return self

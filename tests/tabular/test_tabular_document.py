@@ -1,0 +1,54 @@
+"""What docs/tabular.md shows runs, and the examples of the docstrings; SHAP explains the estimators."""
+
+from __future__ import annotations
+
+import doctest
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tables import SHORT, table
+
+import portable_nn as pnn
+from portable_nn.tabular import classifier, regressor
+
+pytestmark = pytest.mark.usefixtures("host_only")
+DOCUMENT = Path(__file__).parents[2] / "docs" / "tabular.md"
+
+
+def test_the_code_of_the_document_runs(capsys):
+    pytest.importorskip("pandas")
+    names = {}
+    for example in re.findall(r"```python\n(.*?)```", DOCUMENT.read_text("utf-8"), flags=re.DOTALL):
+        exec(example, names)
+    first, second = capsys.readouterr().out.splitlines()
+    score, inside = re.findall(r"[\d.]+", first.replace("R2", ""))
+    assert float(score) > 0.9
+    assert 80 <= int(inside) <= 100
+    assert second.startswith("T = ")
+
+
+@pytest.mark.parametrize("module", [classifier, regressor], ids=lambda module: module.__name__)
+def test_the_examples_of_the_docstrings_run(module):
+    pytest.importorskip("pandas")
+    found = doctest.testmod(module)
+    assert found.attempted
+    assert not found.failed
+
+
+@pytest.mark.filterwarnings("default")
+def test_shap_explains_them():
+    shap = pytest.importorskip("shap")
+    X, y = table(200)
+    numbers = X[["x", "gaps"]].fillna(0)
+    fitted = pnn.TabularRegressor(**SHORT).fit(numbers, y)
+    found = shap.Explainer(fitted.predict, numbers)(numbers[:5])
+    predicted = fitted.predict(numbers[:5])
+    np.testing.assert_allclose(found.values.sum(axis=1) + found.base_values, predicted, rtol=1e-6)
+    whole = pnn.TabularRegressor(**SHORT).fit(X, y)
+    explainer = shap.KernelExplainer(whole.predict, X[:20], silent=True)
+    values = explainer.shap_values(X[:3], silent=True)
+    np.testing.assert_allclose(
+        values.sum(axis=1) + explainer.expected_value, whole.predict(X[:3]), rtol=1e-6
+    )
