@@ -23,6 +23,7 @@ ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "
 EXAMPLES = (
     *("digits", "shallow_to_deep", "own_backend", "drop_in", "any_array", "ship_it"),
     *("normalization", "categories", "own_layer", "search", "uncertainty", "model_per_group"),
+    "tabular",
 )
 
 NEIGHBOURS = (
