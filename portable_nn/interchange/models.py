@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias, TypeVar
@@ -33,7 +34,10 @@ OUTPUTS = {  # what is predicted for a row
     "multiclass": "the probabilities of the classes",
     "multilabel": "the probability of each label",
 }
-ACCEPTED = "accepted: (net, params), or a fitted MLPClassifier or MLPRegressor of portable_nn"
+ACCEPTED = (
+    "accepted: (net, params), or a fitted MLPClassifier or MLPRegressor of portable_nn; by to_onnx a "
+    "fitted TabularClassifier or TabularRegressor too"
+)
 DENSE_MEMBER = "[(W[k], b[k]) for W, b in params]"
 MEMBER = "[tuple(a[k] if a.ndim > 2 else a for a in layer) for layer in params], shared arrays included"
 OF_A_PIPELINE = (
@@ -137,6 +141,12 @@ def model_of(thing: Any) -> Model:
     if not hasattr(thing, "coefs_"):
         raise ValueError(f"`model`, {described(thing)}, is not fitted; call fit first")
     return model_of_estimator(thing)
+
+
+def is_of_tables(thing: Any) -> bool:
+    """Whether it is an estimator of tables; what it is an instance of has been imported."""
+    loaded = sys.modules.get("portable_nn.tabular.fitted")
+    return loaded is not None and isinstance(thing, loaded.FittedTabular)
 
 
 def model_of_estimator(estimator: Any) -> Model:

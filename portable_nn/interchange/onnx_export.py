@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
-import itertools
-import json
 import os
-from collections import Counter
 from typing import Any
 
-import numpy as np
-
-from portable_nn.compiler.signatures import HostArray
-from portable_nn.interchange.models import Model, model_of, written
-from portable_nn.interchange.onnx_nodes import PredictionNodes
-from portable_nn.interchange.onnx_normalizations import add_normalization, operator_of
-from portable_nn.interchange.onnx_operators import TENSOR_TYPES, Nodes
-from portable_nn.interchange.parts import traced
+from portable_nn.interchange.models import Model, is_of_tables, model_of, written
+from portable_nn.interchange.onnx_operators import TENSOR_TYPES, Nodes, unique_names
+from portable_nn.interchange.onnx_outputs import OPSET, add_outputs, outputs_of, prediction
+from portable_nn.interchange.onnx_protos import Written, make_model, metadata, require_onnx
 from portable_nn.storage.atomic import replace_file
-from portable_nn.version import __version__
-
-OPSET, IR_VERSION = 20, 9  # of ONNX 1.15, November 2023: the first opset with Gelu
-INT64, STRING = 7, 8
-ARRAYS = {"W": "weights_", "b": "bias_"}  # of a dense network
 
 
 def to_onnx(model: Any, path: str | os.PathLike[str] | None = None) -> Any:
@@ -30,7 +17,7 @@ def to_onnx(model: Any, path: str | os.PathLike[str] | None = None) -> Any:
 
     Parameters
     ----------
-    model : (net, params), or a fitted MLPClassifier or MLPRegressor
+    model : (net, params), or a fitted MLPClassifier, MLPRegressor, TabularClassifier or TabularRegressor
         On any backend.
     path : path-like, optional
         The file, which is replaced as a whole.
@@ -45,7 +32,8 @@ def to_onnx(model: Any, path: str | os.PathLike[str] | None = None) -> Any:
         If onnx is not installed.
     TypeError, ValueError
         For what is no such model, a stack of networks, and a user-defined layer or activation with
-        operations that ONNX has no operators for.
+        operations that ONNX has no operators for; for a table with a column in which the empty string
+        is a category and values are missing too.
     OSError
         If the file cannot be written; what was there is unchanged.
 
@@ -60,6 +48,20 @@ def to_onnx(model: Any, path: str | os.PathLike[str] | None = None) -> Any:
     - of a regressor ``variable`` (n, n_outputs);
     - of a network ``A`` (n, n_L).
 
+    Of a TabularClassifier or TabularRegressor the graph is all of it: the encoding, every network, their
+    mean, and what makes calibrated probabilities, or values in the unit of y, of that. Its inputs are
+    the columns of the table, each (n, 1), in their order and of their names; ``x0``, ``x1``, ... where
+    they have none. One that is called like an output gets a number, as in ``label_2``.
+
+    - Numbers are float64, NaN where one is missing. Infinite ones, which are refused here, count as
+      very large.
+    - Categories are strings, also those that `categorical_features` names: True is ``"True"``, and whole
+      numbers are without a point, ``"3"``. A missing one is the empty string. What was never seen is
+      like any unknown category.
+
+    The networks compute in float32; probabilities and values are float64. With a temperature T below 1
+    probabilities are within 1e-6 / T.
+
     Classes and names of inputs stand in the metadata, as JSON under ``classes`` and ``feature_names``.
     The graph has opset 20 and IR version 9: ONNX 1.15, onnxruntime 1.17 and later read it. Operators are
     those that onnxruntime has for the dtype: with float64 some activations become several nodes, and
@@ -69,144 +71,28 @@ def to_onnx(model: Any, path: str | os.PathLike[str] | None = None) -> Any:
     own functions of float32 lose digits where all predictions of a network are small.
     """
     helper = require_onnx()
-    found = model_of(model)
-    counts: Counter[str] = Counter()
+    if is_of_tables(model):
+        # not above: scikit-learn, which this loads, is optional
+        from portable_nn.interchange.onnx_tables import written_table  # noqa: PLC0415
 
-    def unique(name: str) -> str:
-        counts[name] += 1
-        return name if counts[name] == 1 else f"{name}_{counts[name]}"
-
-    def write(one: Model) -> Nodes:
-        counts.clear()
-        counts.update(["X", *outputs_of(one)])
-        nodes = Nodes(unique)
-        add_outputs(one, nodes, prediction(one, nodes, "X", OPSET), list(outputs_of(one)))
-        return nodes
-
-    graph = make_graph(helper, found, written(found, "ONNX", write))
-    proto = helper.make_model(
-        graph,
-        opset_imports=[helper.make_opsetid("", OPSET)],
-        ir_version=IR_VERSION,
-        producer_name="portable_nn",
-        producer_version=__version__,
-    )
-    helper.set_model_props(proto, metadata(found))
+        found = written_table(model)
+    else:
+        found = written_rows(model_of(model))
+    proto = make_model(helper, found)
     if path is not None:
         replace_file(path, proto.SerializeToString(deterministic=True))
     return proto
 
 
-def require_onnx() -> Any:
-    """onnx.helper; ImportError that says how to get it."""
-    try:
-        return importlib.import_module("onnx.helper")
-    except ImportError as error:
-        raise ImportError("this needs the package onnx: pip install onnx") from error
+def written_rows(model: Model) -> Written:
+    """The graph of a model that takes rows of numbers, X."""
+    outputs = outputs_of(model)
 
+    def write(one: Model) -> Nodes:
+        names = outputs_of(one)
+        nodes = Nodes(unique_names(["X", *names]))
+        add_outputs(one, nodes, prediction(one, nodes, "X", OPSET), list(names))
+        return nodes
 
-def prediction(model: Model, nodes: Nodes, X: str, opset: int) -> str:
-    """Add the nodes of the prediction for the rows X; the name of A[L] (n, n_L)."""
-    if not model.listed:
-        graph, given = model.trace()
-        names = [ARRAYS[name[0]] + name[1:] for name in given]
-        return PredictionNodes(graph, names, nodes, X, opset).output()
-    for operator, parts in itertools.groupby(model.parts, lambda part: operator_of(part, model.dtype)):
-        if operator is None:
-            X = PredictionNodes(*traced([*parts], model.dtype), nodes, X, opset).output()
-        else:
-            for part in parts:
-                X = add_normalization(operator, part, nodes, X)
-    return X
-
-
-def outputs_of(model: Model) -> dict[str, tuple[int, list[Any]]]:
-    """The outputs: the type and the shape of each, by name."""
-    kind, n = TENSOR_TYPES[model.dtype.name], model.n_outputs
-    if model.classes is None:
-        return {"variable" if model.task == "regression" else "A": (kind, ["n", n])}
-    if model.task == "multilabel":
-        return {"label": (INT64, ["n", model.sizes[-1]]), "probabilities": (kind, ["n", n])}
-    label = STRING if label_values(model).dtype == object else INT64
-    return {"label": (label, ["n"]), "probabilities": (kind, ["n", n])}
-
-
-def label_values(model: Model) -> HostArray:
-    """The labels as ONNX has them: int64, or strings as objects.
-
-    Raises ValueError for whole numbers that int64 does not hold.
-    """
-    classes = np.asarray(model.classes)
-    if classes.dtype.kind not in "biuf":
-        return np.asarray([str(label) for label in classes.tolist()], dtype=object)
-    whole = np.asarray([int(label) for label in classes.tolist()], dtype=object)
-    if any(not -(2**63) <= label < 2**63 for label in whole):
-        raise ValueError(f"`classes_` holds {max(whole, key=abs)}; accepted: labels that int64 holds")
-    return whole.astype(np.int64)
-
-
-def add_outputs(model: Model, nodes: Nodes, A: str, outputs: list[str]) -> None:
-    """Add the nodes from A[L] to the outputs, of which these are the names."""
-    *label, values = outputs
-    known = {one.output for one in nodes.operations}
-    if model.has_one_probability:
-        other = nodes.add("Sub", nodes.number(1.0, model.dtype), A)
-        probabilities = nodes.add("Concat", other, A, axis=1)
-    else:
-        probabilities = A if A in known else nodes.add("Identity", A)
-    if label:
-        nodes.renamed(add_label(model, nodes, A, probabilities), label[0])
-    nodes.renamed(probabilities, values)
-
-
-def add_label(model: Model, nodes: Nodes, A: str, probabilities: str) -> str:
-    """Add the nodes of the labels; the name of their output."""
-    if model.task == "multilabel":
-        return nodes.add("Cast", nodes.add("Greater", A, nodes.number(0.5, model.dtype)), to=INT64)
-    labels = label_values(model)
-    if len(labels) < model.n_outputs:  # the one class that there was, whatever its probability
-        labels = np.repeat(labels, model.n_outputs)
-    best = nodes.add("ArgMax", probabilities, axis=1, keepdims=0)
-    return nodes.add("Gather", nodes.constant(labels, "classes"), best)
-
-
-def make_graph(helper: Any, model: Model, nodes: Nodes) -> Any:
-    """The GraphProto."""
-    kind = TENSOR_TYPES[model.dtype.name]
-    return helper.make_graph(
-        [
-            helper.make_node(
-                one.operator,
-                list(one.inputs),
-                [one.output],
-                **{
-                    key: tensor(helper, "value", x) if key == "value" else x
-                    for key, x in one.attributes.items()
-                },
-            )
-            for one in nodes.operations
-        ],
-        "portable_nn",
-        [helper.make_tensor_value_info("X", kind, ["n", model.sizes[0]])],
-        [helper.make_tensor_value_info(name, *rest) for name, rest in outputs_of(model).items()],
-        [tensor(helper, name, array) for name, array in nodes.constants.items()],
-    )
-
-
-def tensor(helper: Any, name: str, array: HostArray) -> Any:
-    """A TensorProto."""
-    if array.dtype == object:
-        return helper.make_tensor(name, STRING, array.shape, [text.encode("utf-8") for text in array])
-    kind = TENSOR_TYPES[array.dtype.name]
-    little = array.astype(array.dtype.newbyteorder("<"))
-    return helper.make_tensor(name, kind, array.shape, little.tobytes(), raw=True)
-
-
-def metadata(model: Model) -> dict[str, str]:
-    """What the metadata say."""
-    found: dict[str, str] = {"task": model.task}
-    if model.classes is not None:
-        found["classes"] = json.dumps(model.classes.tolist(), default=str)
-    if model.feature_names is not None:
-        found["feature_names"] = json.dumps(model.feature_names)
-    return found
+    inputs = {"X": (TENSOR_TYPES[model.dtype.name], ["n", model.sizes[0]])}
+    return Written(written(model, "ONNX", write), inputs, outputs, metadata(model))

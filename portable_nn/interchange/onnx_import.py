@@ -9,9 +9,9 @@ from typing import Any
 from portable_nn.compiler.signatures import HostArray
 from portable_nn.equations import Loss, Parameters
 from portable_nn.interchange.layers import Chain
-from portable_nn.interchange.onnx_export import require_onnx
 from portable_nn.interchange.onnx_graphs import Graph
 from portable_nn.interchange.onnx_parts import named
+from portable_nn.interchange.onnx_protos import require_onnx
 from portable_nn.network import Network
 
 

@@ -5,7 +5,8 @@ Neither log1p nor expm1 is an operator; they are composed so that no digits are 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy as np
 from portable_nn.compiler.signatures import HostArray
 
 TENSOR_TYPES = {"float32": 1, "float64": 11, "int32": 6, "int64": 7, "bool": 9}  # of the specification
+STRING = 8
 UFUNCS: dict[Any, str] = {
     np.add: "Add",
     np.subtract: "Sub",
@@ -98,6 +100,35 @@ class Nodes:
             inputs = tuple(new if name == old else name for name in one.inputs)
             output = new if one.output == old else one.output
             self.operations[i] = Operation(one.operator, inputs, output, one.attributes)
+
+
+@dataclass
+class SharedNodes(Nodes):
+    """Nodes of several networks: what two of them compute of the same is computed once."""
+
+    computed: dict[Any, str] = field(default_factory=dict)
+
+    def add(self, operator: str, *inputs: str, name: str = "", **attributes: Any) -> str:
+        """Add a node, unless an equal one is there; the name of its output."""
+        key = operator, inputs, repr(sorted(attributes.items()))
+        if key not in self.computed:
+            self.computed[key] = super().add(operator, *inputs, name=name, **attributes)
+        return self.computed[key]
+
+
+def unique_names(taken: Iterable[str]) -> Callable[[str], str]:
+    """What gives a name not used yet: the one that is asked for, or that with a number."""
+    used, counts = set(taken), Counter[str]()
+
+    def unique(name: str) -> str:
+        while True:
+            counts[name] += 1
+            found = name if counts[name] == 1 else f"{name}_{counts[name]}"
+            if found not in used:
+                used.add(found)
+                return found
+
+    return unique
 
 
 def square(nodes: Nodes, dtype: np.dtype[Any], x: str) -> str:

@@ -9,15 +9,9 @@ from typing import Any
 import numpy as np
 
 from portable_nn.interchange.models import Model, model_of, written
-from portable_nn.interchange.onnx_export import (
-    STRING,
-    add_outputs,
-    outputs_of,
-    prediction,
-    require_onnx,
-    tensor,
-)
-from portable_nn.interchange.onnx_operators import Nodes
+from portable_nn.interchange.onnx_operators import STRING, Nodes
+from portable_nn.interchange.onnx_outputs import add_outputs, outputs_of, prediction
+from portable_nn.interchange.onnx_protos import require_onnx, tensor
 
 OPTIONS = {
     "zipmap": [True, False, "columns"],
