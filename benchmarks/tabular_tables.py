@@ -50,18 +50,9 @@ def summary(lines: Lines, title: str) -> None:
         over = [ratio(measures[n][peer], measures[n].get(REFERENCE, {})) for n in RATIOS]
         mean = [float(np.mean([*v[peer].values()])) if v.get(peer) else None for v in means.values()]
         mean[2] = None if not mean[2] else mean[2] / 1e6
-        rows.append([peer, *over, *mean, len(measures["error"][peer])])
-    head = [
-        "",
-        "error",
-        "log loss",
-        "fit, CPU",
-        "predict",
-        "calibration",
-        "coverage",
-        "MB",
-        "fit, CPU s",
-    ]
+        rows.append([peer, *over, *mean, len(error[peer])])
+    head = ["", "error", "log loss", "fit, CPU", "predict"]
+    head += ["calibration", "coverage", "MB", "fit, CPU s", "fits"]
     notes = [
         f"The first four are geometric means over sets, over {REFERENCE}'s; the others are means over",
         "sets and splits. calibration: the expected error; coverage: of sets and intervals for 90 %.",

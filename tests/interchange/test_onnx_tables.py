@@ -226,10 +226,8 @@ def test_values_stay_within_the_range_of_those_learned_from(random):
 
 
 PRESETS = {
-    "plain": {"parametric": True},
-    "piecewise": {"numbers": "piecewise", "twice": True, "scale": True},
-    "periodic": {"numbers": "periodic", "twice": True, "parametric": True, "scale": True},
-    "periodic alone": {"numbers": "periodic", "activation": "gelu"},
+    "plain": {"bins": 0, "activation": "gelu"},
+    "piecewise": {"bins": 8, "activation": "selu"},
 }
 
 
@@ -252,7 +250,7 @@ def test_what_networks_share_is_computed_once(random, monkeypatch):
     monkeypatch.setattr(
         regressor,
         "preset_of_values",
-        lambda *a: dataclasses.replace(given(*a), numbers="piecewise", widths=(8,)),
+        lambda *a: dataclasses.replace(given(*a), bins=8, widths=(8,)),
     )
     X = random.normal(size=(80, 5))
     counts = []
