@@ -73,12 +73,16 @@ class BaseTabular(FittedTabular):
     validation_loss_curve_: list[float] | None
 
     @abstractmethod
-    def _learn_targets(self, y: Any, weight: Host | None) -> tuple[Host, Host | None]:
-        """The targets, and the weights with those of classes; sets what is known of the targets."""
+    def _learn_targets(self, y: Any) -> Host:
+        """The targets; sets what is known of them."""
 
     @abstractmethod
     def _encode_targets(self, y: Any, n: int) -> Host:
         """Other targets, of validation rows, in the form that the loss takes."""
+
+    def _weighed(self, weight: Host | None, Y: Host, learned: Host) -> Host | None:
+        """The weights of rows with the targets Y; `learned` are the targets to learn from."""
+        return weight
 
     @abstractmethod
     def _standardize(self, Y: Host, weight: Host | None) -> None:
@@ -140,7 +144,8 @@ class BaseTabular(FittedTabular):
         columns = list(read_columns(self, given.X, reset=True).values())
         n = len(rows_of(columns[0]))
         check_given(self, given, validation, n)
-        Y, weight = self._learn_targets(given.y, weights(given.weight, n))
+        Y = self._learn_targets(given.y)
+        weight = self._weighed(weights(given.weight, n), Y, Y)
         learned, held_out = self._split(given, validation, Y, weight, random)
         preset, outputs, loss = self._plan()
         parts = [each.rows(learned) for each in columns]
@@ -150,7 +155,7 @@ class BaseTabular(FittedTabular):
         everything = Rows(encoding(columns), self._as_targets(Y), weight)
         judged = everything.some(held_out) if len(held_out) else None
         if validation.X is not None:
-            judged = self._validation_rows(validation)
+            judged = self._validation_rows(validation, Y)
         rows = everything.some(learned)
         self.network_ = network_of(preset, encoding, rows.X, outputs, loss)
         seeds = random.randint(LARGEST_SEED, size=preset.networks).tolist()
@@ -182,11 +187,12 @@ class BaseTabular(FittedTabular):
         learned, held_out = split_rows(len(counted), share, strata, groups, random)
         return counted[learned], counted[held_out]
 
-    def _validation_rows(self, validation: Table) -> Rows:
-        """The rows that the user gave to judge by."""
+    def _validation_rows(self, validation: Table, learned: Host) -> Rows:
+        """The rows that the user gave to judge by; `learned` are the targets of the others."""
         X = self._encoded(validation.X)
-        Y = self._as_targets(self._encode_targets(validation.y, len(X)))
-        return Rows(X, Y, weights(validation.weight, len(X), "sample_weight_val"))
+        Y = self._encode_targets(validation.y, len(X))
+        weight = weights(validation.weight, len(X), "sample_weight_val")
+        return Rows(X, self._as_targets(Y), self._weighed(weight, Y, learned))
 
     def _record(self, history: History) -> None:
         self.n_iter_ = history.epochs

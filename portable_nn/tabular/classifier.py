@@ -10,7 +10,7 @@ from sklearn.metrics import accuracy_score
 from sklearn.preprocessing import LabelEncoder
 from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import StrOptions
-from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 
 from portable_nn.backends import of
@@ -125,7 +125,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
 
     # ---- targets ------------------------------------------------------------------------------------
 
-    def _learn_targets(self, y: Any, weight: Host | None) -> tuple[Host, Host | None]:
+    def _learn_targets(self, y: Any) -> Host:
         host = column_or_1d(inputs.host(y), warn=True)
         check_classification_targets(host)
         encoder = LabelEncoder().fit(host)
@@ -135,10 +135,16 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
                 f"y has one class, {self.classes_.tolist()[0]!r}; accepted: two or more classes, since "
                 "there is nothing to learn from one"
             )
-        if self.class_weight is not None:
-            own = compute_sample_weight(self.class_weight, host)
-            weight = own if weight is None else own * weight
-        return encoder.transform(host), weight
+        codes: Host = encoder.transform(host)
+        return codes
+
+    def _weighed(self, weight: Host | None, Y: Host, learned: Host) -> Host | None:
+        if self.class_weight is None:
+            return weight
+        known = self.classes_[learned]
+        of_classes = compute_class_weight(self.class_weight, classes=self.classes_, y=known)
+        own: Host = of_classes[Y]
+        return own if weight is None else own * weight
 
     def _encode_targets(self, y: Any, n: int) -> Host:
         host = column_or_1d(inputs.host(y), warn=True)

@@ -113,10 +113,10 @@ class TabularRegressor(RegressorMixin, BaseTabular):
 
     # ---- targets ------------------------------------------------------------------------------------
 
-    def _learn_targets(self, y: Any, weight: Host | None) -> tuple[Host, Host | None]:
+    def _learn_targets(self, y: Any) -> Host:
         Y = values(y, "y")
         self.n_outputs_ = Y.shape[1]
-        return Y, weight
+        return Y
 
     def _encode_targets(self, y: Any, n: int) -> Host:
         Y = values(y, "y_val")

@@ -149,6 +149,17 @@ def test_weights_of_classes_favour_the_rare_one(random):
 
 
 @host
+def test_weights_of_classes_count_for_the_validation_rows_too(random):
+    X, y = random.normal(size=(200, 2)), np.arange(200) % 2
+    held_out = {"X_val": X[:50], "y_val": y[:50]}
+    own = {"sample_weight_val": np.where(y[:50] == 1, 3.0, 1.0)}
+    one = pnn.TabularClassifier(**QUICK, class_weight={1: 3.0}).fit(X, y, **held_out)
+    two = pnn.TabularClassifier(**QUICK).fit(X, y, np.where(y == 1, 3.0, 1.0), **held_out, **own)
+    np.testing.assert_allclose(one.validation_loss_curve_, two.validation_loss_curve_, rtol=1e-6)
+    assert one.temperature_ == pytest.approx(two.temperature_)
+
+
+@host
 def test_several_outputs_have_each_their_own_scale(random):
     X = random.normal(size=(600, 3))
     Y = np.column_stack([1e6 * X[:, 0] + 1e7, 1e-3 * X[:, 1] ** 2])
