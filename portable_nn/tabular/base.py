@@ -30,7 +30,7 @@ from portable_nn.tabular.given import Table, check_given, some, weights
 from portable_nn.tabular.network import network_of
 from portable_nn.tabular.preset import Preset
 from portable_nn.tabular.splitting import split_rows
-from portable_nn.tabular.training import Plan, Rows, Work, carried_out, train
+from portable_nn.tabular.training import Rows, Work, carried_out, train
 from portable_nn.training import History
 
 LARGEST_SEED = 2**31 - 1
@@ -173,8 +173,10 @@ class BaseTabular(FittedTabular):
             self._calibrate(work.held_out)
         if again is not None:
             epochs = max(1, round(np.median(self.best_epochs_)))
-            work = replace(work, rows=again, held_out=None)
-            self.params_, _ = train(work, Plan(plan.epochs, epochs), end)
+            seconds = epochs * np.median(history.seconds) * len(again.X) / plan.rows
+            if time.perf_counter() + seconds < end:
+                work = replace(work, rows=again, held_out=None)
+                self.params_, _ = train(work, plan._replace(trained=epochs), end)
 
     def _split(
         self, given: Table, validation: Table, Y: Host, weight: Host | None, random: Any

@@ -24,7 +24,8 @@ max_iter : int or None, default=None
 
 time_limit : float or None, default=None
     Seconds that `fit` may take. The training is made shorter where it would take more: fewer epochs,
-    whose schedules end in time, and if there is no time for 16 of them, fewer rows.
+    whose schedules end in time, and if there is no time for 16 of them, fewer rows. What comes before
+    the training, and 16 epochs of a batch, take their time in any case: a second or so.
 
 categorical_features : 'from_dtype', array-like or None, default='from_dtype'
     Columns of categories: their names, their numbers, or a boolean for each column. Columns of strings,
@@ -37,7 +38,8 @@ validation_fraction : float, default=0.2
 
 refit : bool, default=False
     Whether the networks are trained again with all rows, for as many epochs as was best. Calibration
-    stays that of the networks before. It doubles the time.
+    stays that of the networks before. It doubles the time; with a `time_limit` it is left out where
+    there is no time for it.
 
 random_state : int, RandomState instance or None, default=None
     Draws the rows that are set aside, and a seed for each network.

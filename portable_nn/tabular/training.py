@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -26,7 +26,7 @@ from portable_nn.training.running_stacks import Stacked, run_stack
 ROWS_OF_INITIALIZATION = 1000
 SHARE_OF_TIME = 0.9  # of a time limit that epochs are planned for
 FEWEST_EPOCHS = 16  # if there is time for fewer, some of the rows are learned from
-TRIAL_BATCHES, TRIAL_EPOCHS = 10, 3
+TRIAL_BATCHES, TRIAL_EPOCHS = 5, 3
 
 
 @dataclass(frozen=True)
@@ -47,25 +47,26 @@ class Rows:
         return backend.asarray(self.X), backend.asarray(self.Y), weight
 
 
-@dataclass(frozen=True)
-class Plan:
-    """How long a training takes: the epochs that the schedules are made for, and those of them that are
-    trained.
-    """
+class Plan(NamedTuple):
+    """What there is time for: `trained` of the `epochs` of the schedule, with so many `rows`."""
 
     epochs: int
     trained: int
+    rows: int
 
 
 class Deadline(Callback):
-    """Ends a training before an epoch that would end after a point in time, `time.perf_counter()`."""
+    """Ends a training before an epoch that would end after a point in time, `time.perf_counter()`.
 
-    def __init__(self, end: float) -> None:
-        self.end, self.last = end, time.perf_counter()
+    But not before `fewest` epochs: networks that have hardly begun say nothing.
+    """
+
+    def __init__(self, end: float, fewest: int) -> None:
+        self.end, self.fewest, self.last = end, fewest, time.perf_counter()
 
     def on_epoch_end(self, state: TrainingState) -> None:
         now = time.perf_counter()
-        if now + (now - self.last) > self.end:
+        if state.epoch >= self.fewest and now + (now - self.last) > self.end:
             state.stop("time_limit")
         self.last = now
 
@@ -110,7 +111,7 @@ def train(work: Work, plan: Plan, end: float = math.inf) -> tuple[Parameters, Hi
         dropout=preset.dropout,
         schedule=schedules.cosine(preset.learning_rate, steps),
         early_stopping=None if work.held_out is None else EarlyStopping(patience=plan.epochs),
-        callbacks=[] if end == math.inf else [Deadline(end)],
+        callbacks=[] if end == math.inf else [Deadline(end, min(plan.epochs, FEWEST_EPOCHS))],
         seed=seeds,  # type: ignore[arg-type]
         stack=(len(seeds),),
     )
@@ -124,20 +125,18 @@ def train(work: Work, plan: Plan, end: float = math.inf) -> tuple[Parameters, Hi
 
 def carried_out(work: Work, end: float) -> tuple[Parameters, History, Plan]:
     """The training of the preset, or as much of it as there is time for before `end`."""
-    whole = Plan(work.preset.epochs, work.preset.epochs)
+    n = len(work.rows.X)
+    whole = Plan(work.preset.epochs, work.preset.epochs, n)
     if end == math.inf:
         return *train(work, whole), whole
     seconds = seconds_of_epoch(work)
-    left = SHARE_OF_TIME * (end - time.perf_counter())
-    epochs = min(whole.epochs, int(left / seconds))
-    fewest = min(whole.epochs, FEWEST_EPOCHS)
+    left = max(0.0, SHARE_OF_TIME * (end - time.perf_counter()))
+    epochs, fewest = min(whole.epochs, int(left / seconds)), min(whole.epochs, FEWEST_EPOCHS)
     if epochs < fewest:  # fewer rows say more than fewer epochs
-        n = len(work.rows.X)
-        count = min(n, max(work.preset.batch_size, int(n * left / (seconds * fewest))))
-        epochs = fewest if count < n else max(1, epochs)
+        count = max(min(n, work.preset.batch_size), int(n * left / (seconds * fewest)))
         some = np.random.default_rng(work.seeds[0]).permutation(n)[:count]
-        work = replace(work, rows=work.rows.some(some))
-    plan = Plan(epochs, epochs)
+        epochs, work = fewest, replace(work, rows=work.rows.some(some))
+    plan = Plan(epochs, epochs, len(work.rows.X))
     return *train(work, plan, end), plan
 
 
@@ -151,5 +150,5 @@ def seconds_of_epoch(work: Work) -> float:
     trial = replace(
         work, rows=work.rows.some(slice(0, math.ceil(share * n))), held_out=held_out, progress=False
     )
-    _, history = train(trial, Plan(TRIAL_EPOCHS, TRIAL_EPOCHS))
+    _, history = train(trial, Plan(TRIAL_EPOCHS, TRIAL_EPOCHS, len(trial.rows.X)))
     return min(history.seconds) / share

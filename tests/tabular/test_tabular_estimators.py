@@ -224,8 +224,16 @@ def test_with_little_time_some_rows_are_learned_from(random, monkeypatch):
     )
     pnn.TabularRegressor(n_estimators=2, random_state=0, time_limit=10).fit(X, X[:, 0])
     ((work, plan),) = seen
-    assert plan == training.Plan(training.FEWEST_EPOCHS, training.FEWEST_EPOCHS)
+    assert plan == (training.FEWEST_EPOCHS, training.FEWEST_EPOCHS, len(work.rows.X))
     assert 0.8 < len(work.rows.X) / (1600 * 9 / training.FEWEST_EPOCHS) <= 1
+
+
+@host
+def test_with_hardly_any_time_networks_have_begun_all_the_same(random):
+    X = random.normal(size=(400, 2))
+    regressor = pnn.TabularRegressor(n_estimators=2, random_state=0, time_limit=1e-6, refit=True)
+    assert regressor.fit(X, X[:, 0]).n_iter_ == training.FEWEST_EPOCHS
+    assert regressor.score(X, X[:, 0]) > 0.5
 
 
 @host
