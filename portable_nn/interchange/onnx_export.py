@@ -55,9 +55,9 @@ def to_onnx(model: Any, path: str | os.PathLike[str] | None = None) -> Any:
 
     - Numbers are float64, NaN where one is missing. Infinite ones, which are refused here, count as
       very large.
-    - Categories are strings, also those that `categorical_features` names: True is ``"True"``, and whole
-      numbers are without a point, ``"3"``. A missing one is the empty string. What was never seen is
-      like any unknown category.
+    - Categories are strings, also those that `categorical_features` names: True is ``"1"``, and whole
+      numbers are without a point, ``"3"``. A missing one is the empty string, also where that is a
+      category. What was never seen is like any unknown category.
 
     The networks compute in float32; probabilities and values are float64. With a temperature T below 1
     probabilities are within 1e-6 / T.

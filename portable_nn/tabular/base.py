@@ -14,6 +14,7 @@ import numpy as np
 from sklearn.base import _fit_context
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import StrOptions
+from sklearn.utils.validation import check_is_fitted
 
 from portable_nn.backends import own_settings
 from portable_nn.estimators import inputs
@@ -23,10 +24,11 @@ from portable_nn.tabular.columns import Host, read_columns
 from portable_nn.tabular.docs import with_texts
 from portable_nn.tabular.encoding import (
     learn_encoding,
+    left_out,
     rows_of,
 )
 from portable_nn.tabular.fitted import FittedTabular
-from portable_nn.tabular.given import Table, check_given, some, weights
+from portable_nn.tabular.given import Table, check_given, some, warn_of_dropped, weights
 from portable_nn.tabular.network import network_of
 from portable_nn.tabular.preset import Preset
 from portable_nn.tabular.splitting import split_rows
@@ -80,6 +82,10 @@ class BaseTabular(FittedTabular):
     def _encode_targets(self, y: Any, n: int) -> Host:
         """Other targets, of validation rows, in the form that the loss takes."""
 
+    def _check_learned(self, Y: Host, learned: Host) -> None:
+        """Raise ValueError where some of what is to be told apart is not among the rows learned from."""
+        return
+
     def _weighed(self, weight: Host | None, Y: Host, learned: Host) -> Host | None:
         """The weights of rows with the targets Y; `learned` are the targets to learn from."""
         return weight
@@ -95,6 +101,10 @@ class BaseTabular(FittedTabular):
     @abstractmethod
     def _calibrate(self, rows: Rows) -> None:
         """Take note of how the networks do on rows that they have not learned from."""
+
+    @abstractmethod
+    def _take_scores(self, rows: Rows) -> None:
+        """Take note of how far off the networks are, for sets and intervals."""
 
     @abstractmethod
     def _plan(self) -> tuple[Preset, int, str]:
@@ -137,11 +147,39 @@ class BaseTabular(FittedTabular):
         self.__dict__.update(vars(fitted))
         return self
 
+    @with_texts
+    def calibrate(self, X: Any, y: Any) -> Self:
+        """Calibrate sets or intervals with rows that nothing was learned from, nor an epoch chosen by.
+
+        The rows that `fit` sets aside do both, so that few of them promise a little too much. With rows
+        of their own sets and intervals hold what split conformal prediction says.
+
+        Parameters
+        ----------
+        {{rows}}
+        y : array-like of shape (n_samples,), or (n_samples, n_outputs)
+            Their targets.
+
+        Returns
+        -------
+        self : object
+
+        {{raises}}
+        """
+        check_is_fitted(self, "params_")
+        self._check_place(X)
+        with own_settings():
+            rows = self._encoded(X)
+            Y = self._as_targets(self._encode_targets(y, len(rows)))
+            self._take_scores(Rows(rows, Y, None))
+        return self
+
     def _fit(self, given: Table, validation: Table) -> None:
         started = time.perf_counter()
         random = check_random_state(self.random_state)
         backend = inputs.training_backend(self, given.X)
-        columns = list(read_columns(self, given.X, reset=True).values())
+        named = read_columns(self, given.X, reset=True)
+        columns = list(named.values())
         n = len(rows_of(columns[0]))
         check_given(self, given, validation, n)
         Y = self._learn_targets(given.y)
@@ -151,6 +189,7 @@ class BaseTabular(FittedTabular):
         parts = [each.rows(learned) for each in columns]
         encoding = learn_encoding(parts, preset.bins > 0)
         self.encoding_ = encoding
+        warn_of_dropped(left_out(encoding, named))
         self._standardize(Y[learned], some(weight, learned))
         everything = Rows(encoding(columns), self._as_targets(Y), weight)
         judged = everything.some(held_out) if len(held_out) else None
@@ -187,7 +226,9 @@ class BaseTabular(FittedTabular):
         groups = None if given.groups is None else np.asarray(given.groups)[counted]
         strata = None if Y.ndim > 1 else Y[counted]
         learned, held_out = split_rows(len(counted), share, strata, groups, random)
-        return counted[learned], counted[held_out]
+        learned, held_out = counted[learned], counted[held_out]
+        self._check_learned(Y, learned)
+        return learned, held_out
 
     def _validation_rows(self, validation: Table, learned: Host) -> Rows:
         """The rows that the user gave to judge by; `learned` are the targets of the others."""

@@ -8,10 +8,8 @@ import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
 from sklearn.preprocessing import LabelEncoder
-from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.class_weight import compute_class_weight
-from sklearn.utils.multiclass import check_classification_targets
 
 from portable_nn.backends import of
 from portable_nn.ensembles import conformal
@@ -24,6 +22,7 @@ from portable_nn.tabular.base import CONSTRAINTS, BaseTabular
 from portable_nn.tabular.calibration import class_scores, fit_temperature, tempered
 from portable_nn.tabular.columns import Host
 from portable_nn.tabular.docs import with_texts
+from portable_nn.tabular.given import check_every_class, labels_of
 from portable_nn.tabular.preset import Preset, preset_of_classes
 from portable_nn.tabular.training import Rows
 
@@ -126,8 +125,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
     # ---- targets ------------------------------------------------------------------------------------
 
     def _learn_targets(self, y: Any) -> Host:
-        host = column_or_1d(inputs.host(y), warn=True)
-        check_classification_targets(host)
+        host = labels_of(y)
         encoder = LabelEncoder().fit(host)
         self.classes_ = encoder.classes_
         if len(self.classes_) < 2:
@@ -138,6 +136,9 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         codes: Host = encoder.transform(host)
         return codes
 
+    def _check_learned(self, Y: Host, learned: Host) -> None:
+        check_every_class(self.classes_, Y[learned])
+
     def _weighed(self, weight: Host | None, Y: Host, learned: Host) -> Host | None:
         if self.class_weight is None:
             return weight
@@ -147,7 +148,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         return own if weight is None else own * weight
 
     def _encode_targets(self, y: Any, n: int) -> Host:
-        host = column_or_1d(inputs.host(y), warn=True)
+        host = labels_of(y)
         unknown = sorted({str(each) for each in np.setdiff1d(host, self.classes_)})
         if unknown or len(host) != n:
             raise ValueError(
@@ -173,6 +174,10 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         (P,) = self._outputs(rows.X, [mean_of])
         if self.calibration is not None:
             self.temperature_ = fit_temperature(P, rows.Y, rows.weight)
+        self._take_scores(rows)
+
+    def _take_scores(self, rows: Rows) -> None:
+        (P,) = self._outputs(rows.X, [mean_of])
         self.calibration_scores_ = class_scores(tempered(P, self.temperature_), rows.Y)
 
     def _probabilities(self, X: Any) -> Host:

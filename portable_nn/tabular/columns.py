@@ -47,7 +47,12 @@ Columns: TypeAlias = Sequence[Column]
 
 
 def key(value: Any) -> str:
-    """What a category is called: 3, 3.0 and "3" are one, so that a missing value changes no name."""
+    """What a category is called: 3, 3.0 and "3" are one, so that a missing value changes no name.
+
+    True and 1 are one, too: a column of booleans may come as one of numbers.
+    """
+    if isinstance(value, (bool, np.bool_)):
+        return str(int(value))
     if isinstance(value, (float, np.floating)) and float(value).is_integer():
         return str(int(value))
     return str(value)
@@ -72,7 +77,7 @@ def categories_of(values: Iterable[Any], name: str) -> Categories:
     if wrong is not None:
         raise TypeError(
             f"{name} holds a {type(wrong).__name__}, {wrong!r}; accepted: each argument must be a "
-            "string or a number, and all of them must be of one kind"
+            "string or a number"
         )
     codes, levels = dict[Any, int](), dict[str, int]()
     for value in dict.fromkeys(given):
@@ -166,6 +171,8 @@ def read_columns(estimator: Any, X: Any, reset: bool) -> dict[str, Column]:
 
     `reset`: X is that of `fit`, whose number and names of columns the estimator takes over.
     """
+    if hasattr(X, "collect") and hasattr(X, "collect_schema") and not hasattr(X, "get_columns"):
+        raise TypeError(f"X is a {type(X).__name__}; accepted: X.collect(), a frame with its rows")
     if not is_frame(X):
         host = inputs.host(X)
         if not hasattr(host, "dtype") and not hasattr(host, "tocsr"):
@@ -206,14 +213,15 @@ def chosen_columns(estimator: Any) -> set[int]:
     names = vars(estimator).get("feature_names_in_", ())
     known: dict[Any, int] = {name: j for j, name in enumerate(names)}
     found = set()
-    for each in np.atleast_1d(np.asarray(asked, dtype=object)).tolist():
-        if each in known:
+    listed = [asked] if isinstance(asked, str) else list(asked)
+    for each in listed:
+        if isinstance(each, str) and each in known:
             found.add(known[each])
         elif is_number(each) and int(each) == each and -count <= each < count:
             found.add(int(each) % count)
         else:
             raise ValueError(
-                f"`categorical_features` holds {each!r}; accepted: names of columns of X, numbers of "
-                f"columns from 0 to {count - 1}, or a boolean for each of the {count} columns"
+                f"`categorical_features` holds {each!r}; accepted: names of columns of X where all are "
+                f"strings, places of columns from 0 to {count - 1}, or a boolean for each of the {count}"
             )
     return found

@@ -13,8 +13,8 @@ def with_texts(documented: Documented) -> Documented:
 TEXTS = {
     "first_parameters": """\
 preset : {'default', 'fast'}, default='default'
-    The settings of the networks and their training, which need no tuning; 'fast' takes about a third of
-    the time.
+    The settings of the networks and their training, which need no tuning; 'fast' has half the networks
+    and half the epochs, for numbers also half the bins, and takes about a third of the time.
 
 n_estimators : int or None, default=None
     How many networks are trained, in one pass, and averaged; None: as the preset says.
@@ -25,10 +25,11 @@ max_iter : int or None, default=None
 time_limit : float or None, default=None
     Seconds that `fit` may take. The training is made shorter where it would take more: fewer epochs,
     whose schedules end in time, and if there is no time for 16 of them, fewer rows. What comes before
-    the training, and 16 epochs of a batch, take their time in any case: a second or so.
+    the training, and 16 epochs of a batch, take their time in any case: a second or so, with JAX, which
+    compiles, several. Results depend on the machine then.
 
 categorical_features : 'from_dtype', array-like or None, default='from_dtype'
-    Columns of categories: their names, their numbers, or a boolean for each column. Columns of strings,
+    Columns of categories: their names, their places, or a boolean for each column. Columns of strings,
     booleans and categories, and of objects that are not all numbers, are such columns in any case;
     columns of numbers are if they are named here.""",
     "last_parameters": """\
@@ -81,10 +82,16 @@ encoding_ : Encoding
 Numbers are centred at their median, divided by the distance of their quartiles, and bent by
 x / sqrt(1 + (x/3)^2); a missing one is at the median, and a unit of its own says so. Categories of up to
 9 levels are one-hot, others have a trained vector each; levels that were seen once, and those that come
-later, have one together. All of it is learned from the rows that are learned from, none from those set
+later, have one together; a level is named by its value, where 3, 3.0 and "3" are one, as True and 1 are.
+All of it is learned from the rows that are learned from, none from those set
 aside. Tables are read and encoded on the host; the networks are trained in float32.
 
-With `sample_weight` rows count by their weights; rows of weight 0 are left out everywhere.""",
+With `sample_weight` rows count by their weights, in the calibration of probabilities too, so that these
+are those of the weighted rows; in sets and intervals every row counts as one. Rows of weight 0 are left
+out. Names of columns are compared with those in `fit` where all are strings, as in scikit-learn.
+
+The rows set aside choose epochs and calibrate. Where they are few, sets and intervals hold a little less
+than they say: for 90 %, 85 to 88 % with 20 of them, 89 % with 100; see `calibrate`.""",
     "references": """\
 Holzmueller, Grinsztajn and Steinwart, "Better by default: strong pre-tuned MLPs and boosted trees on
 tabular data", 2024.
@@ -120,7 +127,8 @@ NonFiniteCostError
 Warns
 -----
 UserWarning
-    When some networks diverge: they keep their best parameters so far.""",
+    When some networks diverge: they keep their best parameters so far. When a column of many categories
+    is left out because hardly any of them comes twice.""",
     "rows": """\
 X : frame or array-like of shape (n_samples, n_features)
     Columns as in `fit`; on the host, or on the device of the networks.""",

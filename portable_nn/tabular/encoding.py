@@ -29,6 +29,7 @@ from portable_nn.tabular.columns import (
 BEND = 3.0  # the largest value
 FARTHEST = 1e9  # from the median, in distances of quartiles: what is farther is as if there
 MOST_ONE_HOT = 9  # levels
+FEWEST_NEW = 10  # rows whose categories are all new: with fewer that may well be
 TWICE = 2  # how often a level of many has to be seen to have a vector of its own
 
 
@@ -159,6 +160,27 @@ def learn_encoding(columns: Columns, twice: bool) -> Encoding:
         tuple(is_number),
         twice,
     )
+
+
+def left_out(encoding: Encoding, columns: dict[str, Column]) -> list[str]:
+    """The columns of many categories that are left out, because hardly any of them comes twice."""
+    used = {each.column for each in encoding.categories}
+    return [
+        f"{name} ({len(column.levels)} categories, such as {column.levels[0]!r})"
+        for j, (name, column) in enumerate(columns.items())
+        if j not in used and isinstance(column, Categories) and len(column.levels) > MOST_ONE_HOT
+    ]
+
+
+def all_new(encoding: Encoding, columns: dict[str, Column]) -> list[str]:
+    """The columns of categories of which none is known, in some rows."""
+    found, names = [], list(columns)
+    for each in encoding.categories:
+        column = categories(columns[names[each.column]])
+        known = column.codes[column.codes != MISSING]
+        if len(known) >= FEWEST_NEW and not each.codes(column)[column.codes != MISSING].any():
+            found.append(f"{names[each.column]} ({column.levels[0]!r}, ...)")
+    return found
 
 
 def number_codes(values: list[Host], positions: list[int]) -> list[NumberCode]:

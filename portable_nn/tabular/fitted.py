@@ -18,7 +18,14 @@ from portable_nn.estimators import inputs
 from portable_nn.estimators.plain_state import as_plain, from_plain
 from portable_nn.network import Network
 from portable_nn.tabular.columns import Host, read_columns
-from portable_nn.tabular.encoding import Encoding, as_values, check_alike, from_values
+from portable_nn.tabular.encoding import (
+    Encoding,
+    all_new,
+    as_values,
+    check_alike,
+    from_values,
+)
+from portable_nn.tabular.given import warn_of_new
 
 
 class FittedTabular(BaseEstimator):
@@ -35,6 +42,7 @@ class FittedTabular(BaseEstimator):
         """Rows of X as the network takes them."""
         columns = read_columns(self, X, reset=False)
         check_alike(self.encoding_, columns)
+        warn_of_new(all_new(self.encoding_, columns))
         return self.encoding_(list(columns.values()))
 
     def _outputs(self, X: Host, reductions: Sequence[Reduce]) -> list[Host]:

@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from sklearn.utils import column_or_1d
+from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _num_samples
 
 from portable_nn.estimators import inputs
-from portable_nn.tabular.columns import Host
+from portable_nn.estimators.warning import warn
+from portable_nn.tabular.columns import Host, is_missing
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,52 @@ def weights(given: Any, n: int, name: str = "sample_weight") -> Host | None:
         raise ValueError(f"the sum of `{name}` is {total}; accepted: some weights > 0, and finite ones")
     relative: Host = found.astype(np.float64) / (total / n)
     return relative
+
+
+def labels_of(y: Any) -> Host:
+    """The labels on the host, (n,); ValueError for what are none, or where some are missing."""
+    host: Host = column_or_1d(inputs.host(y), warn=True)
+    if host.dtype.kind == "O" and any(map(is_missing, host)):
+        raise ValueError("Input y contains NaN, or None; accepted: a label for each row")
+    check_classification_targets(host)
+    return host
+
+
+def check_every_class(classes: Host, learned: Host) -> None:
+    """Raise ValueError where one of the classes is not among the codes to learn from."""
+    missing = classes[np.setdiff1d(np.arange(len(classes)), learned)].tolist()
+    if missing:
+        raise ValueError(
+            f"the classes {missing[:5]} have no row to learn from: theirs have the weight 0, or are in "
+            "groups that are set aside; accepted: rows of each class in more than one group, or X_val "
+            "and y_val instead of `groups`"
+        )
+
+
+def warn_of_dropped(columns: list[str]) -> None:
+    """Warn of columns of categories that are left out."""
+    if columns:
+        warn(
+            f"{several(columns)} left out: hardly any of the categories comes twice; if they are "
+            "numbers written as words, make them numbers, as by pandas.to_numeric",
+            UserWarning,
+        )
+
+
+def warn_of_new(columns: list[str]) -> None:
+    """Warn of columns of which no category was there in `fit`."""
+    if columns:
+        warn(
+            f"{several(columns)} without any category that was there in fit; if they are only written "
+            "in another way, write them as in fit",
+            UserWarning,
+        )
+
+
+def several(columns: list[str]) -> str:
+    """Columns in a message."""
+    names = ", ".join(columns[:5]) + (", ..." if len(columns) > 5 else "")
+    return f"{names} {'is' if len(columns) == 1 else 'are'}"
 
 
 def some(weight: Host | None, rows: Host) -> Host | None:

@@ -133,8 +133,9 @@ class TabularRegressor(RegressorMixin, BaseTabular):
             raise ValueError("the range of y is too large for float64; accepted: values up to 1e307")
         is_constant = farthest <= ROUNDING * np.abs(mean)
         unit = np.where(is_constant, 1.0, farthest)  # squares of it would be too large, or too small
-        deviation = unit * np.sqrt(np.average(((Y - mean) / unit) ** 2, axis=0, weights=weight))
-        self.target_mean_, self.target_scale_ = mean, np.where(is_constant, 1.0, deviation)
+        variance = np.average(((Y - mean) / unit) ** 2, axis=0, weights=weight)
+        deviation = np.where(is_constant | (variance == 0), 1.0, unit * np.sqrt(variance))
+        self.target_mean_, self.target_scale_ = mean, deviation
         self.target_range_ = np.stack([Y.min(axis=0), Y.max(axis=0)])
 
     def _as_targets(self, Y: Host) -> Host:
@@ -144,9 +145,16 @@ class TabularRegressor(RegressorMixin, BaseTabular):
         return self._with_own(preset_of_values(self.preset)), self.n_outputs_, "squared_error"
 
     def _calibrate(self, rows: Rows) -> None:
+        self.__dict__.pop("noise_", None)
+        self._take_scores(rows)
+
+    def _take_scores(self, rows: Rows) -> None:
         mean, spread = self._values(self._outputs(rows.X, [mean_of, spread_of]))
         Y = rows.Y * self.target_scale_ + self.target_mean_
-        self.noise_ = np.sqrt(np.average((Y - mean) ** 2, axis=0, weights=rows.weight))
+        if "noise_" not in vars(self):
+            off = (Y - mean) / self.target_scale_  # of the order of 1: squares are neither 0 nor inf
+            mean_square = np.average(off**2, axis=0, weights=rows.weight)
+            self.noise_ = self.target_scale_ * np.sqrt(mean_square)
         scale = conformal.scale_of(spread, self.noise_)
         self.calibration_scores_ = conformal.signed_scores(Y, mean, scale)
 

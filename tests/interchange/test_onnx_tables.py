@@ -78,7 +78,7 @@ def as_text(value):
     """A category as the docstring of `to_onnx` says."""
     if pd.isna(value):
         return ""
-    is_whole = isinstance(value, float) and value == int(value)
+    is_whole = isinstance(value, (float, bool, np.bool_)) and value == int(value)
     return str(int(value)) if is_whole else str(value)
 
 

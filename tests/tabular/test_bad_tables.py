@@ -78,7 +78,16 @@ def test_thousands_of_categories_most_of_them_seen_once(kind, random):
     (levels,) = fitted.network_.layers[0].levels
     assert 1000 < levels[1] < 4000
     X[:, 0] = "never seen"
-    assert np.isfinite(fitted.predict(X[:10])).all()
+    assert np.isfinite(fitted.predict(X[:9])).all()
+
+
+@KINDS
+def test_a_column_left_out_because_all_its_words_differ_is_warned_of(kind, random):
+    pd = pytest.importorskip("pandas")
+    X = pd.DataFrame({"x": random.normal(size=60)}).assign(comma=lambda X: X["x"].astype(str))
+    said = "column 'comma' of X .60 categories, such as '.*'. is left out: .* pandas.to_numeric"
+    with pytest.warns(UserWarning, match=said):
+        kind(**QUICK).fit(X, target(kind, random, 60))
 
 
 @KINDS
@@ -87,7 +96,12 @@ def test_categories_never_seen_are_harmless(kind):
     X, y = table() if kind is pnn.TabularRegressor else classes()
     fitted = kind(**QUICK).fit(X, y)
     new = X.assign(few="new", many="new", truth="perhaps")
-    assert len(fitted.predict(new)) == len(X)
+    assert len(fitted.predict(new[:9])) == 9
+    said = (
+        "column 'few' of X .'new', .*, column 'many' .* are without any category that was there in fit"
+    )
+    with pytest.warns(UserWarning, match=said):
+        assert len(fitted.predict(new)) == len(X)
     missing = X.assign(few=None, many=None, truth=None, x=None, gaps=None)
     assert len(fitted.predict(missing)) == len(X)
 
@@ -188,6 +202,19 @@ def test_what_does_not_suit_the_rows_is_refused(kind, given, message, random):
     X = random.normal(size=(30, 2))
     with pytest.raises(ValueError, match=message):
         kind(**QUICK).fit(X, np.arange(30) % 2, **given)
+
+
+def test_a_class_without_a_row_to_learn_from_is_refused(random):
+    X, y = random.normal(size=(30, 2)), np.arange(30) % 2
+    for options in ({"groups": y}, {"sample_weight": 1.0 - y}):
+        with pytest.raises(ValueError, match=r"the classes \[[01]\] have no row to learn from"):
+            pnn.TabularClassifier(**QUICK).fit(X, y, **options)
+
+
+def test_missing_labels_are_refused(random):
+    labels = np.array(["a", "b", None] * 10, dtype=object)
+    with pytest.raises(ValueError, match="Input y contains NaN, or None; accepted: a label for each"):
+        pnn.TabularClassifier(**QUICK).fit(random.normal(size=(30, 2)), labels)
 
 
 def test_classes_that_were_not_learned_are_refused_in_y_val(random):

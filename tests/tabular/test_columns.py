@@ -40,7 +40,8 @@ def test_columns_of_frames_are_what_their_dtypes_say(library):
     for column, (values, is_category) in zip(read(frame(library)), ROWS.values(), strict=True):
         assert isinstance(column, Categories if is_category else Numbers)
         if is_category:
-            assert names_of(column) == [None if v is None else str(v) for v in values]
+            wanted = {None: None, True: "1", False: "0"}
+            assert names_of(column) == [wanted.get(v, v) for v in values]
         else:
             wanted = [math.nan if v is None else float(v) for v in values]
             np.testing.assert_array_equal(column.values, wanted)
@@ -62,7 +63,7 @@ def test_nullable_and_categorical_columns_of_pandas():
     np.testing.assert_array_equal(whole.values, [1, math.nan, 3])
     np.testing.assert_array_equal(real.values, [1.5, math.nan, 3.5])
     assert [names_of(each) for each in (truth, words, letters, codes)] == [
-        ["True", None, "False"],
+        ["1", None, "0"],
         ["a", None, "b"],
         ["x", None, "y"],
         ["3", None, "1"],
@@ -88,7 +89,7 @@ def test_an_array_of_objects_has_numbers_where_all_are():
     numbers, words, truth = read(X)
     np.testing.assert_array_equal(numbers.values, [1, math.nan, 2.5])
     assert names_of(words) == ["a", "b", None]
-    assert names_of(truth) == ["True", "False", None]
+    assert names_of(truth) == ["1", "0", None]
 
 
 def test_lists_may_hold_words_beside_numbers():
@@ -134,7 +135,7 @@ def test_the_name_of_a_number_is_that_of_any_precision():
         assert names_of(column) == ["0.1", "0.25", "2"]
 
 
-@pytest.mark.parametrize("chosen", [["c"], [2], [0.5], [True]])
+@pytest.mark.parametrize("chosen", [["c"], [2], [0.5], [[0]]])
 def test_columns_that_are_not_there_are_refused(chosen, random):
     X = random.normal(size=(20, 2))
     with pytest.raises(ValueError, match=r"`categorical_features` holds .*; accepted: names of columns"):
@@ -151,6 +152,20 @@ def test_times_and_complex_numbers_are_refused_by_name(random):
     X = pl.DataFrame({"a": [datetime.date(2026, 1, d + 1) for d in range(12)]})
     with pytest.raises(TypeError, match="column 'a' of X has dtype Date; accepted: numbers"):
         pnn.TabularRegressor().fit(X, y)
+
+
+def test_a_column_of_booleans_may_come_as_one_of_numbers(random):
+    pd = pytest.importorskip("pandas")
+    X = pd.DataFrame({"flag": random.random(40) < 0.5})
+    fitted = pnn.TabularRegressor(**FEW).fit(X, X["flag"].astype(float))
+    for other in ("int64", "float64", "object", "boolean"):
+        np.testing.assert_array_equal(fitted.predict(X), fitted.predict(X.astype(other)))
+
+
+def test_a_frame_without_its_rows_is_refused():
+    pl = pytest.importorskip("polars")
+    with pytest.raises(TypeError, match=r"X is a LazyFrame; accepted: X.collect\(\)"):
+        pnn.TabularRegressor().fit(pl.DataFrame({"a": [1.0, 2.0]}).lazy(), [1.0, 2.0])
 
 
 def test_what_is_no_name_of_a_category_is_refused(random):

@@ -77,6 +77,23 @@ def test_sets_and_intervals_contain_the_truth_as_often_as_they_say(coverage):
     assert inside.mean() == pytest.approx(coverage, abs=0.03)
 
 
+def test_rows_that_choose_no_epoch_calibrate_what_holds(random):
+    found = []
+    for seed in range(20):  # of few rows, set aside, which choose the epochs too, this would be 0.85
+        X, y = a_wave(1100, seed)
+        regressor = pnn.TabularRegressor(**QUICK, validation_fraction=0.3).fit(X[:60], y[:60])
+        low, high = regressor.calibrate(X[60:100], y[60:100]).predict_interval(X[100:], 0.9)
+        found.append(np.mean((low <= y[100:]) & (y[100:] <= high)))
+    assert np.mean(found) > 0.885
+    clf = pnn.TabularClassifier(**QUICK, validation_fraction=0).fit(*two_classes(200, 0))
+    X, y = two_classes(4000, 1)
+    sets = clf.calibrate(X[:2000], y[:2000]).predict_set(X[2000:], 0.8)
+    assert sets[np.arange(2000), y[2000:]].mean() == pytest.approx(0.8, abs=0.03)
+    alone = pnn.TabularRegressor(n_estimators=1, max_iter=2, validation_fraction=0).fit(*a_wave(50, 0))
+    low, high = alone.calibrate(*a_wave(500, 1)).predict_interval(a_wave(50, 2)[0])
+    assert (low < high).all()
+
+
 def test_scores_of_classes_are_those_of_the_definition(random):
     P, codes = random.dirichlet(np.ones(3), 20), random.integers(0, 3, 20)
     wanted = sorted(1 - P[i, c] for i, c in enumerate(codes))
@@ -130,6 +147,27 @@ def test_a_picture_of_reliability():
     assert display.expected_calibration_error == pytest.approx(wanted)
     assert display.line_.get_color() == "red"
     assert display.ax_.get_legend().get_texts()[1].get_text() == "TabularClassifier"
+    plt.close("all")
+
+
+def test_a_picture_takes_only_what_belongs_to_it():
+    plt = pytest.importorskip("matplotlib.pyplot")
+    X, y = two_classes(100, 0)
+    draw, clf = pnn.ReliabilityDisplay.from_estimator, pnn.TabularClassifier(**QUICK).fit(X, y)
+    for wrong, message in ((y + 5, "y has the classes"), (y[:50], r"`P` has the shape \(100, 2\)")):
+        with pytest.raises(ValueError, match=message):
+            draw(clf, X, wrong)
+    with pytest.raises(ValueError, match="`n_bins` is 0"):
+        draw(clf, X, y, n_bins=0)
+    column = draw(clf, X, y[:, None])
+    assert column.accuracy.tolist() == draw(clf, X, y, ax=column.ax_).accuracy.tolist()
+    labels = [text.get_text() for text in column.ax_.get_legend().get_texts()]
+    assert labels.count("as sure as right") == 1
+    X, y = a_wave(100, 0)
+    regressor = pnn.TabularRegressor(**QUICK).fit(X, y)
+    for wrong, message in ((y * np.nan, "NaN"), (y[:50], "inconsistent numbers of samples")):
+        with pytest.raises(ValueError, match=message):
+            pnn.IntervalDisplay.from_estimator(regressor, X, wrong)
     plt.close("all")
 
 

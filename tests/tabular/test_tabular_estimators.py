@@ -64,7 +64,7 @@ def test_the_same_seed_gives_the_same_and_another_another(both):
 def test_nothing_is_learned_from_the_rows_set_aside(both):
     kind, X, y = both
     given = kind(**QUICK).fit(X[:300], y[:300], X_val=X[300:], y_val=y[300:])
-    other = X[300:].assign(gaps=1e6, many="level new")
+    other = X[300:].assign(gaps=1e6, x=-1e6)
     changed = kind(**QUICK).fit(X[:300], y[:300], X_val=other, y_val=y[300:])
     assert given.encoding_ == changed.encoding_
     assert given.loss_curve_ == changed.loss_curve_

@@ -1,12 +1,14 @@
-"""Pictures of how sure an estimator is, in the manner of scikit-learn's displays."""
+"""A picture of how reliable probabilities are, in the manner of scikit-learn's displays."""
 
 from __future__ import annotations
 
 from typing import Any, Self
 
 import numpy as np
+from sklearn.utils import column_or_1d
 from sklearn.utils.validation import check_is_fitted
 
+from portable_nn.checks import check_whole
 from portable_nn.estimators import inputs
 from portable_nn.tabular.columns import Host
 
@@ -120,7 +122,20 @@ class ReliabilityDisplay:
         -------
         display : ReliabilityDisplay
         """
-        confidence, is_right = P.max(axis=1), classes[P.argmax(axis=1)] == np.asarray(y)
+        check_whole("n_bins", n_bins, 1)
+        P, classes, true = np.asarray(P), np.asarray(classes), column_or_1d(y)
+        if P.shape != (len(true), len(classes)):
+            raise ValueError(
+                f"`P` has the shape {P.shape}; accepted: {(len(true), len(classes))}, a row for each "
+                "of y and a column for each class"
+            )
+        unknown = sorted({str(label) for label in np.setdiff1d(true, classes)})
+        if unknown:
+            raise ValueError(
+                f"y has the classes {unknown[:5]}; accepted: those of the classifier, "
+                f"{classes.tolist()[:10]}"
+            )
+        confidence, is_right = P.max(axis=1), classes[P.argmax(axis=1)] == true
         order = np.argsort(confidence, kind="stable")
         bins = [rows for rows in np.array_split(order, n_bins) if len(rows)]
         return cls(
@@ -149,144 +164,12 @@ class ReliabilityDisplay:
         ax = axes(ax, "ReliabilityDisplay")
         name = self.estimator_name if name is None else name
         low = min(float(self.confidence.min()), float(self.accuracy.min()))
-        ax.plot([low, 1], [low, 1], color="black", lw=1, ls=":", label="as sure as right")
+        label = "as sure as right"
+        if label not in ax.get_legend_handles_labels()[1]:
+            ax.plot([low, 1], [low, 1], color="black", lw=1, ls=":", label=label)
         options = {"marker": "o", "label": name, **kwargs}
         (self.line_,) = ax.plot(self.confidence, self.accuracy, **options)
         ax.set(xlabel="Probability of the predicted class", ylabel="Share of rows where it is right")
-        ax.legend(loc="upper left")
-        self.ax_, self.figure_ = ax, ax.figure
-        return self
-
-
-class IntervalDisplay:
-    """The predicted intervals of rows, sorted by what is predicted, and the values found.
-
-    Parameters
-    ----------
-    y : ndarray of shape (n_samples,)
-        The values.
-    prediction, low, high : ndarrays of shape (n_samples,)
-    coverage : float
-        The probability that was asked for.
-    estimator_name : str or None, default=None
-        Stands in the title.
-
-    Attributes
-    ----------
-    share_inside : float
-        The share of the values that are in their intervals.
-    ax_ : matplotlib Axes
-    figure_ : matplotlib Figure
-    band_ : matplotlib collection
-        The intervals.
-    inside_, outside_ : matplotlib Line2D
-        The values in their intervals, and the others.
-    """
-
-    def __init__(
-        self,
-        *,
-        y: Host,
-        prediction: Host,
-        low: Host,
-        high: Host,
-        coverage: float,
-        estimator_name: str | None = None,
-    ) -> None:
-        self.y, self.prediction, self.low, self.high = y, prediction, low, high
-        self.coverage, self.estimator_name = coverage, estimator_name
-
-    @property
-    def is_inside(self) -> Host:
-        """Whether each value is in its interval."""
-        found: Host = (self.low <= self.y) & (self.y <= self.high)
-        return found
-
-    @property
-    def share_inside(self) -> float:
-        """The share of the values that are in their intervals."""
-        return float(self.is_inside.mean())
-
-    @classmethod
-    def from_estimator(
-        cls,
-        estimator: Any,
-        X: Any,
-        y: Any,
-        *,
-        coverage: float = 0.9,
-        name: str | None = None,
-        ax: Any = None,
-        **kwargs: Any,
-    ) -> Self:
-        """Draw it for a fitted regressor of one output and rows that it has not learned from.
-
-        Parameters
-        ----------
-        estimator : a fitted regressor with `predict_interval`
-        X : table of shape (n_samples, n_features)
-        y : array-like of shape (n_samples,)
-            The values.
-        coverage : float, default=0.9
-        name : str or None, default=None
-            Stands in the title; None: the name of the class.
-        ax : matplotlib Axes or None, default=None
-            Where to draw; None: new ones.
-        **kwargs : dict
-            Passed to matplotlib's ``plot`` of the values.
-
-        Returns
-        -------
-        display : IntervalDisplay
-        """
-        check_is_fitted(estimator)
-        low, high = (inputs.host(each) for each in estimator.predict_interval(X, coverage))
-        if low.ndim != 1:
-            raise ValueError(
-                f"the estimator predicts {low.shape[1]} values a row; accepted: one; for several make "
-                "the display yourself, of the values of one output"
-            )
-        prediction = inputs.host(estimator.predict(X))
-        name = type(estimator).__name__ if name is None else name
-        values = np.asarray(inputs.host(y), dtype=np.float64)
-        found = cls(
-            y=values, prediction=prediction, low=low, high=high, coverage=coverage, estimator_name=name
-        )
-        return found.plot(ax=ax, **kwargs)
-
-    def plot(self, ax: Any = None, *, name: str | None = None, **kwargs: Any) -> Self:
-        """Draw it.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes or None, default=None
-        name : str or None, default=None
-            Stands in the title in place of `estimator_name`.
-        **kwargs : dict
-            Passed to matplotlib's ``plot`` of the values.
-
-        Returns
-        -------
-        display : IntervalDisplay
-            With `ax_`, `figure_`, `band_`, `inside_` and `outside_`.
-        """
-        ax = axes(ax, "IntervalDisplay")
-        name = self.estimator_name if name is None else name
-        order = np.argsort(self.prediction, kind="stable")
-        ranks = np.arange(len(order))
-        label = f"interval for {self.coverage:.0%}"
-        self.band_ = ax.fill_between(
-            ranks, self.low[order], self.high[order], color="tab:blue", alpha=0.25, lw=0, label=label
-        )
-        ax.plot(ranks, self.prediction[order], color="tab:blue", lw=1, label="prediction")
-        inside = self.is_inside[order]
-        lines = []
-        for which, color, what in ((inside, "tab:green", "in it"), (~inside, "tab:red", "not in it")):
-            options = {"ls": "", "marker": ".", "ms": 3, "color": color, **kwargs}
-            share = f"{what}: {which.mean():.1%}"
-            lines += ax.plot(ranks[which], self.y[order][which], label=share, **options)
-        self.inside_, self.outside_ = lines
-        ax.set(xlabel="Rows, sorted by their prediction", ylabel="y", title=name or "")
         ax.legend(loc="upper left")
         self.ax_, self.figure_ = ax, ax.figure
         return self
