@@ -138,6 +138,4 @@ class FittedTabular(BaseEstimator):
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = tags.input_tags.categorical = tags.input_tags.string = True
-        tags.array_api_support = True
-        tags.non_deterministic = False
-        return tags
+        return tags  # no array API support in scikit-learn's sense: attributes stay on the host
