@@ -79,8 +79,8 @@ class BaseTabular(FittedTabular):
         """The targets; sets what is known of them."""
 
     @abstractmethod
-    def _encode_targets(self, y: Any, n: int) -> Host:
-        """Other targets, of validation rows, in the form that the loss takes."""
+    def _encode_targets(self, y: Any, n: int, name: str = "y_val") -> Host:
+        """Other targets, of n rows, in the form that the loss takes; messages call them `name`."""
 
     def _check_learned(self, Y: Host, learned: Host) -> None:
         """Raise ValueError where some of what is to be told apart is not among the rows learned from."""
@@ -164,13 +164,18 @@ class BaseTabular(FittedTabular):
         -------
         self : object
 
-        {{raises}}
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        TypeError, ValueError
+            If X or y is not of the form that `fit` was given, or X is on another device.
         """
         check_is_fitted(self, "params_")
         self._check_place(X)
         with own_settings():
             rows = self._encoded(X)
-            Y = self._as_targets(self._encode_targets(y, len(rows)))
+            Y = self._as_targets(self._encode_targets(y, len(rows), "y"))
             self._take_scores(Rows(rows, Y, None))
         return self
 

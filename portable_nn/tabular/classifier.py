@@ -147,12 +147,12 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         own: Host = of_classes[Y]
         return own if weight is None else own * weight
 
-    def _encode_targets(self, y: Any, n: int) -> Host:
+    def _encode_targets(self, y: Any, n: int, name: str = "y_val") -> Host:
         host = labels_of(y)
         unknown = sorted({str(each) for each in np.setdiff1d(host, self.classes_)})
         if unknown or len(host) != n:
             raise ValueError(
-                f"`y_val` has {len(host)} rows"
+                f"`{name}` has {len(host)} rows"
                 + f" and the classes {unknown[:5]}" * bool(unknown)
                 + f"; accepted: {n} rows of the classes of y"
             )

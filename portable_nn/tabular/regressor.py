@@ -118,10 +118,10 @@ class TabularRegressor(RegressorMixin, BaseTabular):
         self.n_outputs_ = Y.shape[1]
         return Y
 
-    def _encode_targets(self, y: Any, n: int) -> Host:
-        Y = values(y, "y_val")
+    def _encode_targets(self, y: Any, n: int, name: str = "y_val") -> Host:
+        Y = values(y, name)
         if Y.shape != (n, self.n_outputs_):
-            raise ValueError(f"`y_val` has the shape {Y.shape}; accepted: {(n, self.n_outputs_)}")
+            raise ValueError(f"`{name}` has the shape {Y.shape}; accepted: {(n, self.n_outputs_)}")
         return Y
 
     def _standardize(self, Y: Host, weight: Host | None) -> None:

@@ -89,7 +89,8 @@ def test_tensors_train_as_they_do_eagerly(torch, train, dtype, random):
     net = pnn.Network((12, 16, 9, 3), ("relu", "tanh", "softmax"), "categorical_cross_entropy")
     X, Y = case(torch, random, dtype)
     params = net.initialize(backend="torch", dtype=dtype)
-    options = {"l2": 0.1, "dropout": 0.2, "sample_weight": torch.rand(90).to(X.dtype)}
+    weight = torch.from_numpy(random.random(90).astype(dtype))
+    options = {"l2": 0.1, "dropout": 0.2, "sample_weight": weight}
     given = (net, params, X, Y, pnn.Adam(0.01), 3, 16)
     kept = [theta.clone() for layer in params for theta in layer]
     found, history = train(*given, **options)

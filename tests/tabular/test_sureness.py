@@ -89,6 +89,8 @@ def test_rows_that_choose_no_epoch_calibrate_what_holds(random):
     X, y = two_classes(4000, 1)
     sets = clf.calibrate(X[:2000], y[:2000]).predict_set(X[2000:], 0.8)
     assert sets[np.arange(2000), y[2000:]].mean() == pytest.approx(0.8, abs=0.03)
+    with pytest.raises(ValueError, match=r"`y` has 2000 rows and the classes \['7'\]; accepted: 2000"):
+        clf.calibrate(X[:2000], np.full(2000, 7))
     alone = pnn.TabularRegressor(n_estimators=1, max_iter=2, validation_fraction=0).fit(*a_wave(50, 0))
     low, high = alone.calibrate(*a_wave(500, 1)).predict_interval(a_wave(50, 2)[0])
     assert (low < high).all()
