@@ -99,12 +99,11 @@ class BaseTabular(FittedTabular):
         """Targets as the loss takes them."""
 
     @abstractmethod
-    def _calibrate(self, rows: Rows) -> None:
-        """Take note of how the networks do on rows that they have not learned from."""
+    def _calibrate(self, rows: Rows, anew: bool) -> None:
+        """Take note of how far off the networks are on rows that they have not learned from.
 
-    @abstractmethod
-    def _take_scores(self, rows: Rows) -> None:
-        """Take note of how far off the networks are, for sets and intervals."""
+        `anew`: the rows are those of `fit`, which say what the temperature or the noise is, too.
+        """
 
     @abstractmethod
     def _plan(self) -> tuple[Preset, int, str]:
@@ -176,7 +175,7 @@ class BaseTabular(FittedTabular):
         with own_settings():
             rows = self._encoded(X)
             Y = self._as_targets(self._encode_targets(y, len(rows), "y"))
-            self._take_scores(Rows(rows, Y, None))
+            self._calibrate(Rows(rows, Y, None), anew=False)
         return self
 
     def _fit(self, given: Table, validation: Table) -> None:
@@ -214,7 +213,7 @@ class BaseTabular(FittedTabular):
         self.params_, history, plan = carried_out(work, first_end)
         self._record(history)
         if work.held_out is not None:
-            self._calibrate(work.held_out)
+            self._calibrate(work.held_out, anew=True)
         if again is not None:
             epochs = max(1, round(np.median(self.best_epochs_)))
             seconds = epochs * np.median(history.seconds) * len(again.X) / plan.rows

@@ -170,14 +170,10 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         preset = self._with_own(preset_of_classes(self.preset))
         return preset, len(self.classes_), "categorical_cross_entropy"
 
-    def _calibrate(self, rows: Rows) -> None:
+    def _calibrate(self, rows: Rows, anew: bool) -> None:
         (P,) = self._outputs(rows.X, [mean_of])
-        if self.calibration is not None:
+        if anew and self.calibration is not None:
             self.temperature_ = fit_temperature(P, rows.Y, rows.weight)
-        self._take_scores(rows)
-
-    def _take_scores(self, rows: Rows) -> None:
-        (P,) = self._outputs(rows.X, [mean_of])
         self.calibration_scores_ = class_scores(tempered(P, self.temperature_), rows.Y)
 
     def _probabilities(self, X: Any) -> Host:

@@ -125,7 +125,8 @@ class TabularRegressor(RegressorMixin, BaseTabular):
         return Y
 
     def _standardize(self, Y: Host, weight: Host | None) -> None:
-        self.__dict__.pop("calibration_scores_", None)
+        for name in ("calibration_scores_", "noise_"):  # of a fit before
+            self.__dict__.pop(name, None)
         with np.errstate(over="ignore", invalid="ignore"):
             mean = np.average(Y, axis=0, weights=weight)
             farthest = np.max(np.abs(Y - mean), axis=0)
@@ -144,14 +145,10 @@ class TabularRegressor(RegressorMixin, BaseTabular):
     def _plan(self) -> tuple[Preset, int, str]:
         return self._with_own(preset_of_values(self.preset)), self.n_outputs_, "squared_error"
 
-    def _calibrate(self, rows: Rows) -> None:
-        self.__dict__.pop("noise_", None)
-        self._take_scores(rows)
-
-    def _take_scores(self, rows: Rows) -> None:
+    def _calibrate(self, rows: Rows, anew: bool) -> None:
         mean, spread = self._values(self._outputs(rows.X, [mean_of, spread_of]))
         Y = rows.Y * self.target_scale_ + self.target_mean_
-        if "noise_" not in vars(self):
+        if anew or "noise_" not in vars(self):
             off = (Y - mean) / self.target_scale_  # of the order of 1: squares are neither 0 nor inf
             mean_square = np.average(off**2, axis=0, weights=rows.weight)
             self.noise_ = self.target_scale_ * np.sqrt(mean_square)

@@ -124,6 +124,12 @@ def test_without_rows_set_aside_there_is_nothing_to_be_sure_by(kind, random):
         getattr(kind(), method)(X)
 
 
+def test_nothing_of_a_fit_before_is_left(random):
+    X, y = a_wave(200, 0)
+    regressor = pnn.TabularRegressor(**QUICK).fit(X, y).set_params(validation_fraction=0).fit(X, y)
+    assert not {"noise_", "calibration_scores_"} & vars(regressor).keys()
+
+
 def test_without_calibration_probabilities_are_the_networks_own():
     X, y = two_classes(300, 0)
     raw, calibrated = (
