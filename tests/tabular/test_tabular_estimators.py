@@ -157,6 +157,10 @@ def test_weights_of_classes_count_for_the_validation_rows_too(random):
     two = pnn.TabularClassifier(**QUICK).fit(X, y, np.where(y == 1, 3.0, 1.0), **held_out, **own)
     np.testing.assert_allclose(one.validation_loss_curve_, two.validation_loss_curve_, rtol=1e-6)
     assert one.temperature_ == pytest.approx(two.temperature_)
+    rows = np.linspace(1, 2, 200)  # which they multiply
+    one = pnn.TabularClassifier(**QUICK, class_weight={1: 3.0}).fit(X, y, rows)
+    two = pnn.TabularClassifier(**QUICK).fit(X, y, rows * np.where(y == 1, 3.0, 1.0))
+    np.testing.assert_allclose(one.loss_curve_, two.loss_curve_, rtol=1e-6)
 
 
 @host
