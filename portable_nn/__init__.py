@@ -56,6 +56,8 @@ if TYPE_CHECKING:
     from portable_nn.optimizers import Optimizer as Optimizer
     from portable_nn.optimizers import OptimizerState as OptimizerState
     from portable_nn.optimizers import RMSprop as RMSprop
+    from portable_nn.stores import Columns as Columns
+    from portable_nn.stores import ParquetRows as ParquetRows
     from portable_nn.tabular import IntervalDisplay as IntervalDisplay
     from portable_nn.tabular import ReliabilityDisplay as ReliabilityDisplay
     from portable_nn.tabular import TabularClassifier as TabularClassifier
@@ -66,6 +68,7 @@ if TYPE_CHECKING:
     from portable_nn.training import History as History
     from portable_nn.training import ProgressBar as ProgressBar
     from portable_nn.training import TrainingState as TrainingState
+    from portable_nn.training import WindowShuffle as WindowShuffle
     from portable_nn.training import fit as fit
 
 # the rooms, and which names of each are here, too
@@ -95,6 +98,7 @@ NAMES: dict[str, tuple[str, ...]] = {
     ),
     "network": ("Network",),
     "optimizers": ("SGD", "Adam", "AdamW", "Optimizer", "OptimizerState", "RMSprop"),
+    "stores": ("Columns", "ParquetRows"),
     "training": (
         "Callback",
         "Checkpoint",
@@ -102,6 +106,7 @@ NAMES: dict[str, tuple[str, ...]] = {
         "History",
         "ProgressBar",
         "TrainingState",
+        "WindowShuffle",
         "fit",
     ),
 }

@@ -24,6 +24,7 @@ ORDER = [
     "equations",
     "trees",
     "compiler",
+    "stores",
     "backends",
     "checks",
     "optimizers",

@@ -9,6 +9,7 @@ import numpy as np
 
 from portable_nn.backends.base import Backend
 from portable_nn.compiler.signatures import HostArray
+from portable_nn.stores import StoredRows
 
 FEWEST_STEPS = 64  # that there is room for
 MOST_STEPS = 1 << 12  # beyond, the room is no power of 4
@@ -95,6 +96,8 @@ def room_for(steps: int, bytes_of_one: int) -> int:
 
 def as_column(backend: Backend, array: Any) -> Any:
     """Entries (..., n) as (..., n, 1)."""
+    if isinstance(array, StoredRows):
+        return array.as_column()
     host = on_host(backend, array)
     return array[..., None] if host is None else backend.from_host(host[..., None], array.dtype)
 

@@ -11,6 +11,7 @@ import numpy as np
 from portable_nn import trees
 from portable_nn.compiler.signatures import HostArray
 from portable_nn.equations import Array
+from portable_nn.stores import BlockReader, StoredRows
 from portable_nn.trees import Tree
 
 CHUNK = 2**25  # bytes that are moved, or checked, at a time
@@ -19,10 +20,10 @@ CHUNK = 2**25  # bytes that are moved, or checked, at a time
 class Piece(NamedTuple):
     """Rows of a host array: those of these numbers, or of a slice, along `axis`, which is negative.
 
-    `cast` is the dtype that they are to have, None for their own.
+    `cast` is the dtype that they are to have, None for their own. Rows of a store are along the first.
     """
 
-    array: HostArray
+    array: HostArray | BlockReader
     rows: HostArray | slice
     axis: int
     cast: np.dtype[Any] | None = None
@@ -42,7 +43,9 @@ class Piece(NamedTuple):
         return native if self.cast is None else self.cast
 
     def picked(self) -> HostArray:
-        """The rows, by NumPy's indexing: a view if they are a slice."""
+        """The rows, by NumPy's indexing: a view if they are a slice; those of a store are read."""
+        if isinstance(self.array, BlockReader):
+            return self.array.take(self.rows)
         return self.array[(..., self.rows, *(slice(None),) * (-1 - self.axis))]
 
     @staticmethod
@@ -54,19 +57,35 @@ class Piece(NamedTuple):
     def gather(self, out: HostArray | None = None) -> HostArray:
         """The rows, copied to `out`; without it an array that may be a view."""
         if self.cast is not None:
-            rows = self._replace(cast=None).gather().astype(self.cast)
-            return rows if out is None else self.copied(rows, out)
-        flags = self.array.flags
-        if isinstance(self.rows, slice) or not (flags.c_contiguous and flags.aligned):
+            found = self._replace(cast=None).gather().astype(self.cast)
+            return found if out is None else self.copied(found, out)
+        array, rows = self.array, self.rows
+        if isinstance(array, BlockReader) or isinstance(rows, slice) or not is_plain(array):
             # `take` would copy all of an array that is not contiguous and aligned
-            if out is None:
-                return self.picked()
-            return self.copied(self.picked(), out)
+            return self.picked() if out is None else self.copied(self.picked(), out)
         # the numbers have been checked, and with the mode "raise" NumPy would fill a copy of `out` first
-        return np.take(self.array, self.rows, axis=self.axis, out=out, mode="clip")
+        return np.take(array, rows, axis=self.axis, out=out, mode="clip")
 
 
-def cast_to_send(array: HostArray, known: Collection[str], otherwise: str) -> np.dtype[Any] | None:
+def is_plain(array: HostArray) -> bool:
+    """Whether the array is contiguous, in rows, and aligned."""
+    return array.flags.c_contiguous and array.flags.aligned
+
+
+def readable(array: Any, block: int | None = None, count: int | None = None) -> Any:
+    """What a `Piece` takes rows of: a reader for those of a store, else NumPy's array.
+
+    A memory map stays one, without its class. A reader keeps `count` blocks of `block` rows in
+    memory: by default what makes a chunk.
+    """
+    if isinstance(array, StoredRows):
+        return BlockReader(array, CHUNK, block, count)
+    return np.asarray(array)
+
+
+def cast_to_send(
+    array: HostArray | BlockReader, known: Collection[str], otherwise: str
+) -> np.dtype[Any] | None:
     """The dtype that rows of `array` are to have on a device with the `known` ones; None: their own.
 
     Integers of a dtype that the device lacks are sent as `otherwise`.

@@ -9,10 +9,12 @@ from typing import Any
 from portable_nn.backends import Backend, dtype_name, of
 from portable_nn.backends.padding import where_checked
 from portable_nn.equations import Array, Loss
+from portable_nn.stores import StoredRows, is_store
 
 Named = Mapping[str, Array]  # arrays by the names that messages give them
 FLOATS = ("float32", "float64")
 WHOLE = ("bool", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)))
+STREAM = "; or give `stream=True` to fit or predict, which read stores in slices of rows"
 LABELS = "; class labels become integers by numpy.unique(labels, return_inverse=True)[1]"
 
 
@@ -29,7 +31,7 @@ def check_owner(name: str, array: Array) -> Backend:
     try:
         return of(array)
     except TypeError as error:
-        raise TypeError(f"`{name}`: {error}") from None
+        raise TypeError(f"`{name}`: {error}" + (STREAM if is_store(array) else "")) from None
 
 
 def is_whole(array: Array) -> bool:
@@ -71,12 +73,19 @@ def check_one_dtype(arrays: Named, whole: Collection[str] = ()) -> None:
             accepted = dtypes[first] if dtypes[first] in FLOATS else " or ".join(FLOATS)
             integers = ", integers or booleans" if name in whole else ""
             hint = LABELS if name.endswith("Y") and dtype.startswith(("str", "object")) else ""
+            hint += how_to_cast(arrays[name], dtypes[first])
             raise TypeError(f"`{name}` has dtype {dtype}; accepted: {accepted}{integers}; cast it{hint}")
         if dtype != dtypes[first]:
             raise TypeError(
                 f"`{first}` has dtype {dtypes[first]}, `{name}` {dtype}; accepted: one dtype; cast one "
-                "of them"
+                "of them" + how_to_cast(arrays[name], dtypes[first])
             )
+
+
+def how_to_cast(array: Array, dtype: str) -> str:
+    """How the rows of a store become ones of this dtype, for a message; "" for an array in memory."""
+    is_numeric = isinstance(array, StoredRows) and array.dtype.kind in "fiub"
+    return f", as portable_nn.Columns(store, dtype={dtype!r}) does when it reads" if is_numeric else ""
 
 
 def check_values(

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from portable_nn import backends
 from portable_nn.checks import (
     NONNEGATIVE,
@@ -98,8 +96,9 @@ class Network(Architecture):
         params : list of (W, b)
         X : array, (n_samples, n_0); (K, n_samples, n_0) for a stack
         stream : bool
-            Whether X stays on the host, as a NumPy array or memory map: parts are sent to the device of
-            `params`, each while the device computes with the one before. The result is a NumPy array.
+            Whether X stays on the host, as a NumPy array, memory map or store of rows (see `fit`): parts
+            are sent to the device of `params`, each while the device computes with the one before. The
+            result is a NumPy array.
 
         Examples
         --------
@@ -114,7 +113,7 @@ class Network(Architecture):
             checked.check_values()
             batch = checked.check_host_data(Given(X, has_targets=False))
             result = checked.stack, self.sizes[-1]
-            return streamed(checked.backend, self.described.model, params, np.asarray(batch.X), result)
+            return streamed(checked.backend, self.described.model, params, batch.X, result)
         checked = check_parameters(self.described, self.loss, params)
         batch = checked.check_data(Given(X, has_targets=False))
         backend, model = checked.backend, self.described.model

@@ -12,7 +12,14 @@ import numpy as np
 from portable_nn.backends import Backend, dtype_name, to_host
 from portable_nn.checks import Given, PerNetwork, check_one_dtype, check_one_place, check_values
 from portable_nn.checks.arrays import is_whole
-from portable_nn.checks.host_arrays import check_host_values, check_on_host, host_parts
+from portable_nn.checks.host_arrays import (
+    check_host_values,
+    check_on_host,
+    host_parts,
+    in_memory,
+    rows_of,
+    with_stored_rows,
+)
 from portable_nn.equations import Array, Loss
 from portable_nn.layers import Recipe
 from portable_nn.layers.codes import check_codes
@@ -80,14 +87,18 @@ class Checked(NamedTuple):
         return batch
 
     def check_host_data(self, given: Given) -> Batch:
-        """The data, which stays on the host, as a batch, checked against the parameters."""
+        """The data, which stays on the host, as a batch, checked against the parameters.
+
+        X and Y of a store become `StoredRows`; weights are read, as their mean is wanted.
+        """
+        given = with_stored_rows(given)
         host = check_on_host(given.arrays)
         check_one_dtype(self.first | given.arrays, given.arrays)
         given, n_classes = self._in_form(given, host)
         check_host_values(host, given, self.loss, n_classes)
         if self.net.levels:
             for rows in host_parts(given.X):
-                check_codes(self.net.levels, host, given.names[0], given.X[..., rows, :])
+                check_codes(self.net.levels, host, given.names[0], rows_of(given.X, rows))
         return self._batch(given, n_classes)
 
     def _in_form(self, given: Given, backend: Backend) -> tuple[Given, int]:
@@ -97,9 +108,10 @@ class Checked(NamedTuple):
         """
         given = given.in_rows(backend, self.loss, self.sizes[-1], self.stack)
         given.check_shapes(self.sizes, self.stack, self.loss)
-        weight = given.sample_weight
+        weight = in_memory(given.sample_weight)
         if weight is not None and is_whole(weight):
-            given = replace(given, sample_weight=backend.asarray(weight, self.dtype))
+            weight = backend.asarray(weight, self.dtype)
+        given = replace(given, sample_weight=weight)
         return given, given.n_classes(self.loss, self.sizes[-1])
 
     def _without_meaning_as_nan(self, batch: Batch) -> Batch:

@@ -61,14 +61,16 @@ def prepared(backend: Backend, model: Model, params: Parameters) -> Callable[[Ar
 
 
 def streamed(
-    backend: Backend, model: Model, params: Parameters, X: HostArray, result: tuple[tuple[int, ...], int]
+    backend: Backend, model: Model, params: Parameters, X: Any, result: tuple[tuple[int, ...], int]
 ) -> HostArray:
     """A[L] as rows on the host, for rows of X on the host, which are sent to the device part by part.
 
-    `result` is the shape of the stack, and the number of outputs.
+    X is an array of NumPy, or the rows of a store. `result` is the shape of the stack, and the number of
+    outputs.
     """
     dtype = dtype_name(params[0][0].dtype)
-    n, cast = X.shape[-2], streaming.cast_to_send(X, backend.dtypes(), dtype)
+    X, n = streaming.readable(X), X.shape[-2]
+    cast = streaming.cast_to_send(X, backend.dtypes(), dtype)
     size = max(1, min(AT_ONCE, streaming.CHUNK // max(1, X.nbytes // n)))
     compute, sender = compiled(backend, model, False), backend.sender()
     stack, n_outputs = result

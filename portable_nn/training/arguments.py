@@ -14,10 +14,12 @@ from typing import Any
 import numpy as np
 
 from portable_nn import trees
-from portable_nn.backends import owner, to_host
+from portable_nn.backends import owner, streaming, to_host
+from portable_nn.checks.host_arrays import is_foreign_store
 from portable_nn.layers import Layer
 from portable_nn.network import Network
 from portable_nn.optimizers import Optimizer
+from portable_nn.stores import StoredRows
 from portable_nn.training.description import Training, schedule_of
 
 MOST_BYTES = 1 << 26  # of an array that are looked at: more would take seconds
@@ -129,13 +131,27 @@ def fingerprint(tree: trees.Tree) -> Any:
 
 
 def fingerprint_of(array: Any) -> dict[str, Any]:
-    """See `fingerprint`."""
+    """See `fingerprint`; that of the rows of a store is the one of the same rows in memory."""
+    if is_foreign_store(array):
+        return fingerprint_of_store(StoredRows("X, Y or validation data", array))
     shape = tuple(int(n) for n in array.shape)
     step = -(-math.prod(shape) * int(getattr(array, "itemsize", 8)) // MOST_BYTES)
     part = array if step <= 1 else array[..., ::step, :] if len(shape) > 1 else array[::step]
     values = np.ascontiguousarray(to_host(part))
     checksum = zlib.crc32(values.tobytes())
     return {"shape": list(shape), "dtype": values.dtype.name, "checksum": checksum}
+
+
+def fingerprint_of_store(rows: StoredRows) -> dict[str, Any]:
+    """See `fingerprint_of`; the rows are read a chunk at a time."""
+    reader, n = streaming.readable(rows), rows.shape[0]
+    step = -(-rows.nbytes // MOST_BYTES) if rows.nbytes > MOST_BYTES else 1
+    size = max(1, streaming.CHUNK // reader.row_bytes)
+    checksum = 0
+    for start in range(0, n, size * step):
+        some = np.arange(start, min(start + size * step, n), step)
+        checksum = zlib.crc32(reader.take(some).tobytes(), checksum)
+    return {"shape": list(rows.shape), "dtype": rows.dtype.name, "checksum": checksum}
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:

@@ -9,10 +9,12 @@ import numpy as np
 
 from portable_nn.backends import Backend, dtype_name, streaming
 from portable_nn.backends.streaming import Piece
-from portable_nn.checks import Given, check_owner
+from portable_nn.checks import Given
+from portable_nn.checks.host_arrays import is_on_host
 from portable_nn.equations import Array
 from portable_nn.network.objective import Batch
 from portable_nn.network.parameters import Checked
+from portable_nn.training.epoch_orders import WindowShuffle
 
 STREAM = "; or, for data that is to stay on the host, give fit `stream=True`"
 MOST_BATCHES = 256  # in a chunk: nobody should wait too long for the first one of an epoch
@@ -70,17 +72,20 @@ class DeviceSource:
 
 
 class HostSource:
-    """See `Source`: arrays on the host, memory maps included, of which chunks are sent to the device.
+    """See `Source`: arrays on the host, memory maps and stores too; chunks are sent to the device.
 
-    A chunk holds as many batches as `streaming.CHUNK` bytes do, but at least one. All chunks are equally
-    long where that is possible: a step may be compiled, or captured, for each length.
+    The rows of stores that were read last stay in memory: as many as a window of the `epoch_order` has,
+    or else a chunk. A chunk holds as many batches as `streaming.CHUNK` bytes do, but at least one. All
+    chunks are equally long where that is possible: a step may be compiled, or captured, for each length.
     """
 
     is_resident = False
 
-    def __init__(self, backend: Backend, data: Batch, dtype: Any) -> None:
-        given = data.X, data.Y, data.weight  # as NumPy's: a memory map stays one, without its class
-        self.arrays = [np.asarray(array) for array in given if array is not None]
+    def __init__(self, backend: Backend, data: Batch, dtype: Any, epoch_order: Any = None) -> None:
+        given = data.X, data.Y, data.weight
+        is_window = isinstance(epoch_order, WindowShuffle)
+        window = (epoch_order.chunk, epoch_order.window) if is_window else ()
+        self.arrays = [streaming.readable(array, *window) for array in given if array is not None]
         known, otherwise = backend.dtypes(), dtype_name(dtype)
         self.dtypes = [streaming.cast_to_send(array, known, otherwise) for array in self.arrays]
         self.n, self.classes = int(data.X.shape[-2]), data.classes
@@ -116,10 +121,10 @@ class HostSource:
         return Batch(X, Y, weight[0] if weight else None, self.mean_weight, self.classes)
 
 
-def source(backend: Backend, stream: bool, data: Batch, dtype: Any) -> Source:
+def source(backend: Backend, stream: bool, data: Batch, dtype: Any, epoch_order: Any = None) -> Source:
     """The source of batches of this data, which has been checked; `dtype` is that of the parameters."""
     if stream:
-        return HostSource(backend, data, dtype)
+        return HostSource(backend, data, dtype, epoch_order)
     return DeviceSource(data._replace(mean_weight=mean_of(backend, data.weight)))
 
 
@@ -151,14 +156,17 @@ def even(count: int, most: int) -> int:
     return -(-count // chunks)
 
 
-def training_data(checked: Checked, given: Given, stream: bool) -> Source:
-    """The source of the training data, once parameters and data have been checked."""
+def training_data(checked: Checked, given: Given, stream: bool, epoch_order: Any = None) -> Source:
+    """The source of the training data, once parameters and data have been checked.
+
+    `epoch_order` is that of `fit`.
+    """
     if stream:
         checked.check_values()
         batch = checked.check_host_data(given)
     else:
         batch = checked.check_data(given, STREAM)
-    return source(checked.backend, stream, batch, checked.dtype)
+    return source(checked.backend, stream, batch, checked.dtype, epoch_order)
 
 
 def validation_data(checked: Checked, validation: Any, stream: bool) -> Source | None:
@@ -174,6 +182,6 @@ def validation_data(checked: Checked, validation: Any, stream: bool) -> Source |
         raise TypeError(f"`validation` is a {given}; accepted: (X, Y) or (X, Y, sample_weight)")
     X, Y, weight = (*validation, None)[:3]
     data = Given(X, Y, weight, "validation ")
-    stream = stream and check_owner("validation X", X).host
+    stream = stream and is_on_host("validation X", X)
     batch = checked.check_host_data(data) if stream else checked.check_data(data, more=True)
     return source(checked.backend, stream, batch, checked.dtype)

@@ -207,7 +207,7 @@ def fit(
     if why is not None and checked.stack:
         own_seeds = seed if training.has_own_draws else None
         check_in_step(why, checked.stack, early_stopping=early_stopping, rows=rows, seed=own_seeds)
-    data = training_data(checked, Given(X, Y, sample_weight), stream)
+    data = training_data(checked, Given(X, Y, sample_weight), stream, epoch_order)
     held_out = validation_data(checked, validation, stream)
     own = None if rows is None else check_own_rows(rows, checked.stack, data.n)
     if checked.stack and why is None:
