@@ -72,7 +72,9 @@ class Columns:
         """These rows of the columns."""
         given = np.asanyarray(self.store[rows])
         picked = given if self.columns is None else given[:, self.columns]
-        return cast(picked, self.dtype, f"rows {rows.start} to {rows.stop}")
+        start, stop, _ = rows.indices(self.shape[0])
+        what = "all columns" if self.columns is None else f"columns {self.columns}"
+        return cast(picked, self.dtype, f"rows {start} to {stop - 1} of {what} of the store")
 
     def __repr__(self) -> str:
         return f"<Columns {self.columns} of {type(self.store).__name__}, {self.shape}, {self.dtype}>"
