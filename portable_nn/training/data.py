@@ -97,6 +97,11 @@ class HostSource:
 
     def chunks(self, order: Rows, batch_size: int, most: int) -> Iterator[Chunk]:
         """As of `Source`; a chunk is gathered while the device computes with the one before."""
+        if order.ndim > 1:
+            raise ValueError(
+                f"`epoch_order` gave an order for each network of a stack, {order.shape}; accepted with "
+                "`stream=True`: one order for all of them, (m,)"
+            )
         size = min(batch_size, len(order))
         room = streaming.CHUNK // max(1, size * sum(array.nbytes for array in self.arrays) // self.n)
         most = even(len(order) // size, max(1, min(most, room, MOST_BATCHES)))

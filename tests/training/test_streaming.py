@@ -348,6 +348,13 @@ def test_bad_data_is_refused_in_the_same_words_with_and_without_streaming(change
     assert not begun
 
 
+def test_an_order_for_each_network_of_a_stack_is_refused(case, host_only):
+    net, _, X, Y = case
+    stack = net.initialize(seed=[3, 8], stack=(2,), dtype="float64")
+    with pytest.raises(ValueError, match=r"`epoch_order` gave .*\(2, 45\); accepted with `stream"):
+        pnn.fit(net, stack, X, Y, stream=True, epoch_order=lambda epoch, n: np.stack([np.arange(n)] * 2))
+
+
 def test_a_stream_that_is_not_a_bool_and_parameters_with_nan_are_refused(case, host_only):
     net, params, X, Y = case
     with pytest.raises(TypeError, match="`stream` is 'yes'; accepted: True or False"):
