@@ -127,13 +127,16 @@ def fit(
         shortened to it. For a stack, also one number for each network. ``{"weights": 5.0}`` limits the
         gradients of these arrays together, and no others: keys are those of the groups of `Optimizer`.
     stream : bool
-        Whether X, Y and the weights stay on the host, as NumPy arrays or memory maps. Chunks of some
-        32 MB (or one batch) are sent to the device of `params`, each while the device computes with the
-        one before; the host needs memory for about four chunks. The results are those of data on the
-        device; JAX, which compiles for each number of rows sent, may round differently. Data may be
-        larger than the device's memory and, in memory maps, than the host's: it is read once before
-        training, to be checked; the order of the rows takes 8 bytes a row; the weights are moved as a
-        whole, once, for their mean. Validation data may be on the host too.
+        Whether X, Y and the weights stay on the host, as NumPy arrays, memory maps or stores: anything
+        with `shape`, `dtype` and slices of rows, such as arrays of zarr, h5py and dask, `ParquetRows`,
+        and the `Columns` of one. Chunks of some 32 MB (or one batch) are sent to the device of `params`,
+        each while the device computes with the one before; the host needs memory for about four chunks,
+        and two more for each store. The results are those of data on the device; JAX, which compiles for
+        each number of rows sent, may round differently. Data may be larger than the device's memory and,
+        in memory maps and stores, than the host's: it is read once before training, to be checked; the
+        order of the rows takes 8 bytes a row; the weights are moved as a whole, once, for their mean. Of
+        a store a permutation reads all for every few batches: give `epoch_order` a `WindowShuffle`, in
+        which an epoch reads every row once. Validation data may be on the host too.
     metrics : str, list of str, or dict, optional
         What is measured at the end of every epoch and recorded in ``history.metrics``: on the validation
         data if there is any, else on the training data, which costs another pass forward. Names are

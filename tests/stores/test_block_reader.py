@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from counting_stores import Chunked, CountingStore
 
+from portable_nn.backends.streaming import Piece, cast_to_send
 from portable_nn.stores import BlockReader, StoredRows
 from portable_nn.stores.block_reader import BLOCK
 
@@ -96,3 +97,18 @@ def test_blocks_are_whole_chunks_of_the_store_unless_those_are_large():
         found = BlockReader(StoredRows("X", Chunked(array, chunks)), most)
         assert found.block == expected, chunks
         assert found.count == max(1, most // (8 * expected))
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("rows", [slice(5, 9), np.array([7, 0, 7])])
+def test_rows_are_cast_and_copied_to_buffers_as_those_of_arrays(order, rows, random):
+    array = random.integers(0, 99, size=(20, 3)).astype(f"{order}i4")
+    few, _ = reader(array)
+    for known in (["int32"], ["float64"]):
+        cast = cast_to_send(few, known, "float64")
+        piece, expected = Piece(few, rows, -2, cast), Piece(array, rows, -2, cast)
+        assert (piece.shape, piece.dtype) == (expected.shape, expected.dtype)
+        out = np.empty(piece.shape, piece.dtype)
+        assert piece.gather(out) is out
+        for found in (out, piece.gather()):
+            np.testing.assert_array_equal(found, expected.gather())
