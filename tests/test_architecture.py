@@ -162,9 +162,10 @@ def test_importing_the_package_loads_numpy_and_array_api_compat_and_no_other_lib
         "net = pnn.Network((2, 1), ('sigmoid',), 'binary_cross_entropy')\n"
         "X = np.ones((3, 2), 'float32')\n"
         "pnn.fit(net, net.initialize(), X, X[:, :1], epochs=1)\n"
+        "pnn.ParquetRows, pnn.Columns, pnn.WindowShuffle\n"
         "loaded = {name.partition('.')[0] for name in sys.modules}\n"
         "print(*sorted(loaded & {'torch', 'jax', 'cupy', 'array_api_strict', 'sklearn', 'scipy', "
-        "'matplotlib', 'tqdm', 'numba', 'pandas'}))\n"
+        "'matplotlib', 'tqdm', 'numba', 'pandas', 'pyarrow', 'zarr', 'h5py', 'dask'}))\n"
     )
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, check=True
