@@ -11,6 +11,16 @@ import array_api_compat
 import numpy as np
 
 from portable_nn.backends.base import Backend
+from portable_nn.backends.jax_meshes import (
+    OVER,
+    as_place,
+    check_axes,
+    mesh_name,
+    mesh_named,
+    mesh_of,
+    readable,
+    whole,
+)
 from portable_nn.backends.jax_steps import compiled_scan, compiled_step
 from portable_nn.compiler.signatures import HostArray, Scan, ScanStep, Step
 from portable_nn.errors import BackendUnavailableError
@@ -22,7 +32,12 @@ MOST_PADDED = 2**25  # bytes: padding more would take longer than it saves
 
 
 class JaxBackend(Backend):
-    """JAX arrays; devices "cpu:0", "cuda:0", ... as JAX prints them, or "cpu" for the first one."""
+    """JAX arrays; devices "cpu:0", "cuda:0", ... as JAX prints them, or "cpu" for the first one.
+
+    A mesh of several devices counts as one: its arrays may be split over them or copied to each of them,
+    and what is moved there is copied. It is given as `jax.sharding.Mesh`, or by its name, such as
+    "data=2,model=2 over cpu:0-3".
+    """
 
     name = "jax"
     package = "jax"
@@ -55,9 +70,11 @@ class JaxBackend(Backend):
         if device is None:
             return default_device()
         if not isinstance(device, str):
-            if isinstance(device, (jax.Device, jax.sharding.Sharding)):
-                return device
+            if isinstance(device, (jax.Device, jax.sharding.Sharding, jax.sharding.Mesh)):
+                return as_place(device)
             raise self.unknown_device(device, jax.devices())
+        if OVER in device:
+            return as_place(mesh_named(device))
         platform, _, index = device.partition(":")
         try:
             return jax.devices(platform)[int(index or 0)]
@@ -69,6 +86,16 @@ class JaxBackend(Backend):
                     "for it, for NVIDIA's: pip install 'jax[cuda13]' (or [cuda12])"
                 ) from None
             raise self.unknown_device(device, jax.devices()) from None
+
+    @classmethod
+    def device_of(cls, x: Any) -> Any:
+        mesh = mesh_of(getattr(x, "sharding", None))
+        return super().device_of(x) if mesh is None else whole(mesh)
+
+    @classmethod
+    def name_device(cls, device: Any) -> str:
+        mesh = mesh_of(device)
+        return super().name_device(device) if mesh is None else mesh_name(mesh)
 
     @classmethod
     def values_known(cls, x: Any) -> bool:
@@ -96,6 +123,7 @@ class JaxBackend(Backend):
     def check_usable(self, x: Any) -> None:
         if x.dtype.itemsize == 8:  # once 64-bit types are off JAX computes with it in 32 bits
             self.dtype(x.dtype)
+        check_axes(getattr(x, "sharding", None))
 
     def all_finite(self, x: Any) -> Any:
         return finite_check()(x)
@@ -104,6 +132,9 @@ class JaxBackend(Backend):
         import jax  # noqa: PLC0415
 
         return jax.device_put(np.array(host, dtype=dtype), self.device)  # JAX may alias what it gets
+
+    def to_numpy(self, x: Any) -> HostArray:
+        return np.asarray(readable(x))
 
     def compile(self, step: Step) -> Step:
         return compiled_step(step)

@@ -10,6 +10,7 @@ import numpy as np
 
 from portable_nn import trees
 from portable_nn.backends.base import Backend
+from portable_nn.backends.jax_meshes import Layout, Spreading, layout_of, mesh_of
 from portable_nn.backends.padding import WithRoom, room_for
 from portable_nn.compiler.signatures import Scan, ScanStep, Step
 from portable_nn.trees import Tree
@@ -35,25 +36,31 @@ def compiled_scan(backend: Backend, step: ScanStep) -> Scan:
     import jax  # noqa: PLC0415
 
     def make() -> Step:
-        def steps_in_a_row(carry: Tree, count: Tree, fixed: Tree, each: Tree) -> Tree:
+        def steps_in_a_row(
+            layout: Layout | None, carry: Tree, count: Tree, fixed: Tree, each: Tree
+        ) -> Tree:
+            xp = backend.xp if layout is None else Spreading(backend.xp, layout, fixed)
+
             def one_step(i: Tree, carry: Tree) -> Tree:
                 one = trees.map(lambda x: jax.lax.dynamic_index_in_dim(x, i, keepdims=False), each)
-                return step(backend.xp, carry, fixed, one)
+                carry = step(xp, carry, fixed, one)
+                return carry if layout is None else layout.kept(carry)
 
             return jax.lax.fori_loop(0, count, one_step, carry)
 
-        jitted: Step = jax.jit(steps_in_a_row, donate_argnums=0)
+        jitted: Step = jax.jit(steps_in_a_row, static_argnums=0, donate_argnums=1)
         return jitted
 
-    compiled = made_anew(step, make)
+    compiled, is_mesh = made_anew(step, make), mesh_of(backend.device) is not None
     own = jax.jit(functools.partial(trees.map, jax.numpy.copy))
 
     def run(carry: Tree, fixed: Tree, each: Tree, owned: Sequence[bool]) -> Tree:
+        layout = layout_of(carry, fixed) if is_mesh else None
         # a loop copies what it may not overwrite: copied here it is the same loop for whatever is owned
         carry = tuple(x if is_owned else own(x) for x, is_owned in zip(carry, owned, strict=True))
         one_step, count = functools.partial(step, backend.xp), np.int32(trees.length(each))
         steps_in_a_row = compiled(one_step, lambda: (carry, fixed, trees.at(each, 0)))
-        return steps_in_a_row(carry, count, fixed, with_room(each))
+        return steps_in_a_row(layout, carry, count, fixed, with_room(each))
 
     return run
 
