@@ -25,9 +25,9 @@ class Backend:
     """One array library on one of its devices.
 
     `portable_nn.backends.get` returns backends; there is one object for each library and device. To
-    support another library, write a subclass and `register` it. A subclass has to define the class
-    attributes `name` and `package` and the class methods `namespace` and `owns`; all other methods have
-    defaults that hold for any library of the array API standard. A backend holds no equations.
+    support another library, `register` a subclass. It has to define the class attributes `name` and
+    `package` and the class methods `namespace` and `owns`; all other methods have defaults that hold
+    for any library of the array API standard. A backend holds no equations.
 
     Parameters
     ----------
@@ -55,10 +55,8 @@ class Backend:
 
     Raises
     ------
-    BackendUnavailableError
-        If the library or the device is missing.
-    ValueError
-        If there is no device of that name.
+    BackendUnavailableError, ValueError
+        If the library or the device is missing; if there is no device of that name.
     """
 
     lookup: ClassVar[Lookup]  # set by the registry, which imports this module and knows every backend
@@ -170,10 +168,7 @@ class Backend:
     @classmethod
     @contextlib.contextmanager
     def own_settings(cls) -> Iterator[None]:
-        """The settings of the library under which this package computes, whatever the user's are.
-
-        For those that would change a dtype, or refuse a number that a formula sends to the device.
-        """
+        """The library's settings while this package computes: none that refuse what a formula needs."""
         yield
 
     def ready(self, *arrays: Array) -> None:
@@ -183,8 +178,7 @@ class Backend:
 
     def dtypes(self) -> dict[str, Any]:
         """The dtypes that this device supports, by name."""
-        here: dict[str, Any] = self.xp.__array_namespace_info__().dtypes(device=self.device)
-        return here
+        return dict(self.xp.__array_namespace_info__().dtypes(device=self.device))
 
     def dtype(self, dtype: Any) -> Any:
         """The library's dtype for a name ("float32") or a dtype of any library.
@@ -248,32 +242,39 @@ class Backend:
         each = [self.xp.all(self.xp.isfinite(x), axis=(-2, -1)) for x in arrays]
         return functools.reduce(lambda one, other: one & other, each)
 
+    def row_shards(self, x: Array) -> int:
+        """Over how many devices the rows of `x`, along the axis -2, are split."""
+        return 1
+
+    def laid_out(self, x: Array, like: Array) -> Array:
+        """`x`, which is on this device, split over devices as `like` is; by default `x` itself."""
+        return x
+
     # -- steps -----------------------------------------------------------------------------------
 
     def compile(self, step: Step) -> Step:
         """`step`, compiled if this library can; by default `step` itself.
 
-        The arguments and the results of a step are nested lists and tuples of arrays. A step that
-        depends on nothing but its arguments can say so by ``step.steady = True``; it is then never
-        traced again for arguments of the same shapes and dtypes. One that depends on nothing else but
-        on what certain functions read can say so by ``step.functions``, a tuple of them; it is then
-        traced again where that has changed.
+        The arguments and the results of a step are trees of arrays. A step that depends on nothing but
+        its arguments can say so by ``step.steady = True``; it is then never traced again for arguments
+        of the same shapes and dtypes. One that depends on nothing else but on what certain functions
+        read can say so by ``step.functions``; it is then traced again where that has changed.
         """
         return step
 
     def prepare(self, step: Step, first: Tree, at_once: bool = False) -> Prepared | None:
-        """A short way to ``step(first, x)``, if there is one; it gives None for an x it does not take.
+        """A short way to ``step(first, x)``, if there is one, of a step that depends on these alone.
 
-        The step depends on its arguments alone. The first x are not taken, unless `at_once`.
+        It gives None for an x it does not take: the first ones, unless `at_once`.
         """
         return None
 
     def scan(self, step: ScanStep) -> Scan:
         """A function that runs many steps in a row: ``run(carry, fixed, each, owned)``.
 
-        It computes ``carry = step(xp, carry, fixed, one)`` for each `one` of `each` and returns the
-        last carry. `carry`, `fixed` and `each` are nested lists and tuples of arrays; the first axis of
-        those in `each` is the steps. `owned` says which parts of the carry may be overwritten.
+        It computes ``carry = step(xp, carry, fixed, one)`` for each `one` of `each` and returns the last
+        carry. All are trees of arrays; the first axis of those in `each` is the steps. `owned` says
+        which parts of the carry may be overwritten.
         """
         compiled = self.compile(functools.partial(step, self.xp))
 
@@ -285,9 +286,8 @@ class Backend:
         return run
 
     def networks_at_once(self, bytes_of_one: int) -> int | None:
-        """How many networks of a stack are best trained as one; None: all of them.
-
-        `bytes_of_one` is what a step of one touches: parameters, the optimizer's arrays, a batch.
+        """How many networks of a stack are best trained as one, None being all; `bytes_of_one` is what a
+        step of one touches: parameters, the optimizer's arrays, a batch.
         """
         return None
 

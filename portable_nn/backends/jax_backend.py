@@ -15,10 +15,12 @@ from portable_nn.backends.jax_meshes import (
     OVER,
     as_place,
     check_axes,
+    from_every_process,
     mesh_name,
     mesh_named,
     mesh_of,
     readable,
+    row_shards,
     whole,
 )
 from portable_nn.backends.jax_steps import compiled_scan, compiled_step
@@ -131,10 +133,21 @@ class JaxBackend(Backend):
     def from_host(self, host: HostArray, dtype: Any) -> Any:
         import jax  # noqa: PLC0415
 
-        return jax.device_put(np.array(host, dtype=dtype), self.device)  # JAX may alias what it gets
+        copied = np.array(host, dtype=dtype)  # JAX may alias what it gets
+        if mesh_of(self.device) is not None and not self.device.is_fully_addressable:
+            return from_every_process(copied, self.device)
+        return jax.device_put(copied, self.device)
 
     def to_numpy(self, x: Any) -> HostArray:
         return np.asarray(readable(x))
+
+    def row_shards(self, x: Any) -> int:
+        return row_shards(x)
+
+    def laid_out(self, x: Any, like: Any) -> Any:
+        import jax  # noqa: PLC0415
+
+        return x if mesh_of(like.sharding) is None else jax.device_put(x, like.sharding)
 
     def compile(self, step: Step) -> Step:
         return compiled_step(step)

@@ -5,11 +5,15 @@ from __future__ import annotations
 import functools
 import itertools
 import math
+import zlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from portable_nn import trees
-from portable_nn.equations import Array, Namespace
+from portable_nn.compiler.signatures import HostArray
+from portable_nn.equations import Namespace
 from portable_nn.trees import Tree
 
 OVER = " over "  # between the axes and the devices in the name of a mesh
@@ -83,7 +87,7 @@ def check_axes(sharding: Any) -> None:
 @functools.lru_cache(maxsize=64)
 def mesh_name(mesh: Any) -> str:
     """The axes and the devices, as "data=2,model=2 over cpu:0-3"."""
-    kind = {name: " explicit" for name in explicit_axes(mesh)}
+    kind = dict.fromkeys(explicit_axes(mesh), " explicit")
     axes = ",".join(f"{name}={size}{kind.get(name, '')}" for name, size in mesh.shape.items())
     parts = [str(device).rpartition(":") for device in mesh.devices.flat]
     found = []
@@ -99,10 +103,10 @@ def mesh_name(mesh: Any) -> str:
 def mesh_named(name: str) -> Any:
     """The mesh of that name, made of the devices that are here; ValueError where some are not."""
     import jax  # noqa: PLC0415
-    import numpy as np  # noqa: PLC0415
 
     axes, _, places = name.partition(OVER)
-    here, wanted = {}, []
+    here: dict[str, Any] = {}
+    wanted: list[str] = []
     try:
         shape = {axis: int(size) for axis, _, size in (axis.partition("=") for axis in axes.split(","))}
         for place in places.split(","):
@@ -130,12 +134,32 @@ def copier(mesh: Any) -> Any:
     return jax.jit(lambda x: x, out_shardings=whole(mesh))
 
 
-def readable(x: Array) -> Array:
+def readable(x: Any) -> Any:
     """`x`, or a copy with all its values in this process; every process has to ask for it."""
     if getattr(x, "is_fully_addressable", True) or x.is_fully_replicated:
         return x
-    copied: Array = copier(x.sharding.mesh)(x)
-    return copied
+    return copier(x.sharding.mesh)(x)
+
+
+def from_every_process(host: HostArray, place: Any) -> Any:
+    """An array of a mesh of several processes, each of which has all of the host array.
+
+    ValueError where the processes have different ones. JAX would compare them value by value, which
+    takes a hundred times longer.
+    """
+    import jax  # noqa: PLC0415
+
+    checksum = zlib.crc32(np.ascontiguousarray(host).tobytes(), zlib.crc32(f"{host.shape}".encode()))
+    own = np.full(place.mesh.size, checksum, "uint32")
+    split = jax.sharding.NamedSharding(place.mesh, jax.sharding.PartitionSpec(place.mesh.axis_names))
+    checksums = jax.make_array_from_callback(own.shape, split, own.__getitem__)
+    found = np.asarray(copier(place.mesh)(checksums))
+    if (found != found[0]).any():
+        raise ValueError(
+            f"the processes gave different host arrays, this one of shape {host.shape}; accepted: the "
+            "same in each; for parts of one array: jax.make_array_from_process_local_data"
+        )
+    return jax.make_array_from_callback(host.shape, place, host.__getitem__)
 
 
 # ---- steps ------------------------------------------------------------------------------------------
@@ -152,6 +176,14 @@ def split_axes(sharding: Any) -> set[str]:
     """All axes of the mesh that an array is split along."""
     found: set[str] = set()
     return found.union(*(entry(sharding, i, len(sharding.spec)) for i in range(len(sharding.spec))))
+
+
+def row_shards(x: Any) -> int:
+    """Over how many devices the rows of an array, along the axis -2, are split."""
+    mesh = mesh_of(getattr(x, "sharding", None))
+    if mesh is None or x.ndim < 2:
+        return 1
+    return math.prod(mesh.shape[name] for name in entry(x.sharding, -2, x.ndim))
 
 
 class Layout(NamedTuple):
@@ -198,57 +230,48 @@ class Spreading:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.xp, name)
 
-    def take(self, x: Array, indices: Array, /, *, axis: int) -> Array:
+    def take(self, x: Any, indices: Any, /, *, axis: int) -> Any:
         """The rows of these numbers; where `x` is split each device has a part of them."""
         import jax  # noqa: PLC0415
 
         sharding = self.shardings.get(id(x))
         if sharding is None:
-            return self.xp.take(x, indices, axis=axis)  # type: ignore[no-any-return]
+            return self.xp.take(x, indices, axis=axis)
         names = entry(sharding, axis, x.ndim)
         if names and hasattr(jax, "shard_map"):
-            found = exchanged(self.xp, x, indices, axis % x.ndim, names, sharding)
+            found = exchanged(x, indices, axis % x.ndim, names, sharding)
         else:  # numbers are in range: by "fill", the default, they would be looked at
-            found = self.xp.take(x, indices, axis=axis, mode="clip")
+            found = jax.numpy.take(x, indices, axis=axis, mode="clip")
         if not (names or self.free):
             return found
         spec = [*sharding.spec, *[None] * (x.ndim - len(sharding.spec))]
         spec[axis] = names or self.free
         layout = jax.sharding.NamedSharding(sharding.mesh, jax.sharding.PartitionSpec(*spec))
-        spread: Array = jax.lax.with_sharding_constraint(found, layout)
-        return spread
+        return jax.lax.with_sharding_constraint(found, layout)
 
 
-def exchanged(
-    xp: Namespace, x: Array, indices: Array, axis: int, names: Sequence[str], sharding: Any
-) -> Array:
+def exchanged(x: Any, indices: Any, axis: int, names: Sequence[str], sharding: Any) -> Any:
     """The rows of these numbers, each sent from the device that has it to the one that computes with it.
 
-    They are summed over the devices, all but one of which have zeros; of the sum each device gets a part.
+    They are summed over the devices, all but one of which have zeros; each gets a part of the sum.
     """
     import jax  # noqa: PLC0415
 
+    xp, lax, spec = jax.numpy, jax.lax, sharding.spec
     devices = math.prod(sharding.mesh.shape[name] for name in names)
     count, local = indices.shape[0], x.shape[axis] // devices
-    missing = -count % devices
     is_bool = x.dtype == xp.bool  # which cannot be summed
 
-    def of_device(part: Array, indices: Array) -> Array:
-        own = indices - jax.lax.axis_index(names) * local
-        has = (own >= 0) & (own < local)
+    def of_device(part: Any, indices: Any) -> Any:
+        own = indices - lax.axis_index(names) * local
+        has = xp.reshape((own >= 0) & (own < local), (-1, *(1,) * (x.ndim - 1 - axis)))
         found = xp.take(part, own, axis=axis, mode="clip")
-        has = xp.reshape(has, (-1, *(1,) * (x.ndim - 1 - axis)))
         found = xp.where(has, found, xp.zeros((), dtype=found.dtype))
         found = xp.astype(found, xp.uint8) if is_bool else found
-        return jax.lax.psum_scatter(found, names, scatter_dimension=axis, tiled=True)  # type: ignore
+        return lax.psum_scatter(found, names, scatter_dimension=axis, tiled=True)
 
-    exchange = jax.shard_map(
-        of_device,
-        mesh=sharding.mesh,
-        in_specs=(sharding.spec, jax.sharding.PartitionSpec()),
-        out_specs=sharding.spec,
-    )
-    found = exchange(x, xp.pad(indices, (0, missing), mode="edge"))  # one part for each device
-    found = xp.astype(found, xp.bool) if is_bool else found
-    taken: Array = jax.lax.slice_in_dim(found, 0, count, axis=axis)
-    return taken
+    indices = xp.pad(indices, (0, -count % devices), mode="edge")  # one part for each device
+    specs = (spec, jax.sharding.PartitionSpec())
+    exchange = jax.shard_map(of_device, mesh=sharding.mesh, in_specs=specs, out_specs=spec)
+    found = lax.slice_in_dim(exchange(x, indices), 0, count, axis=axis)
+    return xp.astype(found, xp.bool) if is_bool else found

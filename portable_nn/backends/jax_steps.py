@@ -43,10 +43,10 @@ def compiled_scan(backend: Backend, step: ScanStep) -> Scan:
 
             def one_step(i: Tree, carry: Tree) -> Tree:
                 one = trees.map(lambda x: jax.lax.dynamic_index_in_dim(x, i, keepdims=False), each)
-                carry = step(xp, carry, fixed, one)
-                return carry if layout is None else layout.kept(carry)
+                return step(xp, carry, fixed, one)
 
-            return jax.lax.fori_loop(0, count, one_step, carry)
+            carry = jax.lax.fori_loop(0, count, one_step, carry)
+            return carry if layout is None else layout.kept(carry)
 
         jitted: Step = jax.jit(steps_in_a_row, static_argnums=0, donate_argnums=1)
         return jitted

@@ -120,7 +120,9 @@ class Network(Architecture):
         if backend.padded_bytes:  # each operation would be compiled, for each number of rows
             return compiled_prediction(backend, model, params, batch.X)
         xp = backend.xp
-        return predict(xp, lambda params, part: layers(xp, model, params, part)[-1], params, batch.X)
+        return predict(
+            backend, lambda params, part: layers(xp, model, params, part)[-1], params, batch.X
+        )
 
     @backends.with_own_settings
     def activations(self, params: Parameters, X: Array) -> list[Array]:

@@ -11,6 +11,7 @@ import numpy as np
 from portable_nn import trees
 from portable_nn.backends import Backend, dtype_name, streaming
 from portable_nn.backends.padding import lengthened, on_host, row_parts
+from portable_nn.backends.split_rows import in_order, parts_of_each
 from portable_nn.backends.streaming import Piece
 from portable_nn.compiler.signatures import HostArray
 from portable_nn.equations import Array, Namespace, Parameters
@@ -27,15 +28,21 @@ def layers(xp: Namespace, model: Model, params: Parameters, X: Array) -> list[Ar
 
 
 def predict(
-    xp: Namespace, compute: Callable[[Parameters, Array], Array], params: Parameters, X: Array
+    backend: Backend, compute: Callable[[Parameters, Array], Array], params: Parameters, X: Array
 ) -> Array:
-    """A[L] as rows; ``compute(params, X)`` gives it for a part of the rows X (..., n, n_0)."""
-    n = X.shape[-2]
-    if n <= AT_ONCE:
+    """A[L] as rows; ``compute(params, X)`` gives it for a part of the rows X (..., n, n_0).
+
+    Where rows are split over several devices, a part has some of each device's own.
+    """
+    n, shards = X.shape[-2], backend.row_shards(X)
+    if n <= AT_ONCE * shards:
         return compute(params, X)
-    starts = range(0, n, AT_ONCE)
-    parts = [compute(params, X[..., start : min(start + AT_ONCE, n), :]) for start in starts]
-    return xp.concat(parts, axis=-2)
+    if shards == 1:
+        starts = range(0, n, AT_ONCE)
+        parts = [compute(params, X[..., start : min(start + AT_ONCE, n), :]) for start in starts]
+        return backend.xp.concat(parts, axis=-2)
+    each = parts_of_each(backend, (X,), (-2,), shards, AT_ONCE)
+    return in_order(backend, [compute(params, *part) for part in each], shards)
 
 
 @functools.lru_cache(maxsize=64)
@@ -92,7 +99,7 @@ def compiled_prediction(backend: Backend, model: Model, params: Parameters, X: A
     compute = compiled(backend, model, False)
     rows = None if user_functions_of(model) != () else on_host(backend, X)
     if rows is None or not all(map(backend.values_known, trees.leaves(params))):
-        return predict(backend.xp, compute, params, X)
+        return predict(backend, compute, params, X)
     return in_few_lengths(backend, functools.partial(compute, params), X, rows)
 
 

@@ -14,6 +14,7 @@ from portable_nn.network.initialization import count_parameters
 from portable_nn.network.objective import Batch, user_defined
 from portable_nn.training.data import Chunk, DeviceSource, Rows, batches_of, parts
 from portable_nn.training.description import Training
+from portable_nn.training.split_data import kept_split
 
 FEWEST_ROWS = 1024  # that room is made for; a multiple of any slice
 MOST_GENEROUS = 1 << 20  # bytes, beyond which less room is made
@@ -121,7 +122,7 @@ def with_few_lengths(
     masks are drawn for each row.
     """
     if type(source) is not DeviceSource or backend.padded_bytes == 0:
-        return source
+        return kept_split(backend, source)
     n: int = source.n
     X: Any = source.all.X
     bytes_of_one = -(-X.nbytes // n)

@@ -156,7 +156,7 @@ def moved(backend: Backend, tree: trees.Tree, like: Parameters) -> Parameters:
     for array, other in zip(found, wanted, strict=True):
         if (array.shape, array.dtype) != (other.shape, other.dtype):
             raise ValueError(f"{array.dtype} of shape {array.shape} in the place of {other.shape}")
-    params: Parameters = trees.unflatten(form, found)
+    params: Parameters = trees.unflatten(form, map(backend.laid_out, found, wanted))
     return params
 
 
