@@ -40,14 +40,14 @@ class Backend:
         The name under which the backend is registered.
     package : str
         The module that is imported to see whether the library works.
-    remedy : str
-        What to do if it does not work; the end of the error message.
+    remedy, dtype_remedy : str
+        What to do if it does not work, or about a dtype that the device lacks: ends of error messages.
     host : bool
         Whether the arrays are NumPy's, in the memory of the host.
-    dtype_remedy : str
-        What to do about a dtype that the device lacks; the end of that error message.
     padded_bytes : int
         Up to which size arrays pass through the host, where each shape would be compiled for.
+    is_shared : bool
+        Whether several processes compute together: each has to do the same, whatever its clock says.
     xp : namespace
         The library's namespace of the Python array API standard.
     device
@@ -68,6 +68,7 @@ class Backend:
     host: ClassVar[bool] = False
     dtype_remedy: ClassVar[str] = "cast the array to a dtype of this list"
     padded_bytes: int = 0
+    is_shared: bool = False
 
     def __init__(self, device: Any = None) -> None:
         problem = self.problem()
@@ -123,7 +124,7 @@ class Backend:
         except (Exception, SystemExit):
             return ""
 
-    # -- devices ---------------------------------------------------------------------------------
+    # -- devices, and their dtypes ---------------------------------------------------------------
 
     def find_device(self, device: Any) -> Any:
         """The library's device object for a name, a device object, or None (the default device).
@@ -173,8 +174,6 @@ class Backend:
 
     def ready(self, *arrays: Array) -> None:
         """Wait until `arrays` have been computed. By default a library computes before it returns."""
-
-    # -- dtypes ----------------------------------------------------------------------------------
 
     def dtypes(self) -> dict[str, Any]:
         """The dtypes that this device supports, by name."""

@@ -55,6 +55,8 @@ class JaxBackend(Backend):
 
         if isinstance(self.device, jax.Device):  # else arrays may be spread over several
             self.padded_bytes = MOST_PADDED if self.device.platform == "cpu" else MOST_PADDED // 8
+        elif mesh_of(self.device) is not None:
+            self.is_shared = not self.device.is_fully_addressable
 
     @classmethod
     def namespace(cls) -> Any:
@@ -134,7 +136,7 @@ class JaxBackend(Backend):
         import jax  # noqa: PLC0415
 
         copied = np.array(host, dtype=dtype)  # JAX may alias what it gets
-        if mesh_of(self.device) is not None and not self.device.is_fully_addressable:
+        if self.is_shared:
             return from_every_process(copied, self.device)
         return jax.device_put(copied, self.device)
 

@@ -184,7 +184,7 @@ class Loop:
             report = self.backend.to_numpy(summed)  # the one read of the epoch
             costs, metrics, finite = report[: len(sums)], report[len(sums) : -1], report[-1].astype(bool)
             named, seconds = dict(zip(self.names, metrics, strict=True)), time.perf_counter() - started
-            self.in_parts = self.watch is not None and seconds > LONG
+            self.in_parts = self.watch is not None and (seconds > LONG or self.backend.is_shared)
             yield Epoch(self.params, self.state, costs, named, finite, rate, seconds)
 
     def plan(self, epoch: int) -> Plan:
