@@ -134,8 +134,26 @@ def test_two_processes_train_to_what_one_does_and_to_the_same_bits(tmp_path):
         assert "the processes gave different host arrays" in found["refused"]["different values"]
         assert "the processes gave different host arrays" in found["refused"]["different shapes"]
     assert first["same"] == second["same"]
+    assert first["same"][1] == [1, 2, 3, 4, 5, 6] * 3  # in parts, however short an epoch is
     assert first["apart"] == second["apart"]
     assert [found["own"] for found in (first, second)] == [
         "<backend 'jax' on cpu:0>",
         "<backend 'jax' on cpu:2048>",
     ]
+
+
+def test_the_examples_of_the_page_run():
+    text = (HERE.parents[1] / "docs" / "jax_meshes.md").read_text(encoding="utf-8")
+    program = "".join(re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL))
+    shown = "".join(re.findall(r"```\n\n```\n(.*?)```", text, flags=re.DOTALL))
+    environment = {k: v for k, v in os.environ.items() if k not in ("XLA_FLAGS", "JAX_ENABLE_X64")}
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=LONGEST,
+        env=environment,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == shown
