@@ -125,6 +125,9 @@ def training() -> dict[str, Any]:
     figures["data and model"] = differ(split, expected)
     mixed = on_grid(X, ("data", "model")), on_grid(Y, "data"), on_grid(HOST[2])
     figures["each array in its own way"] = differ(fitted(on_grid(FIRST), mixed, **how), expected)
+    columns = on_grid(X, None, "model"), *GRID_ROWS[1:]  # JAX would split W[1] alike
+    found = fitted(on_grid(FIRST), columns, **how)
+    figures["columns split"] = differ(found, expected)
     figures["streamed"] = differ(fitted(WHOLE, HOST, stream=True, **how), expected)
     figures["streamed to a grid"] = differ(fitted(SPLIT, HOST, stream=True, **how), expected)
     shard_map = jax.shard_map
@@ -142,6 +145,7 @@ def training() -> dict[str, Any]:
     given = flat([HOST, FIRST])
     return {
         "apart": figures,
+        "whole": specs(found[0]),
         "kept": [specs(tree) == specs(SPLIT) for tree in (params, *history.optimizer_state.slots)],
         "unchanged": [np.array_equal(given, flat(t)) for t in ([ROWS, WHOLE], [GRID_ROWS, SPLIT])],
         "stopped": [stopped[1].stopped_by, stopped[1].epochs],

@@ -56,9 +56,10 @@ def are_close(figures: dict[str, float]) -> None:
 def test_a_training_over_a_mesh_is_that_of_one_device():
     (found,) = outcomes(["mesh_cases.py", "training"])
     are_close(found["apart"])
-    assert len(found["apart"]) == 13
+    assert len(found["apart"]) == 14
     assert found["stopped"][0] == "early stopping"
     assert found["kept"] == [True] * 3  # the parameters, and the two arrays that Adam has for each
+    assert found["whole"] == [[]] * 4  # copied to each device, as at first
     assert found["unchanged"] == [True] * 2
 
 
