@@ -23,7 +23,7 @@ ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "
 EXAMPLES = (
     *("digits", "shallow_to_deep", "own_backend", "drop_in", "any_array", "ship_it"),
     *("normalization", "categories", "own_layer", "search", "uncertainty", "model_per_group"),
-    "tabular",
+    *("tabular", "many_processes"),
 )
 
 NEIGHBOURS = (
@@ -90,7 +90,8 @@ def tests(session: nox.Session, library: str) -> None:
     session.install(
         *CONSTRAINTS, "-e", package(extra, "sklearn", *(["fast", "strict"] if on_host else []))
     )
-    session.install(*CONSTRAINTS, *group("test"), *(group("frames") if on_host else []))
+    more = (*group("frames"), *group("stores")) if on_host else ()
+    session.install(*CONSTRAINTS, *group("test"), *group("processes"), *more)
     if library == "cupy" and not has_cuda_device():
         session.install(*group("cuda"))
         session.run("pytest", "--collect-only", "-qq", "--backend", backend)
@@ -115,6 +116,16 @@ def interchange(session: nox.Session) -> None:
     session.run("python", "-c", f"import {', '.join(NEIGHBOURS)}", env={"KERAS_BACKEND": "torch"})
     chosen = session.posargs or ["tests/interchange", "tests/storage", "tests/files"]
     backends = [f"--backend={name}" for name in ("numpy", "torch", "array_api_strict")]
+    session.run("pytest", *PARALLEL, *backends, *chosen, env=ONE_THREAD)
+
+
+@nox.session
+def distributed(session: nox.Session) -> None:
+    """Several processes: MPI, torch.distributed, JAX's meshes, in groups of several sizes."""
+    session.install(*CONSTRAINTS, "-e", package("sklearn", "strict", "torch", "jax"))
+    session.install(*CONSTRAINTS, *group("test"), *group("processes"))
+    backends = [f"--backend={name}" for name in ("numpy", "torch", "jax", "array_api_strict")]
+    chosen = session.posargs or ["tests/distributed"]
     session.run("pytest", *PARALLEL, *backends, *chosen, env=ONE_THREAD)
 
 

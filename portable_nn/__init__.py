@@ -14,6 +14,7 @@ from portable_nn.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from portable_nn import backends as backends
+    from portable_nn import distributed as distributed
     from portable_nn import interchange as interchange
     from portable_nn import model_selection as model_selection
     from portable_nn import schedules as schedules
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from portable_nn.errors import BackendUnavailableError as BackendUnavailableError
     from portable_nn.errors import ModelFormatError as ModelFormatError
     from portable_nn.errors import NonFiniteCostError as NonFiniteCostError
+    from portable_nn.errors import OtherProcessError as OtherProcessError
     from portable_nn.errors import UnknownBackendError as UnknownBackendError
     from portable_nn.estimators import LossCurveDisplay as LossCurveDisplay
     from portable_nn.estimators import MLPClassifier as MLPClassifier
@@ -74,11 +76,13 @@ if TYPE_CHECKING:
 # the rooms, and which names of each are here, too
 NAMES: dict[str, tuple[str, ...]] = {
     "backends": ("show_backends",),
+    "distributed": (),
     "equations": ("Activation", "Loss", "huber", "leaky_relu", "pinball", "relu"),
     "errors": (
         "BackendUnavailableError",
         "ModelFormatError",
         "NonFiniteCostError",
+        "OtherProcessError",
         "UnknownBackendError",
     ),
     "files": ("load", "save"),
@@ -131,7 +135,7 @@ ELSEWHERE = {  # what other libraries call it
     "gradient_check": "Network.check_gradients",
 }
 
-__all__ = ["backends", "interchange", "schedules"]
+__all__ = ["backends", "distributed", "interchange", "schedules"]
 __all__ += [name for names in NAMES.values() for name in names]
 if importlib.util.find_spec("sklearn") is not None:
     __all__ += [name for names in WITH_SCIKIT_LEARN.values() for name in names]

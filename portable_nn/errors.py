@@ -11,6 +11,7 @@ __all__ = [
     "BackendUnavailableError",
     "ModelFormatError",
     "NonFiniteCostError",
+    "OtherProcessError",
     "UnknownBackendError",
     "missing_attribute",
     "naming_ours",
@@ -90,6 +91,10 @@ class NonFiniteCostError(ValueError):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (*self.args, self.epoch, self.params, self.history)
+
+
+class OtherProcessError(RuntimeError):
+    """Another process of a group has failed; the message has its number and its error."""
 
 
 def unknown_name(kind: str, name: object, known: Iterable[str]) -> str:

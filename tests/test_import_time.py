@@ -23,7 +23,7 @@ def test_type_checkers_are_told_of_the_same_names():
                 assert each.asname == each.name
                 found[each.name] = node.module.removeprefix("portable_nn").removeprefix(".")
     assert found.pop("__version__") == "version"
-    rooms = dict.fromkeys(("backends", "interchange", "model_selection", "schedules"), "")
+    rooms = dict.fromkeys(("backends", "distributed", "interchange", "model_selection", "schedules"), "")
     assert found == pnn.ROOM_OF | rooms
 
 

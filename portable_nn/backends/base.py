@@ -6,14 +6,14 @@ import contextlib
 import copy
 import functools
 import importlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import numpy as np
 
-from portable_nn import trees
 from portable_nn.backends.dtype_names import dtype_name
 from portable_nn.backends.lookup import Lookup
+from portable_nn.backends.scans import Exchange, First, Second, scan, scan_in_halves
 from portable_nn.backends.streaming import Sender
 from portable_nn.compiler.signatures import HostArray, Prepared, Scan, ScanStep, Step
 from portable_nn.equations import Array, Namespace
@@ -275,14 +275,14 @@ class Backend:
         carry. All are trees of arrays; the first axis of those in `each` is the steps. `owned` says
         which parts of the carry may be overwritten.
         """
-        compiled = self.compile(functools.partial(step, self.xp))
+        return scan(self, step)
 
-        def run(carry: Tree, fixed: Tree, each: Tree, owned: Sequence[bool]) -> Tree:
-            for i in range(trees.length(each)):
-                carry = compiled(carry, fixed, trees.at(each, i))
-            return carry
+    def scan_in_halves(self, first: First, second: Second, exchange: Exchange) -> Scan:
+        """As `scan`: each step is ``second(*arguments, flat)``, for the arguments of a step of a scan.
 
-        return run
+        `flat` (n,) has the arrays ``first(*arguments)``, and `exchange` has overwritten it.
+        """
+        return scan_in_halves(self, first, second, exchange)
 
     def networks_at_once(self, bytes_of_one: int) -> int | None:
         """How many networks of a stack are best trained as one, None being all; `bytes_of_one` is what a

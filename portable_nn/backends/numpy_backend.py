@@ -12,6 +12,7 @@ import numpy as np
 
 from portable_nn.backends.base import Backend
 from portable_nn.backends.processor import cores, networks_in_cache
+from portable_nn.backends.scans import Exchange, First, Second, as_one_step
 from portable_nn.compiler.signatures import Prepared, Scan, ScanStep, Step
 from portable_nn.trees import Tree
 
@@ -81,6 +82,9 @@ class NumpyBackend(Backend):
         from portable_nn.compiler.numpy import CompiledScan  # noqa: PLC0415
 
         return CompiledScan(step, self.xp)
+
+    def scan_in_halves(self, first: First, second: Second, exchange: Exchange) -> Scan:
+        return self.scan(as_one_step(first, second, exchange))
 
     def networks_at_once(self, bytes_of_one: int) -> int | None:
         return networks_in_cache(bytes_of_one)

@@ -22,8 +22,9 @@ class Node:
 
     kind is "input" (`detail`: its number), "constant" (the array), "view" (a function of the array),
     "elementwise" (the ufunc, or "astype", "where"), "matmul", "reduce" (ufunc, axis, keepdims), "take"
-    (rows of a 2-d array), "memory" (uninitialized), or "call" (any other function: a `Call` with
-    placeholders for its arrays).
+    (rows of a 2-d array), "memory" (uninitialized), "exchange" (its sources one behind the other, as a
+    function has left them: see `exchanged`), or "call" (any other function: a `Call` with placeholders
+    for its arrays).
     `sources` are nodes; for an elementwise operation Python numbers too. `row_major` says whether the
     array of an eager step is contiguous in row-major order, as the arrays of programs are.
     """

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from portable_nn.compiler.exchange import place_exchanged
 from portable_nn.compiler.graph import Graph, Node, base
 from portable_nn.compiler.instructions import Fusable, Instruction, Readers, fuse_elementwise, readers_of
 from portable_nn.compiler.memory import assign_buffers, can_overwrite
@@ -22,7 +23,8 @@ class Plan:
 
     `in_place_of` holds the nodes that overwrite an input, and which one; `copied_to` holds the outputs
     (by number) that could not, and the input to which they are copied at the end of the step. `placed`
-    holds the arrays that are part of a longer one, of the kind "memory", and their position in it.
+    holds the arrays that are part of a longer one, of the kind "memory" or "exchange", and their
+    position in it.
     """
 
     instructions: list[Instruction]
@@ -73,10 +75,12 @@ def make_plan(
         else:
             copied_to[out] = into
     found = Arrangement(instructions, precedence, in_place_of)
+    found.placed |= place_exchanged(graph, readers, results, {*in_place_of})
     if movable is not None:
         found.join_alike(movable)
     readers = readers_of(found.instructions)
     ordered = order(found.instructions, precedence.dependencies, readers, results)
-    have_memory = {*in_place_of, *found.placed}
+    exchanges = {node for node in graph.nodes if node.kind == "exchange"}
+    have_memory = {*in_place_of, *found.placed, *exchanges}
     buffers, buffer_of = assign_buffers(ordered, readers_of(ordered), results, have_memory)
     return Plan(ordered, buffers, buffer_of, in_place_of, copied_to, found.placed)

@@ -29,6 +29,7 @@ from portable_nn.estimators.fitting import SEEN, BaseMLP
 from portable_nn.estimators.problem import Problem
 from portable_nn.estimators.regressor import MLPRegressor
 from portable_nn.estimators.targets import Targets
+from portable_nn.estimators.validation import try_scorer
 from portable_nn.layers import Dense, SharedDense
 from portable_nn.network import Network
 from portable_nn.network.prediction import compiled_prediction
@@ -179,7 +180,7 @@ def train_shared(
     takes_host, incremental = how
     params = shared._draw(problem, targets, incremental)
     if problem.judge is not None and shared.scoring is not None:
-        shared._try_scorer(problem, targets, params)
+        try_scorer(shared, problem, targets, params)
     task = shared._task(incremental)
     with contextlib.closing(Callbacks(shared, *data, shared.max_iter, task)) as callbacks:
         shared._take_up(problem, targets, params, takes_host, incremental)

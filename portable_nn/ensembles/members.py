@@ -19,6 +19,7 @@ from portable_nn.estimators.gathering import Member, gathering
 from portable_nn.estimators.problem import Problem
 from portable_nn.estimators.targets import Targets
 from portable_nn.estimators.together import train_together
+from portable_nn.estimators.validation import try_scorer
 from portable_nn.estimators.warning import warn
 from portable_nn.training.checkpoints import Checkpoint
 from portable_nn.training.resuming import Resumption
@@ -103,7 +104,7 @@ class Trainings:
         problem.draw_from(check_random_state(member.random_state))
         params = member._draw(problem, self.targets, incremental)
         if problem.judge is not None and member.scoring is not None:
-            member._try_scorer(problem, self.targets, params)
+            try_scorer(member, problem, self.targets, params)
         self.prepared.append((member, problem, params))
 
     def train(self, data: tuple[Any, Any, Any], incremental: bool) -> list[Exception | None]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from portable_nn.distributed import Communicator
+from portable_nn.distributed.communicator import is_first
 from portable_nn.estimators.scikit_callbacks import AutoPropagatedCallback, FitCallback
-from portable_nn.training.callbacks import TrainingState, call
+from portable_nn.training.callbacks import TrainingState, agree_to_stop, call, called_here
 from portable_nn.training.checkpoints import checkpoints_last
 from portable_nn.training.early_stopping import EarlyStopping
 from portable_nn.training.progress import ProgressBar
@@ -37,7 +39,7 @@ class Callbacks:
     """The callbacks of one call of fit or partial_fit, and their arguments.
 
     scikit-learn's are called for `fit` only, as in scikit-learn: those of `set_callbacks` and of the
-    parameter `callbacks`, each iteration being a subtask.
+    parameter `callbacks`, each iteration being a subtask. Of several processes the first one calls them.
     """
 
     def __init__(
@@ -48,16 +50,19 @@ class Callbacks:
         sample_weight: Any,
         iterations: int,
         task: str | None,
+        communicator: Communicator | None = None,
     ) -> None:
         self.estimator, self.task = estimator, task
         self.context: Any = None
         self.subcontext: Any = None
         self.ours, theirs = sort_callbacks(estimator.callbacks)
-        self.bars = [ProgressBar()] if estimator.verbose == "bar" else []
-        self.ours = checkpoints_last([*self.ours, *self.bars])
+        is_here = is_first(communicator)
+        self.communicator = communicator
+        self.bars = [ProgressBar()] if estimator.verbose == "bar" and is_here else []
+        self.ours = checkpoints_last([*called_here(self.ours, communicator), *self.bars])
         metadata = None if sample_weight is None else {"sample_weight": sample_weight}
         self.arguments = {"estimator": estimator, "X": X, "y": y, "metadata": metadata}
-        if task is not None:
+        if task is not None and is_here:
             self.context = self._root(theirs, iterations)
 
     def _root(self, theirs: list[Any], iterations: int) -> Any:
@@ -101,6 +106,7 @@ class Callbacks:
             **self.arguments, reconstruction_attributes=dict
         ):
             state.stop("callback")
+        agree_to_stop(self.communicator, state)
         return bool(state.stopped)
 
     def end(self, state: TrainingState) -> None:

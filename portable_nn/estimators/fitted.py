@@ -18,6 +18,7 @@ from portable_nn.estimators.plain_state import as_plain, from_plain
 from portable_nn.estimators.predicting import Predicting
 from portable_nn.estimators.ready import Ready
 from portable_nn.estimators.scikit_export import to_sklearn
+from portable_nn.network import Network
 from portable_nn.network.prediction import compiled, compiled_prediction
 
 
@@ -182,6 +183,16 @@ class FittedMLP(Predicting):
         tags.input_tags.sparse = self.backend is None  # sparse rows stay on the host
         tags.array_api_support = True
         return tags
+
+    def _check_same_network(self, net: Network) -> None:
+        """Raise where what is to be trained on has another shape than what is asked for."""
+        given = [tuple(coef.shape) for coef in self.coefs_]
+        wanted = list(zip(net.sizes[:-1], net.sizes[1:], strict=True))
+        if given != wanted:
+            raise ValueError(
+                f"`coefs_` have the shapes {given}, and the parameters and data ask for {wanted}; "
+                "accepted: the same; to begin anew call fit with warm_start=False"
+            )
 
 
 def _moved(state: dict[str, Any], move: Callable[[Array], Array]) -> dict[str, Any]:

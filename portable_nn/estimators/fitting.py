@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar, Self
@@ -15,11 +14,18 @@ from sklearn.utils import check_random_state
 from portable_nn import trees
 from portable_nn.backends import Backend, get, own_settings
 from portable_nn.checks import check_dtype
+from portable_nn.distributed import Communicator
+from portable_nn.distributed.agreement import ending_together, failing_together, of_root
+from portable_nn.distributed.communicator import check_communicator, is_first
 from portable_nn.equations import Activation, Loss, Parameters
 from portable_nn.estimators import inputs, lbfgs, minibatches
 from portable_nn.estimators.attributes import RECORD
 from portable_nn.estimators.callbacks import Callbacks
-from portable_nn.estimators.constraints import CONSTRAINTS, check_combination, hidden_sizes
+from portable_nn.estimators.constraints import (
+    CONSTRAINTS,
+    check_combination,
+    hidden_sizes,
+)
 from portable_nn.estimators.conventions import (
     SCIKIT_NAMES,
     STOCHASTIC,
@@ -32,8 +38,9 @@ from portable_nn.estimators.gathering import Member, gatherer_of
 from portable_nn.estimators.problem import Problem
 from portable_nn.estimators.resuming import check_resumable, resumption_of
 from portable_nn.estimators.scikit_callbacks import CallbackSupportMixin
+from portable_nn.estimators.several_processes import check_fits_together, check_same_fit
 from portable_nn.estimators.targets import Targets
-from portable_nn.estimators.validation import given_validation, split
+from portable_nn.estimators.validation import given_validation, split, try_scorer
 from portable_nn.network import Network
 from portable_nn.network.objective import Batch
 from portable_nn.training.data import DeviceSource
@@ -74,6 +81,7 @@ class BaseMLP(CallbackSupportMixin, FittedMLP):
         y_val: Any = None,
         sample_weight_val: Any = None,
         resume: Any = None,
+        communicator: Communicator | None = None,
     ) -> Self:
         """Learn from X and y.
 
@@ -86,6 +94,10 @@ class BaseMLP(CallbackSupportMixin, FittedMLP):
             Go on from the newest complete checkpoint, which a fit with the same parameters and data
             saved by a `portable_nn.Checkpoint` among its `callbacks`; the result is that of a fit that
             was never interrupted. A `Checkpoint` that has saved nothing yet: begin.
+        communicator : Communicator, default=None
+            The processes that fit this estimator together, each by the same call:
+            ``portable_nn.distributed.mpi()`` or ``.torch()``. The result is that of one process, to
+            rounding; see ``portable_nn.fit``. Not for the solver 'lbfgs'; `random_state` has to be set.
 
         Returns
         -------
@@ -94,7 +106,7 @@ class BaseMLP(CallbackSupportMixin, FittedMLP):
         {{raises_of_fit}}
         """
         validation = (X_val, y_val, sample_weight_val)
-        return self._fit(X, y, sample_weight, validation, resume=resume)
+        return self._fit(X, y, sample_weight, validation, resume=resume, communicator=communicator)
 
     def _fit(
         self,
@@ -105,23 +117,34 @@ class BaseMLP(CallbackSupportMixin, FittedMLP):
         incremental: bool = False,
         classes: Any = None,
         resume: Any = None,
+        communicator: Communicator | None = None,
     ) -> Self:
+        group = check_communicator(communicator)
+        snapshot: Snapshot | None = None
         seen = {name: self.__dict__[name] for name in SEEN if name in self.__dict__}
         try:
-            snapshot = None if resume is None else read_snapshot(resume, type(self).__name__)
-            check_resumable(self, incremental, resume)
-            with own_settings():
-                problem, targets, params = self._prepare(
-                    X, y, sample_weight, validation, incremental, classes, snapshot
-                )
-                resumption = resumption_of(self, problem, targets, params, snapshot)
-            callbacks = Callbacks(self, X, y, sample_weight, self.max_iter, self._task(incremental))
+            with failing_together(group):
+                check_fits_together(self, group)
+                if resume is not None and is_first(group):
+                    snapshot = read_snapshot(resume, type(self).__name__)
+                check_resumable(self, incremental, resume)
+            snapshot = snapshot if group is None else of_root(group, snapshot)
+            with failing_together(group):
+                with own_settings():
+                    problem, targets, params = self._prepare(
+                        X, y, sample_weight, validation, incremental, classes, snapshot
+                    )
+                    problem.communicator = group
+                    resumption = resumption_of(self, problem, targets, params, snapshot)
+                task = self._task(incremental)
+                callbacks = Callbacks(self, X, y, sample_weight, self.max_iter, task, group)
+            check_same_fit(self, problem, targets.attributes.get("classes_"), params)
         except BaseException:  # nothing has changed then, what `validate_data` stores included
             for name in SEEN:
                 self.__dict__.pop(name, None)
             self.__dict__.update(seen)
             raise
-        with own_settings(), contextlib.closing(callbacks):
+        with own_settings(), contextlib.closing(callbacks), ending_together(group):
             self._take_up(problem, targets, params, inputs.on_host(X), incremental)
             self._train(problem, incremental, callbacks, resumption)
         return self
@@ -178,7 +201,7 @@ class BaseMLP(CallbackSupportMixin, FittedMLP):
             problem.draw_from(random)
         params = self._draw(problem, targets, incremental)
         if problem.judge is not None and self.scoring is not None:
-            self._try_scorer(problem, targets, params)
+            try_scorer(self, problem, targets, params)
         return problem, targets, params
 
     def _begins(self, incremental: bool) -> bool:
@@ -249,29 +272,11 @@ class BaseMLP(CallbackSupportMixin, FittedMLP):
         params: Parameters = trees.map(lambda array: problem.backend.asarray(array, dtype), host)
         return params
 
-    def _try_scorer(self, problem: Problem, targets: Targets, params: Parameters | None) -> None:
-        """Let the scorer judge the parameters as they are: if it fails, then before the training."""
-        twin = copy.copy(self)
-        twin.__dict__.update(targets.attributes, _net=problem.net)
-        if params is not None:
-            twin._start(problem.net, params)
-        problem.judge(twin, twin._params())  # type: ignore[misc]
-
     def _task(self, incremental: bool) -> str | None:
         """What scikit-learn's callbacks call an iteration; None where they are not called."""
         if incremental:
             return None
         return "epoch" if self.solver in STOCHASTIC else "lbfgs-iter"
-
-    def _check_same_network(self, net: Network) -> None:
-        """Raise where what is to be trained on has another shape than what is asked for."""
-        given = [tuple(coef.shape) for coef in self.coefs_]
-        wanted = list(zip(net.sizes[:-1], net.sizes[1:], strict=True))
-        if given != wanted:
-            raise ValueError(
-                f"`coefs_` have the shapes {given}, and the parameters and data ask for {wanted}; "
-                "accepted: the same; to begin anew call fit with warm_start=False"
-            )
 
     def _start(self, net: Network, params: Parameters) -> None:
         """The fitted attributes before the first update."""

@@ -63,9 +63,10 @@ def gatherer_of(
     """Who gathers this training; None where it is to be carried out alone.
 
     Alone is what is a stack already, what callbacks watch, what is measured by the clock, what goes on
-    from a checkpoint, and what learns from sparse rows.
+    from a checkpoint, what learns from sparse rows, and what several processes train.
     """
     is_watched = bool(callbacks.ours) or callbacks.context is not None or e.max_time is not None
     is_usual = not (e._lead or incremental or is_watched or resumption.arguments or resumption.snapshot)
     is_dense = not isinstance(problem.train.all.X, SparseRows)
-    return GATHERER.get() if is_usual and is_dense else None
+    is_usual = is_usual and is_dense and problem.communicator is None
+    return GATHERER.get() if is_usual else None

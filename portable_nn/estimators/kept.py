@@ -8,7 +8,7 @@ from typing import Any
 from portable_nn.equations import Parameters
 from portable_nn.estimators.minibatches import Shuffles
 from portable_nn.estimators.problem import Problem
-from portable_nn.estimators.resuming import ATTRIBUTES, Course, arguments_of_fit
+from portable_nn.estimators.resuming import ATTRIBUTES, Course, arguments_of_fit, values_of
 
 OF_TRAINING = (*ATTRIBUTES, "coefs_", "intercepts_", "_best")
 
@@ -18,13 +18,6 @@ def key_of(e: Any, problem: Problem, first: Parameters) -> Hashable:
     arguments = arguments_of_fit(e, problem, getattr(e, "classes_", None), first)
     rows = None if problem.rows is None else problem.rows.tobytes()
     return type(e), repr(arguments), repr(values_of(problem.random_start)), rows
-
-
-def values_of(state: dict[str, Any]) -> list[Any]:
-    """The state of a generator in plain values."""
-    inner = state["state"]
-    plain = {name: v.tobytes() if hasattr(v, "tobytes") else v for name, v in inner.items()}
-    return [plain, *(value for name, value in sorted(state.items()) if name != "state")]
 
 
 class Kept:

@@ -18,7 +18,8 @@ from portable_nn.estimators.attributes import MLPAttributes
 from portable_nn.estimators.callbacks import Callbacks
 from portable_nn.estimators.problem import NOT_FINITE, NOT_YET, Problem
 from portable_nn.estimators.warning import warn
-from portable_nn.network.objective import Batch, Objective, depending_on
+from portable_nn.network.objective import Batch, Objective
+from portable_nn.network.user_functions import depending_on
 from portable_nn.training.callbacks import TrainingState
 from portable_nn.training.history import History
 

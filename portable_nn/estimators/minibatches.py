@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from portable_nn.distributed.agreement import failing_together
+from portable_nn.distributed.communicator import is_first
 from portable_nn.equations import Parameters
 from portable_nn.errors import ModelFormatError, NonFiniteCostError
 from portable_nn.estimators.attributes import MLPAttributes
@@ -15,16 +17,19 @@ from portable_nn.estimators.conventions import optimizer
 from portable_nn.estimators.optimization import Optimization
 from portable_nn.estimators.problem import NOT_FINITE, NOT_YET, Problem
 from portable_nn.estimators.resuming import Course, go_on, record_of
+from portable_nn.estimators.several_processes import agreed_score
 from portable_nn.estimators.warning import warn
 from portable_nn.optimizers.optimizer import init_state
 from portable_nn.schedules import Schedule
-from portable_nn.training.callbacks import TrainingState, watcher
+from portable_nn.training.callbacks import TrainingState, agree_to_stop, watcher
+from portable_nn.training.data import Source
 from portable_nn.training.description import Training
 from portable_nn.training.draws import Buffer, Piece, Shape, check_generator_state, joint_pieces
 from portable_nn.training.history import History
 from portable_nn.training.loop import Epoch, Loop, passing_stop_iteration
 from portable_nn.training.resuming import Resumption, load_states
 from portable_nn.training.running import record as record_history
+from portable_nn.training.several_processes import Placed, shared_source
 from portable_nn.training.snapshots import Snapshot, Start
 
 Rows = np.ndarray[Any, Any]
@@ -80,11 +85,13 @@ def train(
     """Train the estimator `e`, one epoch if `incremental`; its fitted attributes tell how it went."""
     first, before = e._params(), e.n_iter_
     state = TrainingState(1 if incremental else e.max_iter, first, History(), None)
-    course = Course(state)
+    course, group = Course(state, communicator=problem.communicator), problem.communicator
     e.n_iter_, e.stopped_early_ = 0, False
     loop = begin(e, problem, incremental, course, callbacks.ours, resumption)
-    callbacks.begin(state)
-    load_states(callbacks.ours, resumption.states)
+    with failing_together(group):
+        callbacks.begin(state)
+        load_states(callbacks.ours, resumption.states if is_first(group) else ())
+    agree_to_stop(group, state)
     try:
         epochs = iter(loop)
         while not course.is_over and e.n_iter_ < state.epochs:
@@ -98,6 +105,8 @@ def train(
             if callbacks.end_iteration(state) or ends(e, course, incremental):
                 break
     except KeyboardInterrupt:
+        if group is not None:
+            raise
         warn("Training interrupted by user.", UserWarning)
         state.snapshot = None  # an epoch is half done
         if incremental and state.epoch == 0:  # nothing has been learned: all is as before this call
@@ -117,7 +126,7 @@ def ends(e: MLPAttributes, course: Course, incremental: bool) -> bool:
         warn(f"Stochastic Optimizer: the training diverged in iteration {e.n_iter_}.")
     if course.is_over or incremental:
         return True
-    if e.max_time is not None and course.seconds >= e.max_time:
+    if course.is_late(e.max_time):
         warn(f"Stochastic Optimizer: Maximum time ({e.max_time} s) reached{NOT_YET}")
         return True
     if e.n_iter_ == e.max_iter:
@@ -154,7 +163,14 @@ def begin(
         start = go_on(e, course, resumption.snapshot, backend)
     state.optimizer_state = e._optimizer.state
     watch = watcher(callbacks, state)
-    loop = Loop(training, backend, start, problem.train, problem.validation, watch)
+    train: Source = problem.train
+    validation: Source | None = problem.validation
+    group = problem.communicator
+    if group is not None:
+        placed = Placed(backend, problem.train.all.X.dtype)
+        train = shared_source(train, group, placed)
+        validation = validation and shared_source(validation, group, placed)
+    loop = Loop(training, backend, start, train, validation, watch)
 
     def snapshot() -> Snapshot:
         kept = {"arguments": resumption.arguments, "random": problem.random_start}
@@ -186,6 +202,7 @@ def training_of(e: MLPAttributes, problem: Problem, incremental: bool, epochs: i
         draws=Shuffles(e, problem),
         smoothing=problem.smoothing,
         keep_states=True,
+        communicator=problem.communicator,
     )
 
 
@@ -224,17 +241,19 @@ def record(e: MLPAttributes, epoch: Epoch, problem: Problem, course: Course) -> 
     e.t_ += problem.n
     e.loss_ = mean_cost(epoch.costs[0])
     e.loss_curve_.append(e.loss_)
-    if e._prints:
+    prints = e._prints and is_first(problem.communicator)
+    if prints:
         print(f"Iteration {e.n_iter_}, loss = {e.loss_:.8f}")
     if problem.judge is not None:
         e.validation_loss_curve_.append(mean_cost(epoch.costs[1]))
-        e.validation_scores_.append(problem.judge(e, epoch.params))
-        if e._prints:
+        score = problem.judge(e, epoch.params)
+        e.validation_scores_.append(agreed_score(problem.communicator, score))
+        if prints:
             print(f"Validation score: {e.validation_scores_[-1]:f}")
     count_stalled_epochs(e, epoch)
     course.state.epoch = e.n_iter_
     record_history(course.state.history, epoch)
-    course.is_over = halts(e) or not course.is_finite
+    course.is_over = halts(e, prints) or not course.is_finite
 
 
 def mean_cost(cost: np.ndarray[Any, Any]) -> float:
@@ -255,13 +274,13 @@ def count_stalled_epochs(e: MLPAttributes, epoch: Epoch) -> None:
     e._no_improvement_count = e._no_improvement_count + 1 if stalled else 0
 
 
-def halts(e: MLPAttributes) -> bool:
+def halts(e: MLPAttributes, prints: bool) -> bool:
     """Whether training is over: it no longer improves, and the learning rate is not lowered further."""
     e._optimizer.epoch_ends(e.t_)
     if e._no_improvement_count <= e.n_iter_no_change:
         return False
     is_over, word = e._optimizer.halt()
-    if e._prints:
+    if prints:
         what = "Validation score" if e.early_stopping else "Training loss"
         print(
             f"{what} did not improve more than tol={float(e.tol):f} for {e.n_iter_no_change} "

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from portable_nn.backends import Backend
+from portable_nn.distributed import Communicator
 from portable_nn.equations import Parameters
 from portable_nn.estimators.sparse import SparseRows
 from portable_nn.network import Network
@@ -43,6 +44,8 @@ class Problem:
         ``judge(estimator, params)``: the validation score.
     smoothing : float
         The share of the targets that is spread over all classes.
+    communicator : Communicator or None
+        The processes that train together.
     """
 
     backend: Backend
@@ -54,6 +57,7 @@ class Problem:
     validation: DeviceSource | None = None
     judge: Judge | None = None
     smoothing: float = 0.0
+    communicator: Communicator | None = None
 
     @property
     def n(self) -> int:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from portable_nn.backends import Backend
+from portable_nn.distributed import Communicator
 from portable_nn.equations import Parameters
 from portable_nn.estimators.attributes import MLPAttributes
 from portable_nn.estimators.callbacks import sort_callbacks
@@ -50,12 +51,20 @@ class Course:
     is_over: bool = False
     is_finite: bool = True
     seconds_before: float = 0.0
+    communicator: Communicator | None = None
     started: float = field(default_factory=time.perf_counter)
 
     @property
     def seconds(self) -> float:
         """How long it has taken, the time before it was interrupted included."""
         return self.seconds_before + time.perf_counter() - self.started
+
+    def is_late(self, limit: float | None) -> bool:
+        """Whether it has taken longer than the limit, in any of several processes."""
+        if limit is None:
+            return False
+        is_late = self.seconds >= limit
+        return is_late if self.communicator is None else bool(self.communicator.max(int(is_late)))
 
 
 def check_resumable(e: MLPAttributes, incremental: bool, resume: Any) -> None:
@@ -105,6 +114,13 @@ def arguments_of_fit(e: Any, problem: Problem, classes: Any, first: Parameters) 
     }
 
 
+def values_of(state: dict[str, Any]) -> list[Any]:
+    """The state of a generator in plain values."""
+    inner = state["state"]
+    plain = {name: v.tobytes() if hasattr(v, "tobytes") else v for name, v in inner.items()}
+    return [plain, *(value for name, value in sorted(state.items()) if name != "state")]
+
+
 def rows_of(data: Batch) -> list[Any]:
     """The arrays that the rows are made of."""
     X = data.X
@@ -141,7 +157,6 @@ def go_on(e: MLPAttributes, course: Course, snapshot: Snapshot, backend: Backend
         state.epoch, state.params, state.stopped = e.n_iter_, start.params, record["stopped"]
         state.history.restore(record["history"])
         course.is_finite, course.seconds_before = record["is_finite"], record["seconds"]
-        is_late = e.max_time is not None and course.seconds >= e.max_time
-        is_late = is_late and not snapshot.position.batches
+        is_late = course.is_late(e.max_time) and not snapshot.position.batches
         course.is_over = record["is_over"] or bool(state.stopped) or is_late
         return start

@@ -19,9 +19,9 @@ from portable_nn.backends import dtype_name
 from portable_nn.checks import is_schedule
 from portable_nn.equations import Parameters
 from portable_nn.estimators.gathering import Member
-from portable_nn.estimators.kept import Kept, key_of, values_of
+from portable_nn.estimators.kept import Kept, key_of
 from portable_nn.estimators.minibatches import Shuffles, check_finite, ends, record, settle, training_of
-from portable_nn.estimators.resuming import Course
+from portable_nn.estimators.resuming import Course, values_of
 from portable_nn.optimizers import OptimizerState
 from portable_nn.training.callbacks import TrainingState
 from portable_nn.training.data import DeviceSource

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 from typing import Any
 
@@ -132,6 +133,15 @@ def scorer_judge(e: MLPAttributes, X: Any, y: Any, weight: Any) -> Judge:
     scorer = check_scoring(e, scoring=e.scoring)
     options = {"sample_weight": weight} if weight is not None and takes_weights(scorer) else {}
     return lambda e, params: float(scorer(e._shown_on_host(), X, y, **options))
+
+
+def try_scorer(e: Any, problem: Problem, targets: Targets, params: Parameters | None) -> None:
+    """Let the scorer judge the parameters as they are: if it fails, then before the training."""
+    twin = copy.copy(e)
+    twin.__dict__.update(targets.attributes, _net=problem.net)
+    if params is not None:
+        twin._start(problem.net, params)
+    problem.judge(twin, twin._params())  # type: ignore[misc]
 
 
 def takes_weights(scorer: Any) -> bool:

@@ -24,7 +24,7 @@ from portable_nn.layers import (
 from portable_nn.layers.chain import is_activation
 from portable_nn.layers.described import Layers, dense_layers, is_plain
 from portable_nn.layers.trial import check_layer
-from portable_nn.network.objective import are_built_in, functions_of, is_built_in_layer
+from portable_nn.network.user_functions import are_built_in, functions_of, is_built_in_layer
 
 NORMALIZATIONS = {"batch": BatchNorm, "layer": LayerNorm}
 NUMBERS = (Periodic, PiecewiseLinear)

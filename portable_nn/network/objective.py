@@ -6,16 +6,13 @@ view.
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from types import FunctionType
 from typing import Any, NamedTuple
 
 from portable_nn.equations import (
     Activation,
     Array,
-    Bound,
     Loss,
     Namespace,
     Parameters,
@@ -23,10 +20,9 @@ from portable_nn.equations import (
     output_delta,
     squared_norm,
 )
-from portable_nn.layers import Chain, Layer, Model
+from portable_nn.layers import Model
 from portable_nn.layers.chain import Masks
-
-PACKAGE = __name__.partition(".")[0] + "."
+from portable_nn.network.user_functions import user_defined, user_functions_of
 
 
 class Batch(NamedTuple):
@@ -36,7 +32,9 @@ class Batch(NamedTuple):
     from; None stands for the batch's own mean. With `classes`, the numbers 0..n_L-1, Y (..., B, 1) has
     the index of each row's class. X and Y may be integers or booleans.
 
-    Of a batch that has been filled up only the first `counted` rows count; see `masked`.
+    Of a batch that has been filled up only the first `counted` rows count; see `masked`. Where several
+    processes have each a part of a batch, `whole` is the number of rows in all of it, an array of no
+    axis: J and the gradients are then what the part adds to those of the whole batch.
     """
 
     X: Array
@@ -45,6 +43,7 @@ class Batch(NamedTuple):
     mean_weight: Array | None = None
     classes: Array | None = None
     counted: Array | None = None
+    whole: Array | None = None
 
     @property
     def B(self) -> Any:
@@ -55,6 +54,11 @@ class Batch(NamedTuple):
     def share(self) -> Any:
         """Which share of its rows counts: 1, unless it has been filled up."""
         return 1 if self.counted is None else self.counted / self.X.shape[-2]
+
+    @property
+    def part(self) -> Any:
+        """Which part these rows are of a batch that several processes share."""
+        return self.X.shape[-2] / self.whole  # type: ignore[operator]
 
     def masked(self, xp: Namespace, dtype: Any) -> Batch:
         """The batch with weights by which the rows that it was filled up with count for nothing."""
@@ -121,7 +125,8 @@ class Objective:
     ) -> tuple[Array, Array, Array]:
         """J, the predictions A[L] and the targets, both in rows."""
         batch = batch.in_floats(xp, params)
-        weight, shrink = relative_weights(xp, batch, l2)
+        weight = relative_weights(xp, batch)
+        shrink = shrinkage(xp, batch, l2)
         Z, A, *_ = self.model.forward(xp, params, batch.X.mT, training=training)
         J = cost(xp, self.loss, self.output, Z[-1], A[-1], batch.Y.mT, weight)
         return J if shrink is None else J + self.penalty(xp, params, shrink), A[-1].mT, batch.Y
@@ -160,18 +165,27 @@ class Objective:
     ) -> tuple[Array, Parameters, Parameters]:
         """As `gradients`, and the parameters with the statistics that the batch has moved."""
         batch = batch.in_floats(xp, params)
-        weight, shrink = relative_weights(xp, batch, l2)
+        weight = relative_weights(xp, batch)
         Y, loss, model = self.smoothed(batch).mT, self.loss, self.model
         passed = model.forward(xp, params, batch.X.mT, masks, training)
         Z, A = passed.Z[-1], passed.A[-1]
         J = cost(xp, loss, self.output, Z, A, Y, weight)
         Delta = output_delta(xp, loss, self.output, Z, A, Y)
         Delta = Delta if weight is None else weight * Delta
+        if batch.whole is not None:
+            J, Delta = J * batch.part, Delta * batch.part
         grads = model.backward(xp, params, passed, Delta, masks)
-        if shrink is not None:
-            J = J + self.penalty(xp, params, shrink)
-            grads = self.with_penalty(xp, params, grads, shrink, J)
+        J, grads = self.penalised(xp, params, J, grads, shrinkage(xp, batch, l2))
         return J, grads, model.moved(xp, params, passed) if training else params
+
+    def penalised(
+        self, xp: Namespace, params: Parameters, J: Array, grads: Parameters, shrink: Any
+    ) -> tuple[Array, Parameters]:
+        """J and its gradients with the penalty, if there is one; see `shrinkage`."""
+        if shrink is None:
+            return J, grads
+        J = J + self.penalty(xp, params, shrink)
+        return J, self.with_penalty(xp, params, grads, shrink, J)
 
     def penalty(self, xp: Namespace, params: Parameters, shrink: Any) -> Array:
         """shrink/2 sum_l ||W[l]||^2, shape () or the stack's."""
@@ -196,76 +210,37 @@ def as_dtype(xp: Namespace, x: Array, dtype: Any) -> Array:
     return x if x.dtype == dtype else xp.astype(x, dtype)
 
 
-def relative_weights(xp: Namespace, batch: Batch, l2: Any) -> tuple[Array | None, Any]:
-    """w_i/w as (..., 1, B), None where all are 1; and l2/(B w), None where there is no penalty.
+def relative_weights(xp: Namespace, batch: Batch) -> Array | None:
+    """w_i/w as (..., 1, B), None where all are 1."""
+    if batch.weight is None:
+        return None
+    relative: Array = (batch.weight / mean_weight(xp, batch)[..., None])[..., None, :]
+    return relative
 
-    l2/(B w) is a number, an array of no axis, or (..., 1, 1).
+
+def shrinkage(xp: Namespace, batch: Batch, l2: Any) -> Any:
+    """l2/(B w): a number, an array of no axis, or (..., 1, 1); None where there is no penalty.
+
+    B is the number of rows of all of the batch, of which several processes may have parts.
     """
-    B, weight, mean = batch.X.shape[-2], batch.weight, batch.mean_weight
-    if weight is None:
-        return None, None if l2 is None else l2 / B
-    if mean is None:
-        mean = xp.mean(weight, axis=-1)
-        is_zero = xp.astype(mean == 0, mean.dtype)  # weights that are all zero count for nothing
-        mean = mean + (is_zero if batch.counted is None else is_zero * batch.share)
-    relative = (weight / mean[..., None])[..., None, :]
-    return relative, None if l2 is None else l2 / (B * mean[..., None, None])
+    if l2 is None:
+        return None
+    B = batch.X.shape[-2] if batch.whole is None else batch.whole
+    of_nobody = batch.whole is not None and batch.mean_weight is not None  # a part may be empty
+    if batch.weight is None and not of_nobody:
+        return l2 / B
+    return l2 / (B * mean_weight(xp, batch)[..., None, None])
 
 
-def functions_of(g: Sequence[Activation]) -> list[Callable[..., Array] | None]:
-    """The functions of activations."""
-    return [f for each in g for f in (each.g, each.g_prime, each.delta)]
+def mean_weight(xp: Namespace, batch: Batch) -> Array:
+    """What the weights are relative to: see `Batch`."""
+    if batch.mean_weight is not None:
+        return batch.mean_weight
+    mean = xp.mean(batch.weight, axis=-1)  # type: ignore[arg-type]
+    return or_one(xp, mean, 1 if batch.counted is None else batch.share)
 
 
-def user_functions_of(model: Model) -> tuple[Callable[..., Array], ...] | None:
-    """The functions of a model that are user-defined; None where they may change, in a subclass."""
-    layers = model.layers if isinstance(model, Chain) else ()
-    inner = [each for each in layers if isinstance(each, Layer)]
-    g = [*model.g, *(activation for each in inner for activation in each.activations)]
-    is_plain = all(type(each) is Activation for each in g) and all(map(is_built_in_layer, inner))
-    return user_defined(*functions_of(g)) if is_plain else None
-
-
-def is_built_in_layer(layer: Layer) -> bool:
-    """Whether the layer's class, not only one of its bases, is this package's."""
-    kind = type(layer)
-    module = sys.modules.get(kind.__module__) if kind.__module__.startswith(PACKAGE) else None
-    return getattr(module, kind.__name__, None) is kind
-
-
-def depending_on(
-    functions: tuple[Callable[..., Any], ...] | None, step: Callable[..., Any]
-) -> Callable[..., Any]:
-    """The step, which says that it depends on its arguments and on these user-defined functions alone.
-
-    None: nobody knows on what it depends.
-    """
-    step.steady = functions == ()  # type: ignore[attr-defined]
-    step.functions = functions  # type: ignore[attr-defined]
-    return step
-
-
-def user_defined(*functions: Callable[..., Any] | None) -> tuple[Callable[..., Any], ...]:
-    """Those of the functions that are not this package's: they may read what changes meanwhile."""
-    return tuple(f for f in functions if f is not None and not are_built_in(f))
-
-
-def are_built_in(*functions: Callable[..., Any] | None) -> bool:
-    """Whether all functions are this package's: each is what the package has by its name."""
-    return all(f is None or is_built_in(f) for f in functions)
-
-
-def is_built_in(function: Any) -> bool:
-    """Whether the function, or the one that a `Bound` holds beside a number, is this package's."""
-    if type(function) is Bound:
-        return all(type(c) is float for c in function.constants) and is_built_in(function.function)
-    if type(function) is not FunctionType:
-        return False
-    name = function.__module__  # which may be copied from another function, as may the other names
-    module = sys.modules.get(name) if name.startswith(PACKAGE) else None
-    if module is None or function.__globals__ is not vars(module):
-        return False
-    place: Any = module
-    for part in function.__qualname__.split("."):
-        place = getattr(place, part, None)
-    return place is function
+def or_one(xp: Namespace, mean: Array, one: Any = 1) -> Array:
+    """A mean weight; 1 in the place of 0: weights that are all zero count for nothing."""
+    filled: Array = mean + xp.astype(mean == 0, mean.dtype) * one
+    return filled

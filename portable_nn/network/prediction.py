@@ -16,7 +16,8 @@ from portable_nn.backends.streaming import Piece
 from portable_nn.compiler.signatures import HostArray
 from portable_nn.equations import Array, Namespace, Parameters
 from portable_nn.layers import Model
-from portable_nn.network.objective import as_dtype, depending_on, user_functions_of
+from portable_nn.network.objective import as_dtype
+from portable_nn.network.user_functions import depending_on, user_functions_of
 
 AT_ONCE = 4096  # rows
 

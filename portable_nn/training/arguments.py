@@ -27,7 +27,7 @@ DEEPEST = 8  # values within values
 KIND = "kind"  # the name of a class or a function, among the parts of a value
 MOST_SHOWN, LONGEST = 6, 80  # differences, and characters of a value, in a message
 PACKAGE = __name__.partition(".")[0]
-FREE = ("epochs", "callbacks", "seed", "stack", "draws", "keep_states", "can_look_ahead")
+FREE = ("epochs", "callbacks", "seed", "stack", "draws", "keep_states", "communicator", "can_look_ahead")
 
 
 def described(value: Any, depth: int = 0) -> Any:
@@ -108,8 +108,8 @@ def methods_of(kind: type) -> dict[str, Any]:
     }
 
 
-def arguments_of(training: Training) -> dict[str, Any]:
-    """How the network is trained, but for what may differ when a training is resumed.
+def arguments_of(training: Training, arrays: Mapping[str, trees.Tree]) -> dict[str, Any]:
+    """How the network is trained, and from what, but for what may differ when a training is resumed.
 
     More epochs may be asked for, and other callbacks, which change no result.
     """
@@ -119,7 +119,7 @@ def arguments_of(training: Training) -> dict[str, Any]:
     found = {name: described(getattr(training, name)) for name in fields} | {"seed": described(seed)}
     if training.schedule == schedule_of(training.optimizer):  # there is none of its own
         found["schedule"] = None
-    return found
+    return found | {name: fingerprint(tree) for name, tree in arrays.items()}
 
 
 def fingerprint(tree: trees.Tree) -> Any:
@@ -154,32 +154,38 @@ def fingerprint_of_store(rows: StoredRows) -> dict[str, Any]:
     return {"shape": list(rows.shape), "dtype": rows.dtype.name, "checksum": checksum}
 
 
-def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    """What differs, in words, by the names of the arguments; "" if nothing does."""
+WORDS = "`{}` was {} and is {}"
+
+
+def differences(before: Mapping[str, Any], now: Mapping[str, Any], words: str = WORDS) -> str:
+    """What differs, in words, by the names of the arguments; "" if nothing does.
+
+    `words` are those for a name and two values.
+    """
     found: list[str] = []
     for name in sorted(before.keys() | now.keys()):
-        found += worded(name, before.get(name), now.get(name))
+        found += worded(name, before.get(name), now.get(name), words)
     return ", ".join(found if len(found) <= MOST_SHOWN else [*found[:MOST_SHOWN], "..."])
 
 
-def worded(name: str, was: Any, is_now: Any) -> Iterator[str]:
+def worded(name: str, was: Any, is_now: Any, words: str) -> Iterator[str]:
     """What differs in an argument, or in a part of it."""
     if was == is_now:
         return
     if are_alike(was, is_now):
         for key in was:
-            yield from worded(f"{name}.{key}", was[key], is_now[key])
+            yield from worded(f"{name}.{key}", was[key], is_now[key], words)
     elif isinstance(was, list) and isinstance(is_now, list) and len(was) == len(is_now) != 0:
-        texts = [list(worded(name, *pair)) for pair in zip(was, is_now, strict=True)]
+        texts = [list(worded(name, *pair, words)) for pair in zip(was, is_now, strict=True)]
         flat = [text for each in texts for text in each]
         if len(was) > 1 and not all("has other values" in text for text in flat):
             pairs = enumerate(zip(was, is_now, strict=True))
-            flat = [text for k, pair in pairs for text in worded(f"{name}[{k}]", *pair)]
+            flat = [text for k, pair in pairs for text in worded(f"{name}[{k}]", *pair, words)]
         yield from dict.fromkeys(flat)
     else:
         short, other = shown(was), shown(is_now)
         if short != other and max(len(short), len(other)) <= LONGEST:
-            yield f"`{name}` was {short} and is {other}"
+            yield words.format(name, short, other)
         else:
             yield f"`{name}` has other values" if has_checksum(was) else f"`{name}` is another one"
 

@@ -7,6 +7,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from portable_nn.distributed import Communicator
+from portable_nn.distributed.agreement import first_to, of_root
+from portable_nn.distributed.communicator import is_first
 from portable_nn.equations import Parameters
 from portable_nn.optimizers import OptimizerState
 from portable_nn.training.history import History
@@ -63,6 +66,9 @@ class Callback:
     which gives it in numbers, strings, arrays, and lists and dicts of these, and
     ``load_state_dict(state)``: a `Checkpoint` saves it, and a training that is resumed puts it back
     before it goes on, after `on_train_begin`.
+
+    Of several processes that train together (see `portable_nn.distributed`) the first one calls the
+    callbacks, and all of them those that have the attribute ``every_rank = True``.
     """
 
     def on_train_begin(self, state: TrainingState) -> None:
@@ -126,3 +132,17 @@ def call(callbacks: Iterable[Any], name: str, state: TrainingState) -> None:
         method = getattr(callback, name, None)
         if method is not None:
             method(state)
+
+
+def called_here(callbacks: Iterable[Any], communicator: Communicator | None) -> list[Any]:
+    """The callbacks that this process calls: those of process 0, or of every process."""
+    return [each for each in callbacks if is_first(communicator) or getattr(each, "every_rank", False)]
+
+
+def agree_to_stop(communicator: Communicator | None, state: TrainingState) -> None:
+    """If a callback of one process has ended the training, it ends in all."""
+    if communicator is None:
+        return
+    first = first_to(communicator, bool(state.stopped))
+    if first is not None:
+        state.stopped = of_root(communicator, state.stopped, first)

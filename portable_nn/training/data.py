@@ -28,11 +28,14 @@ Chunk = tuple[Batch, Rows | tuple[Rows, ...]]
 class Source(Protocol):
     """Where batches come from: X, Y and, if there are any, weights, in `n` rows.
 
-    `is_resident` says whether all of it is on the device, so that nothing has to be sent in time.
+    `is_resident` says whether all of it is on the device, so that nothing has to be sent in time;
+    `mean_weight` is what the weights, if it `has_weights`, are relative to: None for that of each batch.
     """
 
     n: int
     is_resident: bool
+    mean_weight: Any
+    has_weights: bool
 
     def chunks(self, order: Rows, batch_size: int, most: int) -> Iterator[Chunk]:
         """The rows of an epoch in `order`, cut into batches, at most `most` batches in a chunk.
@@ -40,8 +43,8 @@ class Source(Protocol):
         All batches of a chunk have the same size.
         """
 
-    def slices(self, size: int) -> Iterator[Batch]:
-        """All rows in their own order, `size` of them at a time."""
+    def slices(self, size: int, rows: slice | None = None) -> Iterator[Batch]:
+        """All rows in their own order, or those from a start to a stop, `size` of them at a time."""
 
     def used(self, results: Any) -> None:
         """Take note of what is being computed from the chunk or slice that was given last."""
@@ -53,17 +56,17 @@ class DeviceSource:
     is_resident = True
 
     def __init__(self, data: Batch) -> None:
-        self.all = data
+        self.all, self.mean_weight = data, data.mean_weight
+        self.has_weights = data.weight is not None
         self.n = int(data.X.shape[-2])
 
     def chunks(self, order: Rows, batch_size: int, most: int) -> Iterator[Chunk]:
         for part, size in parts(order.shape[-1], batch_size, most):
             yield self.all, batches_of(order[..., part], size)
 
-    def slices(self, size: int) -> Iterator[Batch]:
+    def slices(self, size: int, rows: slice | None = None) -> Iterator[Batch]:
         X, Y, weight, *others = self.all
-        for start in range(0, self.n, size):
-            part = slice(start, min(start + size, self.n))
+        for part in slices_of(self.n, size, rows):
             w = None if weight is None else weight[..., part]
             yield Batch(X[..., part, :], Y[..., part, :], w, *others)
 
@@ -89,6 +92,7 @@ class HostSource:
         known, otherwise = backend.dtypes(), dtype_name(dtype)
         self.dtypes = [streaming.cast_to_send(array, known, otherwise) for array in self.arrays]
         self.n, self.classes = int(data.X.shape[-2]), data.classes
+        self.has_weights = data.weight is not None
         # summed by the library that would sum data on the device: to the same bits
         self.mean_weight = mean_of(
             backend, None if data.weight is None else backend.asarray(data.weight)
@@ -109,9 +113,9 @@ class HostSource:
             rows = order[part]
             yield self.send(rows), np.arange(len(rows)).reshape(-1, size)
 
-    def slices(self, size: int) -> Iterator[Batch]:
-        for start in range(0, self.n, size):
-            yield self.send(slice(start, min(start + size, self.n)))
+    def slices(self, size: int, rows: slice | None = None) -> Iterator[Batch]:
+        for part in slices_of(self.n, size, rows):
+            yield self.send(part)
 
     def used(self, results: Any) -> None:
         """Let the sender know when the memory of the chunk is free again."""
@@ -136,6 +140,13 @@ def source(backend: Backend, stream: bool, data: Batch, dtype: Any, epoch_order:
 def mean_of(backend: Backend, weight: Array | None) -> Array | None:
     """The mean weight of all the data, which the weights of every batch are relative to."""
     return None if weight is None else backend.xp.mean(weight, axis=-1)
+
+
+def slices_of(n: int, size: int, rows: slice | None = None) -> Iterator[slice]:
+    """The rows 0..n-1, or those of a slice, in parts of at most `size`."""
+    first, last = (0, n) if rows is None else (rows.start, rows.stop)
+    for start in range(first, last, size):
+        yield slice(start, min(start + size, last))
 
 
 def batches_of(order: Rows, size: int) -> Rows:

@@ -19,6 +19,7 @@ from portable_nn.checks import (
     is_schedule,
     is_zero,
 )
+from portable_nn.distributed import Communicator
 from portable_nn.errors import unknown_name
 from portable_nn.network import Network
 from portable_nn.network.parameters import check_batch, check_shared
@@ -43,7 +44,8 @@ class Training:
     The arguments are those of `fit`, and: `stack`, the shape of the stack of networks that is to be
     trained; `draws`, which the orders and the dropout masks are drawn from, by default the generator of
     `seed`; `smoothing`, the share of the targets that is spread over all classes; `keep_states`, whether
-    the optimizer's arrays of an epoch have to survive the next one. Raises TypeError or ValueError for
+    the optimizer's arrays of an epoch have to survive the next one; `communicator`, the processes that
+    train together. Raises TypeError or ValueError for
     an argument that is not of its form.
 
     `can_look_ahead` says whether an epoch can be prepared before the one before it is over. It cannot
@@ -68,6 +70,7 @@ class Training:
     smoothing: float = 0.0
     metrics: Any = ()
     keep_states: bool = False
+    communicator: Communicator | None = None
     can_look_ahead: bool = field(init=False)
 
     def __post_init__(self) -> None:

@@ -92,6 +92,26 @@ class GeneratorDraws:
         self.random.bit_generator.state = state
 
 
+class ShardDraws(GeneratorDraws):
+    """See `Draws`: the rows of each shard in an order of its own, and of each its part in every batch.
+
+    `shards` holds the shard of each row of an epoch, as `shards_in_order` gives it.
+    """
+
+    def __init__(self, random: np.random.Generator, shards: Host) -> None:
+        super().__init__(random)
+        self.lengths = np.bincount(shards)
+        self.places = np.argsort(shards, kind="stable")
+
+    def order(self, epoch: int, n: int) -> Host:
+        found, start = np.empty(n, dtype=np.intp), 0
+        for length in self.lengths.tolist():
+            mine = self.places[start : start + length]
+            found[mine] = start + self.random.permutation(length)
+            start += length
+        return found
+
+
 class StackDraws:
     """See `Draws`: each network of a stack (K,) has a generator, and draws what it would draw alone."""
 

@@ -7,21 +7,36 @@ from typing import Any
 
 from portable_nn.backends import with_own_settings
 from portable_nn.checks import Given, Value, check_flag
+from portable_nn.distributed import Communicator
+from portable_nn.distributed.agreement import failing_together, of_root
+from portable_nn.distributed.communicator import check_communicator, is_first
 from portable_nn.equations import Array, Parameters
 from portable_nn.errors import naming_ours
 from portable_nn.network import Network
-from portable_nn.network.parameters import check_parameters
+from portable_nn.network.parameters import Checked, check_parameters
 from portable_nn.optimizers import Adam, Optimizer, OptimizerState
 from portable_nn.schedules import Schedule
-from portable_nn.training.arguments import arguments_of, fingerprint
+from portable_nn.training.arguments import arguments_of
 from portable_nn.training.checkpoints import Checkpoint
 from portable_nn.training.data import training_data, validation_data
 from portable_nn.training.description import Training, check_network
+from portable_nn.training.draws import ShardDraws
 from portable_nn.training.early_stopping import EarlyStopping
 from portable_nn.training.history import History
-from portable_nn.training.resuming import Resumption, resumed
+from portable_nn.training.per_network import check_seed
+from portable_nn.training.resuming import read_snapshot, resumed
 from portable_nn.training.running import run
 from portable_nn.training.running_stacks import Stacked, run_stack
+from portable_nn.training.several_processes import (
+    Lengths,
+    Placed,
+    check_alone,
+    check_same,
+    seed_as_values,
+    shard_lengths,
+    shared_source,
+)
+from portable_nn.training.shared_data import shards_in_order
 from portable_nn.training.stack_arguments import (
     check_in_step,
     check_own_rows,
@@ -69,6 +84,8 @@ def fit(
     metrics: Any = (),
     resume: Any = None,
     rows: Any = None,
+    communicator: Communicator | None = None,
+    shard: tuple[int, int, int] | None = None,
 ) -> tuple[Parameters, History]:
     """Train by mini-batches; changes none of the arrays that it is given.
 
@@ -154,6 +171,17 @@ def fit(
         by rows of its own, give `validation` weights (K, n_samples) that are 0 elsewhere. Rows, and a
         seed or an end for each network, are refused with `stream`, a `Checkpoint` and `resume`, and
         where networks share weights. `epoch_order` is asked for each number of rows.
+    communicator : Communicator, optional
+        The processes that train this network together, each of which calls `fit` with the same
+        arguments: ``portable_nn.distributed.mpi()`` or ``.torch()``. Every process draws the same order
+        of all rows and takes its part of each batch; the gradients are added up. The result is that of
+        one process, to rounding, whatever the number of processes is, and has the same bits in all.
+        Process 0 calls the callbacks, draws the bar and writes checkpoints; a callback with the
+        attribute ``every_rank = True`` is called in every process. One network, without BatchNorm.
+    shard : (start, stop, n), optional
+        Of several processes: X, Y and `sample_weight` are the rows start..stop-1 of n, and those of the
+        processes follow one another. Every batch then takes from each shard its part, so the order of
+        the rows, and the result, depend on the shards. Validation data are the same in all processes.
 
     Returns
     -------
@@ -165,7 +193,11 @@ def fit(
     ------
     TypeError, ValueError
         For arguments that are not of this form, before anything is trained; for what a schedule or an
-        `epoch_order` returns later, in that epoch.
+        `epoch_order` returns later, in that epoch. With a `communicator`, where one process was given
+        other arguments than the first.
+    OtherProcessError
+        If another process has raised an error before training. One that is raised later ends all
+        processes.
     FileNotFoundError, ModelFormatError
         If `resume` is a path without a checkpoint, or with none that can be read.
     NonFiniteCostError
@@ -181,45 +213,76 @@ def fit(
         epoch are returned, ``history.stopped_by`` is "interrupt", and ``history.optimizer_state`` None
         unless there are callbacks. Before the first epoch is complete KeyboardInterrupt is raised.
     """
+    communicator = check_communicator(communicator)
+    lengths = shard_lengths(communicator, shard, X)
+    snapshot, arguments = None, None
+    with failing_together(communicator):
+        check_flag("stream", stream)
+        checked = check_trainable(net, params, communicator)
+        training = Training(
+            net,
+            Adam() if optimizer is None else optimizer,  # type: ignore[arg-type]
+            epochs,
+            batch_size,
+            l2=l2,
+            clip_norm=clip_norm,
+            dropout=dropout,
+            metrics=metrics,
+            schedule=schedule,  # type: ignore[arg-type]
+            early_stopping=early_stopping,
+            callbacks=callbacks,
+            epoch_order=epoch_order,
+            seed=seed if rows is None else seeds_for_rows(seed, checked.stack),
+            stack=checked.stack,
+            draws=draws_of_shards(lengths, seed, batch_size),  # type: ignore[arg-type]
+            communicator=communicator,
+        )
+        has_checkpoint = any(isinstance(each, Checkpoint) for each in training.callbacks)
+        why = why_together(checked, stream, has_checkpoint or resume is not None)
+        if why is not None and checked.stack:
+            own_seeds = seed if training.has_own_draws else None
+            check_in_step(why, checked.stack, early_stopping=early_stopping, rows=rows, seed=own_seeds)
+        data = training_data(checked, Given(X, Y, sample_weight), stream, epoch_order)
+        held_out = validation_data(checked, validation, stream)
+        own = None if rows is None else check_own_rows(rows, checked.stack, data.n)
+        if resume is not None or has_checkpoint or communicator is not None:
+            named = {"params": params, "validation": list(validation or ())}
+            named |= {"optimizer_state": list(optimizer_state or ())}
+            if lengths is None:
+                named |= {"X": [X], "Y": [Y], "sample_weight": [sample_weight]}
+            arguments = arguments_of(training, named)
+        if resume is not None and is_first(communicator):
+            snapshot = read_snapshot(resume, "fit")
+    if checked.stack and why is None:
+        given = Stacked(params, optimizer_state, data, held_out, own)
+        return run_stack(training, checked, given, progress)
+    if communicator is not None and arguments is not None:
+        check_same(communicator, arguments | seed_as_values(seed))
+        snapshot = of_root(communicator, snapshot)
+        placed = Placed(checked.backend, checked.dtype)
+        data = shared_source(data, communicator, placed, lengths)
+        held_out = held_out and shared_source(held_out, communicator, placed)
+    with failing_together(communicator):
+        resumption = resumed(snapshot, training, arguments)
+    return run(training, checked, params, optimizer_state, data, held_out, progress, resumption)
+
+
+def check_trainable(net: Network, params: Parameters, communicator: Communicator | None) -> Checked:
+    """The parameters, checked; TypeError or ValueError for those that `fit` cannot train."""
     check_network(net)
-    check_flag("stream", stream)
     checked = check_parameters(net.described, net.loss, params)
+    check_alone(net, checked.stack, communicator)
     if not all(checked.backend.values_known(array) for array in checked.arrays.values()):
         raise TypeError(
             "`params` are being traced, by jax.jit or jax.grad; accepted: arrays with values; `fit` "
             "compiles its steps itself: call it outside, or trace `net.cost`"
         )
-    training = Training(
-        net,
-        Adam() if optimizer is None else optimizer,  # type: ignore[arg-type]
-        epochs,
-        batch_size,
-        l2=l2,
-        clip_norm=clip_norm,
-        dropout=dropout,
-        metrics=metrics,
-        schedule=schedule,  # type: ignore[arg-type]
-        early_stopping=early_stopping,
-        callbacks=callbacks,
-        epoch_order=epoch_order,
-        seed=seed if rows is None else seeds_for_rows(seed, checked.stack),
-        stack=checked.stack,
-    )
-    has_checkpoint = any(isinstance(each, Checkpoint) for each in training.callbacks)
-    why = why_together(checked, stream, has_checkpoint or resume is not None)
-    if why is not None and checked.stack:
-        own_seeds = seed if training.has_own_draws else None
-        check_in_step(why, checked.stack, early_stopping=early_stopping, rows=rows, seed=own_seeds)
-    data = training_data(checked, Given(X, Y, sample_weight), stream, epoch_order)
-    held_out = validation_data(checked, validation, stream)
-    own = None if rows is None else check_own_rows(rows, checked.stack, data.n)
-    if checked.stack and why is None:
-        given = Stacked(params, optimizer_state, data, held_out, own)
-        return run_stack(training, checked, given, progress)
-    resumption = Resumption()
-    if resume is not None or has_checkpoint:
-        named = {"params": params, "X": [X], "Y": [Y], "sample_weight": [sample_weight]}
-        named |= {"validation": list(validation or ()), "optimizer_state": list(optimizer_state or ())}
-        arguments = arguments_of(training) | {name: fingerprint(trees) for name, trees in named.items()}
-        resumption = resumed(resume, training, arguments)
-    return run(training, checked, params, optimizer_state, data, held_out, progress, resumption)
+    return checked
+
+
+def draws_of_shards(lengths: Lengths | None, seed: Any, batch_size: int | None) -> ShardDraws | None:
+    """What orders of rows in shards are drawn from; None where every process has all rows."""
+    if lengths is None:
+        return None
+    shards = shards_in_order(lengths, batch_size or sum(lengths))
+    return ShardDraws(check_seed(seed), shards)

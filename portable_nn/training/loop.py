@@ -13,15 +13,19 @@ from portable_nn import trees
 from portable_nn.backends import Backend
 from portable_nn.backends.padding import of_steps
 from portable_nn.checks import Value
+from portable_nn.distributed.agreement import of_root
+from portable_nn.distributed.summing import summed
 from portable_nn.equations import Array, Parameters
 from portable_nn.network.objective import Batch
 from portable_nn.optimizers import OptimizerState
+from portable_nn.optimizers.array_names import UNTRAINED
 from portable_nn.training.callbacks import Watch
 from portable_nn.training.data import Source
 from portable_nn.training.description import Training
 from portable_nn.training.dropout import Rates, batches_at_once, mask_drawer
 from portable_nn.training.hyperparameters import StepNumbers
 from portable_nn.training.padded_data import with_few_lengths
+from portable_nn.training.shared_data import Columns, SharedSource, columns_of
 from portable_nn.training.snapshots import Position, Start
 from portable_nn.training.steps import StepKind, evaluation_step, summary_step, training_steps
 
@@ -79,6 +83,7 @@ class Chunk(NamedTuple):
     rows: Any  # (batches, batch size), or that of each network, (batches, K, batch size): see the step
     numbers: Array  # (batches, how many, ...): l2, the limit of the norm, the coefficients
     learning_rate: Value  # of the last batch
+    columns: Columns | None = None  # the examples of a batch that this process has; None: all
 
 
 class Plan(NamedTuple):
@@ -122,8 +127,10 @@ class Loop:
             self.numbers.parts,
             training.has_penalty,
             self.numbers.limited,
+            tuple(array.kind not in UNTRAINED for array in training.net.arrays),
+            isinstance(data, SharedSource) and data.own_means,
         )
-        self.run = training_steps(backend, kind)
+        self.run = training_steps(backend, kind, training.communicator)  # type: ignore[arg-type]
         self.names = [name for name, _ in training.metrics]
         self.metrics = tuple(metric for _, metric in training.metrics)
         self.evaluate = evaluation_step(backend, objective, self.metrics)
@@ -216,13 +223,15 @@ class Loop:
             stop = n
             if self.watch is not None:
                 stop = min(stop, start + size * self.watch.steps_to_pause(t))
-            for data, batches in self.data.chunks(order[..., start:stop], size, most):
+            part: list[Columns]
+            for data, batches, *part in self.data.chunks(order[..., start:stop], size, most):
                 steps = range(t, t + trees.length(batches))
                 rates = [training.learning_rate(step) for step in steps]
                 # a tuple: of X, of Y and of the weights
                 rows = tuple(map(as_index, batches)) if isinstance(batches, tuple) else as_index(batches)
                 host = self.numbers.rows(steps, rates)
-                yield Chunk(data, rows, of_steps(backend, host, self.dtype), rates[-1])
+                numbers = of_steps(backend, host, self.dtype)
+                yield Chunk(data, rows, numbers, rates[-1], *part)
                 t = steps.stop
             start = stop
 
@@ -232,8 +241,8 @@ class Loop:
         carry, owned = (self.params, slots, self.total), (False, self.owns_state, False)
         batches = self.count_batches(plan.rows.shape[-1])
         for chunk in plan.chunks:
-            k, *_, size = trees.leaves(chunk.rows)[0].shape
-            masks = None if self.draw_masks is None else self.draw_masks(k, size, t)
+            k = trees.length(chunk.rows)
+            masks = self.masks(k, plan.rows.shape[-1], t, chunk.columns)
             carry = self.run(carry, chunk.data, (chunk.rows, masks, chunk.numbers), owned)
             owned = (True, True, True)
             self.data.used(carry)
@@ -245,13 +254,23 @@ class Loop:
         self.owns_state = not self.training.keep_states
         return self.total, rate
 
+    def masks(self, k: int, n: int, t: int, columns: Columns | None) -> Any:
+        """The dropout masks of the next k batches of an epoch of n rows, or those columns of them."""
+        if self.draw_masks is None:
+            return None
+        size = self.training.batch_size or n
+        drawn = self.draw_masks(k, min(size, n - self.done * size), t)
+        return drawn if columns is None else columns_of(drawn, columns, self.backend)
+
     def judge(self, data: Source) -> tuple[tuple[Any, ...], Any]:
         """The sum of J B over the rows of `data`, the sums of the metrics, and the total weight."""
         totals: tuple[Any, ...] = (self.zero, *self.no_sums())
         for batch in data.slices(EVALUATED_ROWS):
             totals = self.evaluate(self.params, totals, batch, self.origin)
             data.used(totals)
-        return totals, data.n if batch.mean_weight is None else batch.mean_weight * data.n
+        arrays, form = trees.flatten(totals)
+        totals = trees.unflatten(form, summed(self.backend, self.training.communicator, arrays))
+        return totals, data.n if data.mean_weight is None else data.mean_weight * data.n
 
     def no_sums(self) -> list[tuple[Array, ...]]:
         """The sums of each metric before any example."""
@@ -268,7 +287,11 @@ class Loop:
 
     def first_target(self, data: Source) -> Array:
         """The first row of the targets, (..., 1, n_L)."""
-        first = next(iter(data.slices(1))).in_floats(self.backend.xp, self.params)
+        whole = data.source if isinstance(data, SharedSource) else data
+        first = next(iter(whole.slices(1))).in_floats(self.backend.xp, self.params)
+        if isinstance(data, SharedSource):
+            Y = of_root(data.communicator, self.backend.to_numpy(first.Y))
+            return self.backend.asarray(Y, first.Y.dtype)
         return self.backend.xp.asarray(first.Y, copy=True)  # a source may use its memory again
 
     def count_batches(self, n: int) -> int:

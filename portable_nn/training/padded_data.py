@@ -11,8 +11,9 @@ from portable_nn.backends import Backend, dtype_name
 from portable_nn.backends.padding import lengthened, padded_length
 from portable_nn.equations import Array
 from portable_nn.network.initialization import count_parameters
-from portable_nn.network.objective import Batch, user_defined
-from portable_nn.training.data import Chunk, DeviceSource, Rows, batches_of, parts
+from portable_nn.network.objective import Batch
+from portable_nn.network.user_functions import user_defined
+from portable_nn.training.data import Chunk, DeviceSource, Rows, batches_of, parts, slices_of
 from portable_nn.training.description import Training
 from portable_nn.training.split_data import kept_split
 
@@ -42,7 +43,8 @@ class PaddedSource:
         fills: tuple[bool, bool],
         parameters: int,
     ) -> None:
-        X, Y, weight, mean, classes, _ = source.all
+        X, Y, weight, mean, classes, *_ = source.all
+        self.mean_weight, self.has_weights = mean, weight is not None
         self.backend, self.n, self.dtype = backend, source.n, dtype
         self.fills_batches, self.fills_slices = fills
         self.parameters = parameters
@@ -90,10 +92,10 @@ class PaddedSource:
         filling = np.full((*rows.shape[:-1], missing), self.n)  # which may be too large for their dtype
         return batches_of(np.concatenate([rows.astype(filling.dtype), filling], axis=-1), size)
 
-    def slices(self, size: int) -> Iterator[Batch]:
-        X, Y, weight, mean, classes, _ = self.all
-        for start in range(0, self.n, size):
-            count = min(size, self.n - start)
+    def slices(self, size: int, rows: slice | None = None) -> Iterator[Batch]:
+        X, Y, weight, mean, classes, *_ = self.all
+        for given in slices_of(self.n, size, rows):
+            start, count = given.start, given.stop - given.start
             part = slice(start, start + (min(filled(count), size) if self.fills_slices else count))
             w = None if weight is None else weight[..., part]
             counted = self.scalar(count) if self.fills_slices else None

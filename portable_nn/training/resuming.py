@@ -187,10 +187,11 @@ class Resumption(NamedTuple):
         return () if self.snapshot is None else self.snapshot.record["callbacks"]
 
 
-def resumed(resume: Any, training: Training, arguments: dict[str, Any]) -> Resumption:
-    """What `resume` asks for; raises unless that is a checkpoint of this training."""
-    snapshot = None if resume is None else read_snapshot(resume, "fit")
-    if snapshot is not None:
+def resumed(
+    snapshot: Snapshot | None, training: Training, arguments: dict[str, Any] | None
+) -> Resumption:
+    """What a training goes on from; raises unless the snapshot, if there is one, is of this training."""
+    if snapshot is not None and arguments is not None:
         check_same_training(snapshot, arguments, training.epochs)
         check_callbacks_remember(training.callbacks, snapshot.record["callbacks"])  # type: ignore[arg-type]
     return Resumption(arguments, snapshot)

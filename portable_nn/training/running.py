@@ -6,12 +6,14 @@ import warnings
 from typing import Any
 
 from portable_nn.checks import as_array
+from portable_nn.distributed.agreement import ending_together, failing_together
+from portable_nn.distributed.communicator import is_first
 from portable_nn.equations import Parameters
 from portable_nn.errors import NonFiniteCostError
 from portable_nn.network.parameters import Checked
 from portable_nn.optimizers import OptimizerState
 from portable_nn.optimizers.optimizer import check_state, init_state
-from portable_nn.training.callbacks import TrainingState, call, watcher
+from portable_nn.training.callbacks import TrainingState, agree_to_stop, call, called_here, watcher
 from portable_nn.training.checkpoints import checkpoints_last
 from portable_nn.training.data import Source
 from portable_nn.training.description import Training
@@ -36,6 +38,7 @@ def run(
 ) -> tuple[Parameters, History]:
     """Carry a training out, with its early stopping, callbacks and progress bar."""
     backend, is_fresh = checked.backend, optimizer_state is None
+    group = training.communicator
     if optimizer_state is None:
         optimizer_state = init_state(backend.xp, training.optimizer, params)
     else:
@@ -48,8 +51,8 @@ def run(
     start = Start(params, optimizer_state, owns_state)
     if resumption.snapshot is not None:
         start = go_on(resumption.snapshot, state, best, backend)
-    with progress_bar(progress) as bars:
-        callbacks = checkpoints_last([*bars, *training.callbacks])
+    with progress_bar(progress and is_first(group)) as bars, ending_together(group):
+        callbacks = checkpoints_last([*bars, *called_here(training.callbacks, group)])
         loop = Loop(training, backend, start, data, validation, watcher(callbacks, state))
 
         def snapshot() -> Snapshot:
@@ -58,8 +61,10 @@ def run(
             return Snapshot(loop.params, loop.state, loop.position, record, net=net)
 
         state.snapshot = snapshot
-        call(callbacks, "on_train_begin", state)
-        load_states(callbacks, resumption.states)
+        with failing_together(group):
+            call(callbacks, "on_train_begin", state)
+            load_states(callbacks, resumption.states if is_first(group) else ())
+        agree_to_stop(group, state)
         try:
             for epoch in () if state.stopped else loop:
                 number = state.epoch + 1
@@ -70,16 +75,17 @@ def run(
                 if best is not None and best.see(watched, number, state.params):
                     state.stop("early stopping")
                 call(callbacks, "on_epoch_end", state)
+                agree_to_stop(group, state)
                 if state.stopped:
                     break
         except KeyboardInterrupt:
-            if not state.epoch:
+            if not state.epoch or group is not None:
                 raise
             interrupted(state, training.keep_states)
-    if best is not None:
-        history.best_epoch, state.params = best.epoch, best.choose(state.params)
-    history.stopped_by, history.optimizer_state = state.stopped or "epochs", state.optimizer_state
-    call(callbacks, "on_train_end", state)
+        if best is not None:
+            history.best_epoch, state.params = best.epoch, best.choose(state.params)
+        history.stopped_by, history.optimizer_state = state.stopped or "epochs", state.optimizer_state
+        call(callbacks, "on_train_end", state)
     return state.params, history
 
 

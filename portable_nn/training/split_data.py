@@ -18,11 +18,11 @@ class SplitSource(DeviceSource):
         super().__init__(source.all)
         self.backend, self.shards = backend, shards
 
-    def slices(self, size: int) -> Iterator[Batch]:
+    def slices(self, size: int, rows: slice | None = None) -> Iterator[Batch]:
         """All rows, `size` of each device at a time; with 1 they are in their own order."""
         X, Y, weight, *others = self.all
-        if size == 1:
-            yield from super().slices(1)
+        if size == 1 or rows is not None:
+            yield from super().slices(size, rows)
             return
         arrays = (X, Y) if weight is None else (X, Y, weight)
         for part in parts_of_each(self.backend, arrays, (-2, -2, -1)[: len(arrays)], self.shards, size):

@@ -13,7 +13,16 @@ from portable_nn import trees
 from portable_nn.backends import Backend
 from portable_nn.equations import Array
 from portable_nn.network.objective import Batch
-from portable_nn.training.data import Chunk, DeviceSource, Rows, Source, batches_of, mean_of, parts
+from portable_nn.training.data import (
+    Chunk,
+    DeviceSource,
+    Rows,
+    Source,
+    batches_of,
+    mean_of,
+    parts,
+    slices_of,
+)
 from portable_nn.training.steps import gathered
 
 Members = np.ndarray[Any, Any]  # numbers of networks of a flat stack, (k,)
@@ -34,17 +43,17 @@ class RowsSource:
         weight = data.weight
         if weight is not None:
             weight = mean_of(backend, gathered(backend.xp, weight, self.on_device(rows[2]), -1))
+        self.mean_weight, self.has_weights = weight, data.weight is not None
         self.all = data._replace(mean_weight=weight)
 
     def chunks(self, order: Rows, batch_size: int, most: int) -> Iterator[Chunk]:
         for part, size in parts(order.shape[-1], batch_size, most):
             yield self.all, self.batches(order[..., part], size)
 
-    def slices(self, size: int) -> Iterator[Batch]:
+    def slices(self, size: int, rows: slice | None = None) -> Iterator[Batch]:
         xp, (X, Y, weight, *others) = self.backend.xp, self.all
-        for start in range(0, self.n, size):
-            part = slice(start, min(start + size, self.n))
-            of_X, of_Y, of_weight = (self.on_device(rows[:, part]) for rows in self.rows)
+        for part in slices_of(self.n, size, rows):
+            of_X, of_Y, of_weight = (self.on_device(own[:, part]) for own in self.rows)
             w = None if weight is None else gathered(xp, weight, of_weight, -1)
             yield Batch(gathered(xp, X, of_X, -2), gathered(xp, Y, of_Y, -2), w, *others)
 

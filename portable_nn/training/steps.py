@@ -8,13 +8,17 @@ user-defined, and may read what changes between epochs. A backend that keeps ste
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from portable_nn import trees
 from portable_nn.backends import Backend
+from portable_nn.compiler.exchange import unpacked
+from portable_nn.distributed import Communicator
+from portable_nn.distributed.summing import Sum
 from portable_nn.equations import Array, Namespace, Parameters
-from portable_nn.network.objective import Batch, Objective, as_dtype, depending_on, user_defined
+from portable_nn.network.objective import Batch, Objective, as_dtype, or_one, shrinkage
+from portable_nn.network.user_functions import depending_on, user_defined
 from portable_nn.optimizers.rules import UserRule
 from portable_nn.optimizers.update import Rule, apply, clipped_parts
 from portable_nn.training.metrics import Metric
@@ -27,6 +31,10 @@ class StepKind(NamedTuple):
 
     Each array of the parameters belongs to one of `parts`, which has a rule, and to one of `limited`,
     whose gradients' norm has a limit, or to -1, which has none; `limited` is empty without limits.
+    `trained` says which arrays have a gradient.
+
+    With `own_means` the weights of a batch, of which several processes have parts, are relative to their
+    own mean.
     """
 
     objective: Objective
@@ -34,6 +42,8 @@ class StepKind(NamedTuple):
     parts: tuple[int, ...]
     has_penalty: bool
     limited: tuple[int, ...] = ()
+    trained: tuple[bool, ...] = ()
+    own_means: bool = False
 
     @property
     def user_functions(self) -> tuple[Callable[..., Any], ...] | None:
@@ -73,8 +83,102 @@ def widened(xp: Namespace, x: Array, like: Array) -> Array:
     return xp.astype(x, like.dtype, copy=False)
 
 
+class Numbers(NamedTuple):
+    """The numbers of an update: l2, limits of the gradients' norms, the coefficients of each part."""
+
+    l2: Any
+    longest: Sequence[Any]
+    coefficients: Sequence[Sequence[Any]]
+
+
+class StepParts:
+    """What a training step is made of: the batch, its gradients, and the update by them.
+
+    A step takes (carry, data, one), see `training_steps`.
+    """
+
+    def __init__(self, kind: StepKind) -> None:
+        self.kind, self.limits = kind, max(kind.limited, default=-1) + 1
+
+    def numbers(self, given: Array) -> Numbers:
+        """The numbers of an update, each as an array."""
+        each = [given[i, ...] for i in range(given.shape[0])]
+        l2 = each.pop(0) if self.kind.has_penalty else None
+        longest, each = each[: self.limits], each[self.limits :]
+        parts = len(self.kind.rules)
+        count = len(each) // parts
+        return Numbers(l2, longest, [each[i * count : (i + 1) * count] for i in range(parts)])
+
+    def batch(self, xp: Namespace, data: Carry, rows: Any, dtype: Any) -> Batch:
+        """The rows of a batch, gathered."""
+        X, Y, weight, mean, classes, among, whole = data
+        rows, number = filled_up(xp, rows, among, dtype)
+        of_X, of_Y, of_weight = rows if isinstance(rows, tuple) else (rows,) * 3
+        X, Y = gathered(xp, X, of_X, -2), gathered(xp, Y, of_Y, -2)
+        weight = None if weight is None else gathered(xp, weight, of_weight, -1)
+        return Batch(X, Y, weight, mean, classes, number, whole).masked(xp, dtype)
+
+    def updated(
+        self, xp: Namespace, params: Parameters, grads: Parameters, slots: Any, numbers: Numbers
+    ) -> tuple[Parameters, Any]:
+        """The parameters and the optimizer's arrays after an update by these gradients."""
+        kind = self.kind
+        if numbers.longest:
+            grads = clipped_parts(xp, params, grads, numbers.longest, kind.limited)
+        return apply(xp, kind.rules, params, grads, slots, numbers.coefficients, kind.parts)
+
+    def step(self, xp: Namespace, carry: Carry, data: Carry, one: Carry) -> Carry:
+        """All of it."""
+        (params, slots, total), (rows, masks, given) = carry, one
+        numbers, batch = self.numbers(given), self.batch(xp, data, rows, given.dtype)
+        J, grads, params = self.kind.objective.learned(xp, params, batch, numbers.l2, masks)
+        params, slots = self.updated(xp, params, grads, slots, numbers)
+        return params, slots, total + widened(xp, J * batch.B, total)
+
+    def first_half(self, xp: Namespace, carry: Carry, data: Carry, one: Carry) -> list[Array]:
+        """What a process adds to J and its gradients, without penalty; nothing, where it has no row."""
+        (params, *_), (rows, masks, given) = carry, one
+        if trees.leaves(rows)[0].shape[-1] == 0:
+            nothing = [xp.zeros_like(theta) for theta in self.with_gradients(trees.leaves(params))]
+            return [*(xp.zeros_like(x, dtype=given.dtype) for x in self.numbers_summed(carry)), *nothing]
+        batch, means = self.batch(xp, data, rows, given.dtype), []
+        if self.kind.own_means:
+            means = [xp.mean(batch.weight, axis=-1) * batch.part]  # type: ignore[arg-type]
+            batch = batch._replace(mean_weight=xp.ones_like(means[0]))
+        J, grads, _ = self.kind.objective.learned(xp, params, batch, None, masks)
+        return [J, *means, *trees.leaves(grads)]
+
+    def second_half(self, xp: Namespace, carry: Carry, data: Carry, one: Carry, flat: Array) -> Carry:
+        """The rest of `step`, from the sums over all processes."""
+        (params, slots, total), (*_, given) = carry, one
+        numbers, batch = self.numbers(given), Batch(*data)
+        thetas, form = trees.flatten(params)
+        like = [*self.numbers_summed(carry), *self.with_gradients(thetas)]
+        J, *found = unpacked(xp, flat, [x.shape for x in like])
+        if self.kind.own_means:
+            mean = or_one(xp, found.pop(0))
+            J, found = J / mean, [g / mean[..., None, None] for g in found]
+            batch = batch._replace(mean_weight=mean)
+        each = iter(found)
+        grads = trees.unflatten(form, [next(each) if has else None for has in self.kind.trained])
+        shrink = shrinkage(xp, batch, numbers.l2)
+        J, grads = self.kind.objective.penalised(xp, params, J, grads, shrink)
+        params, slots = self.updated(xp, params, grads, slots, numbers)
+        return params, slots, total + widened(xp, J * batch.whole, total)
+
+    def numbers_summed(self, carry: Carry) -> Sequence[Array]:
+        """Arrays like what is summed beside the gradients: J, and the mean weight where it is needed."""
+        return [carry[2]] * (1 + self.kind.own_means)
+
+    def with_gradients(self, thetas: Sequence[Array]) -> list[Array]:
+        """Those arrays of the parameters that have a gradient."""
+        return [theta for theta, has in zip(thetas, self.kind.trained, strict=True) if has]
+
+
 @functools.lru_cache(maxsize=64)
-def training_steps(backend: Backend, kind: StepKind) -> Callable[..., Any]:
+def training_steps(
+    backend: Backend, kind: StepKind, communicator: Communicator | None = None
+) -> Callable[..., Any]:
     """Many updates, compiled; each: gather the batch, cost and gradients, new parameters.
 
     ``run(carry, data, each, owned)``, see `Backend.scan`: `carry` is (params, slots, total), total being
@@ -82,30 +186,27 @@ def training_steps(backend: Backend, kind: StepKind) -> Callable[..., Any]:
     (rows, masks, numbers). `rows` are those of the batch, see `gathered`; a tuple has those of X, of Y
     and of the weights. `numbers` has l2 and the limits of the gradients' norms, where there are such,
     and the optimizer's coefficients, part by part.
+
+    With a `communicator` `rows` are those of the batch that this process has, and the processes add up
+    what they compute of them.
     """
-    objective, rules, parts, has_penalty, limited = kind
-    limits = max(limited, default=-1) + 1
+    parts, functions = StepParts(kind), kind.user_functions
+    if communicator is None:
+        return backend.scan(depending_on(functions, bound(parts.step)))
+    first, second = (
+        depending_on(functions, bound(half)) for half in (parts.first_half, parts.second_half)
+    )
+    return backend.scan_in_halves(first, second, Sum(communicator))
 
-    def step(xp: Namespace, carry: Carry, data: Carry, one: Carry) -> Carry:
-        (params, slots, total), (rows, masks, numbers) = carry, one
-        X, Y, weight, mean, classes, among = data
-        each = [numbers[i, ...] for i in range(numbers.shape[0])]
-        l2 = each.pop(0) if has_penalty else None
-        longest, each = each[:limits], each[limits:]
-        count = len(each) // len(rules)
-        coefficients = [each[i * count : (i + 1) * count] for i in range(len(rules))]
-        rows, number = filled_up(xp, rows, among, numbers.dtype)
-        of_X, of_Y, of_weight = rows if isinstance(rows, tuple) else (rows,) * 3
-        X, Y = gathered(xp, X, of_X, -2), gathered(xp, Y, of_Y, -2)
-        weight = None if weight is None else gathered(xp, weight, of_weight, -1)
-        batch = Batch(X, Y, weight, mean, classes, number).masked(xp, numbers.dtype)
-        J, grads, params = objective.learned(xp, params, batch, l2, masks)
-        if longest:
-            grads = clipped_parts(xp, params, grads, longest, limited)
-        params, slots = apply(xp, rules, params, grads, slots, coefficients, parts)
-        return params, slots, total + widened(xp, J * batch.B, total)
 
-    return backend.scan(depending_on(kind.user_functions, step))
+def bound(method: Callable[..., Any]) -> Callable[..., Any]:
+    """The method as a function, which can have attributes."""
+
+    @functools.wraps(method)
+    def function(*arguments: Any) -> Any:
+        return method(*arguments)
+
+    return function
 
 
 @functools.lru_cache(maxsize=64)

@@ -17,7 +17,7 @@ import portable_nn as pnn
 from portable_nn.compiler import traced_step
 from portable_nn.compiler.reads import StateChangeError, what_is_read
 from portable_nn.equations import ACTIVATIONS, LOSSES, Bound, huber, leaky_relu, pinball
-from portable_nn.network.objective import are_built_in
+from portable_nn.network.user_functions import are_built_in
 
 pytestmark = pytest.mark.usefixtures("host_only")
 relu = ACTIVATIONS["relu"].g

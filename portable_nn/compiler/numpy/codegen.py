@@ -7,6 +7,7 @@ Where the program has memory of its own for its other inputs, ``bind()`` takes n
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
@@ -178,6 +179,9 @@ class StepEmitter(Emitter):
 
     def instruction(self, node: Node) -> None:
         """An operation that is not elementwise."""
+        if node.kind == "exchange":
+            self.exchange(node)
+            return
         sources, out = [self.array(source) for source in node.sources], self.array(node)
         if node.kind == "take":
             self.names["take_rows"] = take_rows
@@ -192,6 +196,18 @@ class StepEmitter(Emitter):
         else:
             line = self.product(node, sources, out)
         self.steps.append(line)
+
+    def exchange(self, node: Node) -> None:
+        """A function that overwrites arrays one behind the other; most of them are computed there."""
+        flat, start = self.array(node), 0
+        for source in node.inputs:
+            stop = start + math.prod(source.shape)
+            if self.plan.placed.get(source) != (node, start):
+                part = f"{flat}[{start}:{stop}].reshape({source.shape})"
+                place = self.assign_once(f"{flat}_{start}", part)
+                self.steps.append(f"copyto({place}, {self.array(source)})")
+            start = stop
+        self.steps.append(f"{self.function(node.detail)}({flat})")
 
     def product(self, node: Node, sources: list[str], out: str) -> str:
         """A matrix product; numpy.dot, where it gives the same, takes half the time to call."""

@@ -68,7 +68,8 @@ class Emitter:
 
     def _create(self, node: Node) -> str:
         is_input = node.kind == "input"
-        if node in self.plan.placed or node.kind == "memory" or (is_input and self.owns(node)):
+        is_apart = node in self.plan.placed or node.kind in ("memory", "exchange")
+        if is_apart or (is_input and self.owns(node)):
             return self._allocate(node)
         if is_input:
             return name_of(node)

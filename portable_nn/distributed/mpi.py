@@ -1,0 +1,108 @@
+"""MPI, by mpi4py: processes that `mpiexec` or `srun` starts."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from portable_nn.compiler.signatures import HostArray
+
+NO_MPI4PY = (
+    "training over MPI was asked for, but the package mpi4py is not installed; install it, and an MPI "
+    "library, with: pip install mpi4py mpich"
+)
+NO_LIBRARY = (
+    "training over MPI was asked for, but mpi4py finds no MPI library ({}); install one, with: pip "
+    "install mpich, or load the module of your cluster"
+)
+
+
+class MPICommunicator:
+    """See `Communicator`; `comm` is one of mpi4py."""
+
+    def __init__(self, comm: Any) -> None:
+        from mpi4py import MPI  # noqa: PLC0415
+
+        self.comm, self.in_place, self.largest = comm, MPI.IN_PLACE, MPI.MAX
+        self.rank, self.size = int(comm.Get_rank()), int(comm.Get_size())
+
+    def __repr__(self) -> str:
+        return f"<MPI process {self.rank} of {self.size}>"
+
+    def sum_(self, flat: HostArray) -> None:
+        """See `Communicator`."""
+        self.comm.Allreduce(self.in_place, flat)
+
+    def broadcast_(self, flat: HostArray, root: int = 0) -> None:
+        """See `Communicator`."""
+        self.comm.Bcast(flat, root)
+
+    def max(self, value: int) -> int:
+        """See `Communicator`."""
+        found = np.asarray([value], dtype=np.int64)
+        self.comm.Allreduce(self.in_place, found, self.largest)
+        return int(found[0])
+
+    def abort(self) -> None:
+        """See `Communicator`."""
+        sys.stdout.flush()
+        sys.stderr.flush()
+        self.comm.Abort(1)
+
+
+def mpi(comm: Any = None) -> MPICommunicator:
+    """The processes of MPI, for ``portable_nn.fit(..., communicator=mpi())``.
+
+    Without a launcher, ``python script.py``, that is a group of one process. An error that nobody
+    catches in one of several processes ends them all, by a `sys.excepthook` that calls the one before
+    and then aborts: else the others would wait for ever.
+
+    Parameters
+    ----------
+    comm : mpi4py.MPI.Comm, optional
+        The group; by default ``MPI.COMM_WORLD``.
+
+    Returns
+    -------
+    Communicator
+
+    Raises
+    ------
+    ImportError
+        If mpi4py, or an MPI library, is not installed.
+    TypeError
+        If `comm` is no communicator of mpi4py.
+    """
+    try:
+        from mpi4py import MPI  # noqa: PLC0415
+    except ModuleNotFoundError:
+        raise ImportError(NO_MPI4PY) from None
+    except (ImportError, RuntimeError) as error:  # mpi4py looks for a library when MPI is imported
+        raise ImportError(NO_LIBRARY.format(str(error).partition("\n")[0])) from error
+    if comm is None:
+        comm = MPI.COMM_WORLD
+    if not isinstance(comm, MPI.Intracomm):
+        raise TypeError(
+            f"`comm` is {comm!r}; accepted: a communicator of mpi4py, such as MPI.COMM_WORLD"
+        )
+    found = MPICommunicator(comm)
+    if found.size > 1 and getattr(sys.excepthook, "func", None) is not end_all:
+        sys.excepthook = functools.partial(end_all, found.abort, sys.excepthook)
+    return found
+
+
+def end_all(
+    abort: Callable[[], None],
+    before: Callable[..., Any],
+    kind: type[BaseException],
+    error: BaseException,
+    traceback: TracebackType | None,
+) -> None:
+    """What happens to an error that nobody catches: it is shown, and all processes end."""
+    before(kind, error, traceback)
+    abort()

@@ -1,0 +1,302 @@
+"""What a group does, by threads that stand for its processes: cheap enough for many trainings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from groups import in_threads
+
+import portable_nn as pnn
+from portable_nn.training.shared_data import apportioned, shards_in_order
+
+pytestmark = pytest.mark.usefixtures("host_only")
+ACTIVATIONS = ("relu", "tanh", "sigmoid", "gelu")
+OPTIMIZERS = (
+    *(pnn.SGD(0.05), pnn.SGD(0.05, 0.9), pnn.SGD(0.05, 0.9, True), pnn.RMSprop(0.01)),
+    *(pnn.Adam(0.01), pnn.AdamW(0.01)),
+)
+SOFTMAX = ("softmax", "categorical_cross_entropy")
+
+
+def distance(one: Any, other: Any) -> float:
+    a, b = (np.concatenate([x.ravel() for layer in p for x in layer]) for p in (one, other))
+    return float(np.max(np.abs(a - b)) / np.max(np.abs(b)))
+
+
+def same(one: Any, other: Any) -> bool:
+    pairs = zip(one, other, strict=True)
+    return all(np.array_equal(a, b) for u, v in pairs for a, b in zip(u, v, strict=True))
+
+
+def problem(random: Any, n: int, sizes: tuple[int, ...], activations: Any, loss: str) -> Any:
+    net = pnn.Network(sizes, activations, loss)
+    X = random.normal(size=(n, sizes[0]))
+    if loss == "categorical_cross_entropy":
+        Y = np.eye(sizes[-1])[random.integers(0, sizes[-1], n)]
+    else:
+        Y = random.normal(size=(n, sizes[-1]))
+    return net, net.initialize(int(random.integers(1000)), dtype="float64"), X, Y
+
+
+@pytest.mark.parametrize("seed", range(100))
+def test_a_random_training_is_that_of_one_process(seed):
+    random = np.random.default_rng(seed)
+    n, depth = int(random.integers(1, 60)), int(random.integers(0, 3))
+    sizes = tuple(int(random.integers(1, 8)) for _ in range(depth + 1))
+    hidden = [str(random.choice(ACTIVATIONS)) for _ in range(depth)]
+    last, loss = SOFTMAX if random.random() < 0.5 else ("identity", "squared_error")
+    net, params, X, Y = problem(random, n, (*sizes, 3), [*hidden, last], loss)
+    options: dict[str, Any] = {
+        "optimizer": OPTIMIZERS[int(random.integers(len(OPTIMIZERS)))],
+        "epochs": int(random.integers(1, 5)),
+        "batch_size": None if random.random() < 0.1 else int(random.integers(1, 30)),
+        "l2": float(random.choice([0.0, 0.3])),
+        "clip_norm": [None, 0.5][int(random.integers(2))],
+        "dropout": float(random.choice([0.0, 0.3])) if depth else 0.0,
+        "stream": bool(random.random() < 0.3),
+        "seed": seed,
+    }
+    if random.random() < 0.5:
+        options["sample_weight"] = random.uniform(0, 2, n)
+    if random.random() < 0.5:
+        k = int(random.integers(1, n + 1))
+        options["validation"] = (X[:k], Y[:k])
+        options["early_stopping"] = pnn.EarlyStopping(1)
+        options["metrics"] = ["r2", "mean_absolute_error"]
+    one, alone = pnn.fit(net, params, X, Y, **options)
+    size = int(random.integers(1, 6))
+    found = in_threads(size, lambda c: pnn.fit(net, params, X, Y, communicator=c, **options))
+    for result in found:
+        assert not isinstance(result, BaseException), result
+        many, history = result
+        assert distance(many, one) <= 1e-12
+        assert same(many, found[0][0])
+        assert history.epochs == alone.epochs
+        assert history.best_epoch == alone.best_epoch
+        assert history.stopped_by == alone.stopped_by
+        for name, curve in alone.curves.items():
+            np.testing.assert_allclose(history.curves[name], curve, rtol=1e-9, atol=1e-11)
+
+
+def test_one_flat_sum_is_made_for_each_update(random):
+    net, params, X, Y = problem(random, 20, (4, 5, 3), ["tanh", "softmax"], SOFTMAX[1])
+    sizes: list[list[int]] = []
+
+    def train(c: Any) -> Any:
+        result = pnn.fit(net, params, X, Y, epochs=2, batch_size=8, communicator=c)
+        sizes.append(c.shared["sizes"])
+        return result
+
+    in_threads(2, train)
+    count = 1 + sum(a.size for layer in params for a in layer)  # J and the gradients
+    assert sizes[0].count(count) == 2 * 3 * 2  # epochs, batches, processes
+
+
+LENGTHS = [(7, 5, 8), (1, 1, 18), (20,), (3, 3, 3, 11), (10, 10)]
+
+
+@pytest.mark.parametrize("lengths", LENGTHS)
+@pytest.mark.parametrize("batch_size", [1, 3, 6, 20, 50])
+def test_every_batch_has_its_part_of_each_shard(lengths, batch_size):
+    shards = shards_in_order(lengths, batch_size)
+    n = sum(lengths)
+    assert np.bincount(shards, minlength=len(lengths)).tolist() == list(lengths)
+    size = min(batch_size, n)
+    full = shards[: n // size * size].reshape(-1, size)
+    for k in range(len(lengths)):
+        counts = (full == k).sum(axis=1)
+        assert counts.max() - counts.min() <= 1
+        assert (np.diff(np.flatnonzero(full[0] == k)) == 1).all()
+
+
+def test_rows_are_apportioned_by_largest_remainders():
+    assert apportioned([5, 3, 2], 5) == [3, 1, 1]
+    assert apportioned([1, 1, 1], 2) == [1, 1, 0]
+    assert apportioned([4, 4], 8) == [4, 4]
+
+
+@pytest.mark.parametrize(("stream", "dropout"), [(False, 0.5), (True, 0.5), (True, 0.0)])
+@pytest.mark.parametrize("lengths", LENGTHS)
+def test_a_training_on_shards_is_that_of_one_process_in_their_order(lengths, stream, dropout, random):
+    n, k = sum(lengths), len(lengths)
+    net, params, X, Y = problem(random, n, (4, 6, 3), ["tanh", "softmax"], SOFTMAX[1])
+    weight = random.uniform(0.1, 2, n)
+    starts = np.concatenate([[0], np.cumsum(lengths)]).tolist()
+    options: dict[str, Any] = {
+        "epochs": 3,
+        "batch_size": 6,
+        "l2": 0.2,
+        "metrics": "r2",
+        "dropout": dropout,
+    }
+    draws = np.random.default_rng(4)  # of the orders, and of the masks
+    shards = shards_in_order(lengths, 6)
+
+    def order(epoch: int, n: int) -> Any:
+        own = [iter(starts[j] + draws.permutation(lengths[j])) for j in range(k)]
+        return np.asarray([next(own[j]) for j in shards.tolist()])
+
+    one, alone = pnn.fit(
+        net, params, X, Y, sample_weight=weight, epoch_order=order, seed=draws, **options
+    )
+
+    def train(c: Any) -> Any:
+        shard = (starts[c.rank], starts[c.rank + 1], n)
+        part = slice(*shard[:2])
+        own = {"sample_weight": weight[part], "shard": shard, "stream": stream, "seed": 4}
+        return pnn.fit(net, params, X[part], Y[part], communicator=c, **own, **options)
+
+    for result in in_threads(k, train):
+        assert not isinstance(result, BaseException), result
+        many, history = result
+        assert distance(many, one) <= 1e-12
+        np.testing.assert_allclose(history.cost, alone.cost, rtol=1e-12)
+        np.testing.assert_allclose(history.metrics["r2"], alone.metrics["r2"], rtol=1e-9)
+
+
+def refused(size: int, **options: Any) -> list[str]:
+    """The messages with which each process refuses a training with these options."""
+    random = np.random.default_rng(0)
+    net, params, X, Y = problem(random, 20, (4, 5, 3), ["tanh", "softmax"], SOFTMAX[1])
+    found = in_threads(size, lambda c: pnn.fit(net, params, X, Y, communicator=c, **options))
+    assert all(isinstance(error, (TypeError, ValueError)) for error in found), found
+    return [str(error) for error in found]
+
+
+@pytest.mark.parametrize(
+    ("shard", "message"),
+    [
+        ((0, 20, 20), "`shard` is [(0, 20), (0, 20)] in the processes, of [20] rows in all"),
+        ((0, 19, 20), "`shard` is (0, 19, 20) and `X` has 20 rows"),
+        ((5, 25), "`shard` is (5, 25); accepted: (start, stop, n)"),
+        ((20, 40, 30), "start < stop <= n"),
+    ],
+)
+def test_shards_that_do_not_follow_one_another_are_refused_by_all(shard, message):
+    for text in refused(2, shard=shard):
+        assert message in text
+
+
+def test_a_shard_needs_a_communicator(training_problem):
+    net, params, X, Y = training_problem
+    with pytest.raises(ValueError, match="without a `communicator`"):
+        pnn.fit(net, params, X, Y, shard=(0, 40, 40))
+
+
+def test_what_is_no_communicator_is_refused(training_problem):
+    net, params, X, Y = training_problem
+    for given in ("mpi", pnn.distributed.Alone, 3):
+        with pytest.raises(TypeError, match=r"accepted: portable_nn\.distributed\.mpi\(\)"):
+            pnn.fit(net, params, X, Y, communicator=given)
+
+
+def test_a_stack_is_refused(random):
+    net = pnn.Network((4, 5, 3), ["tanh", "softmax"], SOFTMAX[1])
+    params = net.initialize(0, dtype="float64", stack=(2,))
+    X, Y = random.normal(size=(20, 4)), np.eye(3)[random.integers(0, 3, 20)]
+    with pytest.raises(ValueError, match="a stack of shape"):
+        pnn.fit(net, params, X, Y, communicator=pnn.distributed.Alone())
+
+
+def test_batch_normalization_is_refused_and_other_layers_are_trained(random):
+    X, Y = random.normal(size=(20, 4)), random.normal(size=(20, 1))
+    for name in ("batch", "layer"):
+        net = pnn.Network((4, 6, 1), ("tanh", "identity"), "squared_error", normalization=name)
+        params = net.initialize(0, dtype="float64")
+
+        def train(c: Any, net: Any = net, params: Any = params) -> Any:
+            return pnn.fit(net, params, X, Y, epochs=3, batch_size=7, communicator=c)
+
+        first, second = in_threads(2, train)
+        if name == "batch":
+            for error in (first, second):
+                assert "BatchNorm" in str(error)
+        else:
+            one, _ = pnn.fit(net, params, X, Y, epochs=3, batch_size=7)
+            assert distance(first[0], one) <= 1e-12
+            assert same(first[0], second[0])
+
+
+class Noted(pnn.Callback):
+    def __init__(self, stops_at: int = 0, every_rank: bool = False) -> None:
+        self.epochs: list[int] = []
+        self.stops_at, self.every_rank = stops_at, every_rank
+
+    def on_epoch_end(self, state: Any) -> None:
+        self.epochs.append(state.epoch)
+        if state.epoch == self.stops_at:
+            state.stop("enough")
+
+
+@pytest.mark.parametrize("rank", [0, 2])
+def test_a_callback_of_any_process_stops_all(rank, random):
+    net, params, X, Y = problem(random, 20, (4, 5, 3), ["tanh", "softmax"], SOFTMAX[1])
+    noted = [Noted(3 if k == rank else 0, every_rank=True) for k in range(3)]
+
+    def train(c: Any) -> Any:
+        return pnn.fit(net, params, X, Y, epochs=9, callbacks=[noted[c.rank]], communicator=c)
+
+    for _, history in in_threads(3, train):
+        assert (history.epochs, history.stopped_by) == (3, "enough")
+    assert [each.epochs for each in noted] == [[1, 2, 3]] * 3
+
+
+def test_callbacks_bars_and_checkpoints_are_those_of_the_first_process(random, tmp_path, capsys):
+    net, params, X, Y = problem(random, 20, (4, 5, 3), ["tanh", "softmax"], SOFTMAX[1])
+    noted = [Noted() for _ in range(3)]
+    paths = [tmp_path / f"{k}.ckpt" for k in range(3)]
+
+    def train(c: Any) -> Any:
+        mine = [noted[c.rank], pnn.Checkpoint(paths[c.rank])]
+        return pnn.fit(net, params, X, Y, epochs=4, callbacks=mine, communicator=c, progress=c.rank > 0)
+
+    in_threads(3, train)
+    assert [each.epochs for each in noted] == [[1, 2, 3, 4], [], []]
+    assert [path.exists() for path in paths] == [True, False, False]
+    assert capsys.readouterr().err == ""
+
+
+def test_an_error_before_training_is_raised_by_all(random):
+    net, params, X, Y = problem(random, 20, (4, 5, 3), ["tanh", "softmax"], SOFTMAX[1])
+
+    def train(c: Any) -> Any:
+        return pnn.fit(net, params, X, Y, batch_size=8 if c.rank != 1 else 0, communicator=c)
+
+    first, second, third = in_threads(3, train)
+    assert isinstance(second, ValueError)
+    for error in (first, third):
+        assert isinstance(error, pnn.OtherProcessError)
+        assert str(error).startswith("process 1 of 3 has raised ValueError: `batch_size` is 0")
+
+
+def test_an_error_in_training_aborts_the_group(random, capsys):
+    net, params, X, Y = problem(random, 20, (4, 5, 3), ["tanh", "softmax"], SOFTMAX[1])
+
+    def order(epoch: int, n: int) -> Any:
+        if epoch == 2:
+            raise KeyError("the fault")
+        return np.arange(n)
+
+    def train(c: Any) -> Any:
+        return pnn.fit(net, params, X, Y, epochs=5, communicator=c, epoch_order=order)
+
+    found = in_threads(2, train)
+    assert all(isinstance(error, BaseException) for error in found)
+    assert "the fault" in capsys.readouterr().err
+
+
+def test_a_generator_as_the_seed_is_compared_by_its_state(random):
+    net, params, X, Y = problem(random, 20, (4, 5, 3), ["tanh", "softmax"], SOFTMAX[1])
+
+    def train(c: Any, differs: bool) -> Any:
+        seed = np.random.default_rng(c.rank if differs else 0)
+        return pnn.fit(net, params, X, Y, epochs=2, seed=seed, communicator=c)
+
+    assert all(
+        "`seed` has other values" in str(error) for error in in_threads(2, lambda c: train(c, True))
+    )
+    assert not any(
+        isinstance(found, BaseException) for found in in_threads(2, lambda c: train(c, False))
+    )
