@@ -41,9 +41,13 @@ class Share(Protocol):
         """The rows of the source by which it judges its part of the data."""
 
 
-def part_of(n: int, rank: int, size: int) -> slice:
-    """The part of n rows that one of several processes has: as many as the others, or one more."""
-    return slice(n * rank // size, n * (rank + 1) // size)
+def whole_batches(order: Rows, batch_size: int) -> Iterator[Rows]:
+    """The batches that rows are cut into, (batches, size): the full ones, and the last one."""
+    size, n = min(batch_size, len(order)), len(order)
+    full = n // size * size
+    for some, each in ((order[:full], size), (order[full:], n - full)):
+        if len(some):
+            yield some.reshape(-1, each)
 
 
 class EqualParts:
@@ -53,16 +57,13 @@ class EqualParts:
         self.n, self.rank, self.processes = n, communicator.rank, communicator.size
 
     def part(self, n: int) -> slice:
-        """Its part of n rows."""
-        return part_of(n, self.rank, self.processes)
+        """Its part of n rows: as many as the others have, or one more."""
+        return slice(n * self.rank // self.processes, n * (self.rank + 1) // self.processes)
 
     def runs(self, order: Rows, batch_size: int) -> Iterator[Run]:
-        size, n = min(batch_size, len(order)), len(order)
-        whole = n // size * size
-        for start, stop, each in ((0, whole, size), (whole, n, n - whole)):
-            if start < stop:
-                columns = self.part(each)
-                yield Run(each, order[start:stop].reshape(-1, each)[:, columns], columns)
+        for batches in whole_batches(order, batch_size):
+            columns = self.part(batches.shape[1])
+            yield Run(batches.shape[1], batches[:, columns], columns)
 
     @property
     def own(self) -> slice:
@@ -76,16 +77,13 @@ class Shards:
     """
 
     def __init__(self, lengths: Sequence[int], rank: int) -> None:
-        self.lengths, self.n = lengths, sum(lengths)
+        self.n = sum(lengths)
         self.start = sum(lengths[:rank])
         self.stop = self.start + lengths[rank]
 
     def runs(self, order: Rows, batch_size: int) -> Iterator[Run]:
-        size, n = min(batch_size, len(order)), len(order)
-        whole = n // size * size
-        for start, stop, each in ((0, whole, size), (whole, n, n - whole)):
-            if start < stop:
-                yield from self.alike(order[start:stop].reshape(-1, each))
+        for batches in whole_batches(order, batch_size):
+            yield from self.alike(batches)
 
     def alike(self, batches: Rows) -> Iterator[Run]:
         """The batches in runs of which it has equally many rows each."""
