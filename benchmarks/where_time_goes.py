@@ -32,7 +32,7 @@ def timed(text: str, *rest: Any) -> Any:
         if is_step:
             lines.append(f"{' ' * 12}_look({line.strip()!r})")
         lines.append(line)
-        if line.startswith("    return"):
+        if line.startswith("    return") and "_look" in "".join(lines):
             lines.insert(-1, f"{' ' * 12}_look('')")
     return builtins.compile("\n".join(lines), *rest)
 

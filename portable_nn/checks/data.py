@@ -18,7 +18,8 @@ class Given:
     """X (n, n_0), Y (n, n_L) and weights (n,), as the user passed them; or those of each network.
 
     Without `has_targets` there is no Y, as for a prediction. `prefix` tells one data set from another in
-    messages: "validation ", say.
+    messages: "validation ", say. Of data on the host the values of a `part` are checked, see
+    `equal_part`: several processes check a part each.
     """
 
     X: Array
@@ -26,6 +27,7 @@ class Given:
     sample_weight: Array | None = None
     prefix: str = ""
     has_targets: bool = True
+    part: tuple[int, int] = (0, 1)
 
     @property
     def names(self) -> tuple[str, str, str]:
@@ -72,6 +74,11 @@ class Given:
             check_rows(y, self.Y, width, stack, n, loss.targets)  # type: ignore[arg-type]
         if self.sample_weight is not None:
             check_weights(w, self.sample_weight, n, stack)
+
+
+def equal_part(n: int, k: int, count: int) -> slice:
+    """The k-th of `count` parts of n rows: each is as long as the others, or longer by one row."""
+    return slice(n * k // count, n * (k + 1) // count)
 
 
 def suits_stack(lead: Shape, stack: Shape) -> bool:

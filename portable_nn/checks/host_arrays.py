@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from portable_nn.backends import Backend, get, owner, streaming
 from portable_nn.checks.arrays import Named, check_owner, check_values
-from portable_nn.checks.data import Given
+from portable_nn.checks.data import Given, equal_part
 from portable_nn.equations import Loss
 from portable_nn.stores import StoredRows, is_store
 
@@ -67,16 +67,17 @@ def check_host_values(host: Backend, given: Given, loss: Loss, n_classes: int) -
     arrays: dict[str, Any] = dict(given.arrays)
     _, y, w = given.names
     weight = arrays.pop(w, None)
-    for rows in host_parts(*arrays.values()):
+    for rows in host_parts(given.part, *arrays.values()):
         part = {name: rows_of(array, rows) for name, array in arrays.items()}
         check_values(host, part, loss, y, n_classes=n_classes)
     if weight is not None:
         check_values(host, {w: weight}, weight=w)
 
 
-def host_parts(*arrays: Any) -> Iterator[slice]:
-    """The rows of arrays (..., n, k) on the host, in parts of which none is larger than a chunk."""
+def host_parts(part: tuple[int, int], *arrays: Any) -> Iterator[slice]:
+    """Rows of arrays (..., n, k) on the host, those of an `equal_part`, at most a chunk at a time."""
     n = arrays[0].shape[-2]
     size = max(1, streaming.CHUNK // max(1, *(array.nbytes // n for array in arrays)))
-    for start in range(0, n, size):
-        yield slice(start, start + size)
+    own = equal_part(n, *part)
+    for start in range(own.start, own.stop, size):
+        yield slice(start, min(start + size, own.stop))

@@ -72,6 +72,11 @@ def check_communicator(given: Any) -> Communicator | None:
     return given  # type: ignore[no-any-return]
 
 
+def several(communicator: Communicator | None) -> Communicator | None:
+    """The group; None where it has one process, which has nobody to wait for."""
+    return None if communicator is None or communicator.size == 1 else communicator
+
+
 def is_first(communicator: Communicator | None) -> bool:
     """Whether this process is the one that prints, writes files and calls callbacks."""
     return communicator is None or communicator.rank == 0

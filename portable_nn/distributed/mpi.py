@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import sys
+import time
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any
@@ -22,6 +23,9 @@ NO_LIBRARY = (
 )
 
 
+PASSING_ON = 0.5  # seconds for `mpiexec` to show what a process has printed: it drops the rest
+
+
 class MPICommunicator:
     """See `Communicator`; `comm` is one of mpi4py."""
 
@@ -30,6 +34,13 @@ class MPICommunicator:
 
         self.comm, self.in_place, self.largest = comm, MPI.IN_PLACE, MPI.MAX
         self.rank, self.size = int(comm.Get_rank()), int(comm.Get_size())
+
+    def __eq__(self, other: object) -> bool:
+        """Whether both are of the same communicator of MPI: steps compiled for one serve both."""
+        return isinstance(other, MPICommunicator) and self.comm == other.comm
+
+    def __hash__(self) -> int:
+        return hash((self.rank, self.size))
 
     def __repr__(self) -> str:
         return f"<MPI process {self.rank} of {self.size}>"
@@ -52,6 +63,7 @@ class MPICommunicator:
         """See `Communicator`."""
         sys.stdout.flush()
         sys.stderr.flush()
+        time.sleep(PASSING_ON)
         self.comm.Abort(1)
 
 

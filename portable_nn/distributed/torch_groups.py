@@ -27,6 +27,14 @@ class TorchCommunicator:
         self.dist, self.group = dist, group
         self.rank, self.size = dist.get_rank(group), dist.get_world_size(group)
 
+    def __eq__(self, other: object) -> bool:
+        """Whether both are of the same group: steps compiled for one serve both."""
+        mine = (self.group, self.rank, self.size)
+        return isinstance(other, TorchCommunicator) and mine == (other.group, other.rank, other.size)
+
+    def __hash__(self) -> int:
+        return hash((self.rank, self.size))
+
     def __repr__(self) -> str:
         return f"<torch.distributed process {self.rank} of {self.size}>"
 

@@ -16,7 +16,7 @@ from portable_nn.backends import Backend, get, own_settings
 from portable_nn.checks import check_dtype
 from portable_nn.distributed import Communicator
 from portable_nn.distributed.agreement import ending_together, failing_together, of_root
-from portable_nn.distributed.communicator import check_communicator, is_first
+from portable_nn.distributed.communicator import check_communicator, is_first, several
 from portable_nn.equations import Activation, Loss, Parameters
 from portable_nn.estimators import inputs, lbfgs, minibatches
 from portable_nn.estimators.attributes import RECORD
@@ -119,12 +119,13 @@ class BaseMLP(CallbackSupportMixin, FittedMLP):
         resume: Any = None,
         communicator: Communicator | None = None,
     ) -> Self:
-        group = check_communicator(communicator)
+        given = check_communicator(communicator)
+        group = several(given)
         snapshot: Snapshot | None = None
         seen = {name: self.__dict__[name] for name in SEEN if name in self.__dict__}
         try:
             with failing_together(group):
-                check_fits_together(self, group)
+                check_fits_together(self, given)
                 if resume is not None and is_first(group):
                     snapshot = read_snapshot(resume, type(self).__name__)
                 check_resumable(self, incremental, resume)

@@ -48,7 +48,7 @@ def check_same_fit(e: MLPAttributes, problem: Problem, classes: Any, params: Par
     arguments |= {name: getattr(e, name) for name in TOO}
     state = repr(values_of(problem.random_start)).encode()
     arguments["random_state"] = {"dtype": "a state", "shape": [], "checksum": zlib.crc32(state)}
-    check_same(problem.communicator, arguments)
+    check_same(problem.communicator, problem.backend, arguments)
 
 
 def agreed_score(communicator: Communicator | None, score: float) -> float:

@@ -97,7 +97,7 @@ class Checked(NamedTuple):
         given, n_classes = self._in_form(given, host)
         check_host_values(host, given, self.loss, n_classes)
         if self.net.levels:
-            for rows in host_parts(given.X):
+            for rows in host_parts(given.part, given.X):
                 check_codes(self.net.levels, host, given.names[0], rows_of(given.X, rows))
         return self._batch(given, n_classes)
 

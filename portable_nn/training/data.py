@@ -185,10 +185,12 @@ def training_data(checked: Checked, given: Given, stream: bool, epoch_order: Any
     return source(checked.backend, stream, batch, checked.dtype, epoch_order)
 
 
-def validation_data(checked: Checked, validation: Any, stream: bool) -> Source | None:
+def validation_data(
+    checked: Checked, validation: Any, stream: bool, part: tuple[int, int] = (0, 1)
+) -> Source | None:
     """The source of the validation data, once it has been checked; None if there is none.
 
-    With `stream` it may be on the host, or where the parameters are.
+    With `stream` it may be on the host, or where the parameters are; for `part` see `Given`.
     """
     if validation is None:
         return None
@@ -197,7 +199,7 @@ def validation_data(checked: Checked, validation: Any, stream: bool) -> Source |
         given = f"{type(validation).__name__}{many}"
         raise TypeError(f"`validation` is a {given}; accepted: (X, Y) or (X, Y, sample_weight)")
     X, Y, weight = (*validation, None)[:3]
-    data = Given(X, Y, weight, "validation ")
+    data = Given(X, Y, weight, "validation ", part=part)
     stream = stream and is_on_host("validation X", X)
     batch = checked.check_host_data(data) if stream else checked.check_data(data, more=True)
     return source(checked.backend, stream, batch, checked.dtype)

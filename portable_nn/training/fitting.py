@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from portable_nn.backends import with_own_settings
-from portable_nn.checks import Given, Value, check_flag
+from portable_nn.checks import Given, Value, check_flag, check_whole
 from portable_nn.distributed import Communicator
 from portable_nn.distributed.agreement import failing_together, of_root
-from portable_nn.distributed.communicator import check_communicator, is_first
+from portable_nn.distributed.communicator import is_first
 from portable_nn.equations import Array, Parameters
 from portable_nn.errors import naming_ours
 from portable_nn.network import Network
@@ -32,8 +32,9 @@ from portable_nn.training.several_processes import (
     Placed,
     check_alone,
     check_same,
+    joined,
+    part_of,
     seed_as_values,
-    shard_lengths,
     shared_source,
 )
 from portable_nn.training.shared_data import shards_in_order
@@ -213,10 +214,9 @@ def fit(
         epoch are returned, ``history.stopped_by`` is "interrupt", and ``history.optimizer_state`` None
         unless there are callbacks. Before the first epoch is complete KeyboardInterrupt is raised.
     """
-    communicator = check_communicator(communicator)
-    lengths = shard_lengths(communicator, shard, X)
+    group, lengths = joined(communicator, shard, X)
     snapshot, arguments = None, None
-    with failing_together(communicator):
+    with failing_together(group):
         check_flag("stream", stream)
         checked = check_trainable(net, params, communicator)
         training = Training(
@@ -235,34 +235,35 @@ def fit(
             seed=seed if rows is None else seeds_for_rows(seed, checked.stack),
             stack=checked.stack,
             draws=draws_of_shards(lengths, seed, batch_size),  # type: ignore[arg-type]
-            communicator=communicator,
+            communicator=group,
         )
         has_checkpoint = any(isinstance(each, Checkpoint) for each in training.callbacks)
         why = why_together(checked, stream, has_checkpoint or resume is not None)
         if why is not None and checked.stack:
             own_seeds = seed if training.has_own_draws else None
             check_in_step(why, checked.stack, early_stopping=early_stopping, rows=rows, seed=own_seeds)
-        data = training_data(checked, Given(X, Y, sample_weight), stream, epoch_order)
-        held_out = validation_data(checked, validation, stream)
+        given = Given(X, Y, sample_weight, part=part_of(group, lengths))
+        data = training_data(checked, given, stream, epoch_order)
+        held_out = validation_data(checked, validation, stream, part_of(group))
         own = None if rows is None else check_own_rows(rows, checked.stack, data.n)
-        if resume is not None or has_checkpoint or communicator is not None:
+        if resume is not None or has_checkpoint or group is not None:
             named = {"params": params, "validation": list(validation or ())}
             named |= {"optimizer_state": list(optimizer_state or ())}
             if lengths is None:
                 named |= {"X": [X], "Y": [Y], "sample_weight": [sample_weight]}
             arguments = arguments_of(training, named)
-        if resume is not None and is_first(communicator):
+        if resume is not None and is_first(group):
             snapshot = read_snapshot(resume, "fit")
     if checked.stack and why is None:
-        given = Stacked(params, optimizer_state, data, held_out, own)
-        return run_stack(training, checked, given, progress)
-    if communicator is not None and arguments is not None:
-        check_same(communicator, arguments | seed_as_values(seed))
-        snapshot = of_root(communicator, snapshot)
+        stacked = Stacked(params, optimizer_state, data, held_out, own)
+        return run_stack(training, checked, stacked, progress)
+    if group is not None and arguments is not None:
+        check_same(group, checked.backend, arguments | seed_as_values(seed))
+        snapshot = of_root(group, snapshot)
         placed = Placed(checked.backend, checked.dtype)
-        data = shared_source(data, communicator, placed, lengths)
-        held_out = held_out and shared_source(held_out, communicator, placed)
-    with failing_together(communicator):
+        data = shared_source(data, group, placed, lengths)
+        held_out = held_out and shared_source(held_out, group, placed)
+    with failing_together(group):
         resumption = resumed(snapshot, training, arguments)
     return run(training, checked, params, optimizer_state, data, held_out, progress, resumption)
 
@@ -284,5 +285,6 @@ def draws_of_shards(lengths: Lengths | None, seed: Any, batch_size: int | None) 
     """What orders of rows in shards are drawn from; None where every process has all rows."""
     if lengths is None:
         return None
-    shards = shards_in_order(lengths, batch_size or sum(lengths))
+    size = sum(lengths) if batch_size is None else check_whole("batch_size", batch_size, 1)
+    shards = shards_in_order(lengths, size)
     return ShardDraws(check_seed(seed), shards)

@@ -12,6 +12,7 @@ from portable_nn.backends import Backend, owner
 from portable_nn.checks import check_whole
 from portable_nn.distributed import Communicator
 from portable_nn.distributed.agreement import failing_together, of_root
+from portable_nn.distributed.communicator import check_communicator, several
 from portable_nn.network import Network
 from portable_nn.training.arguments import differences
 from portable_nn.training.data import Source
@@ -43,6 +44,23 @@ def check_alone(net: Network, stack: tuple[int, ...], communicator: Communicator
             "`communicator` was given for a network with BatchNorm, whose statistics are those of all "
             "rows of a batch; accepted: layers that see each row alone, such as LayerNorm"
         )
+
+
+def joined(communicator: Any, shard: Any, X: Any) -> tuple[Communicator | None, Lengths | None]:
+    """The group, and how many rows each of its processes has: None where all of them see all rows.
+
+    The group is None where there is nobody to wait for. Raises TypeError for what is no communicator,
+    and what `shard_lengths` raises.
+    """
+    given = check_communicator(communicator)
+    lengths = shard_lengths(given, shard, X)
+    group = several(given)
+    return (None, None) if group is None else (group, lengths)
+
+
+def part_of(communicator: Communicator | None, lengths: Lengths | None = None) -> tuple[int, int]:
+    """Which part of the rows it has this process looks at: see `Given`."""
+    return (0, 1) if communicator is None or lengths else (communicator.rank, communicator.size)
 
 
 def shard_lengths(communicator: Communicator | None, shard: Any, X: Any) -> Lengths | None:
@@ -94,16 +112,18 @@ def check_shard(shard: Any, X: Any, communicator: Communicator | None) -> tuple[
     return start, stop, n
 
 
-def check_same(communicator: Communicator, arguments: Mapping[str, Any]) -> None:
-    """Raise, in all processes, where one of them was given other arguments than the first."""
-    mine = {**arguments, "portable_nn": __version__}
+def check_same(communicator: Communicator, backend: Backend, arguments: Mapping[str, Any]) -> None:
+    """Raise, in all processes, where one has other arguments or other versions than the first."""
+    versions = {"numpy": np.__version__, backend.package: backend.version(), "portable_nn": __version__}
+    mine = {**arguments, **versions}
     first = of_root(communicator, mine)
     with failing_together(communicator):
         found = differences(first, mine, "`{}` is {} there and {} here")
         if found:
             raise ValueError(
-                f"process {communicator.rank} was given other arguments than process 0: {found}; "
-                "accepted: the same in all processes, but for `callbacks` and `progress`"
+                f"process {communicator.rank} was given other arguments than process 0, or has other "
+                f"versions: {found}; accepted: the same in all processes, but for `callbacks` and "
+                "`progress`"
             )
 
 

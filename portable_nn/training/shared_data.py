@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from portable_nn.backends import Backend, dtype_name
+from portable_nn.checks.data import equal_part
 from portable_nn.distributed import Communicator
 from portable_nn.equations import Array
 from portable_nn.network.objective import Batch
@@ -58,7 +59,7 @@ class EqualParts:
 
     def part(self, n: int) -> slice:
         """Its part of n rows: as many as the others have, or one more."""
-        return slice(n * self.rank // self.processes, n * (self.rank + 1) // self.processes)
+        return equal_part(n, self.rank, self.processes)
 
     def runs(self, order: Rows, batch_size: int) -> Iterator[Run]:
         for batches in whole_batches(order, batch_size):

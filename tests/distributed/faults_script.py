@@ -15,7 +15,10 @@ from portable_nn.training import several_processes
 engine, fault = sys.argv[1:3]
 group: Any = pnn.distributed.mpi() if engine == "mpi" else pnn.distributed.torch()
 is_odd = group.rank == group.size - 1
-AGREED = ("l2", "optimizer", "data", "shape", "nan", "params", "dtype", "seed", "version", "rate")
+AGREED = (
+    *("l2", "optimizer", "data", "shape", "nan", "params", "dtype", "seed", "version", "library"),
+    "rate",
+)
 
 random = np.random.default_rng(1)
 X, Y = random.normal(size=(200, 12)), np.eye(3)[random.integers(0, 3, 200)]
@@ -72,6 +75,8 @@ if is_odd:
         params, X, Y = net.initialize(0), X.astype("float32"), Y.astype("float32")
     if fault == "version":
         several_processes.__version__ = "0.0.1"
+    if fault == "library":
+        np.__version__ = "2.0.0"
 try:
     pnn.fit(net, params, X, Y, **(short if fault == "after" else options))
 except Exception as error:

@@ -22,6 +22,7 @@ DIFFERS = {
     "params": "`params` has other values",
     "dtype": "`params[0]` is float64 of shape (16, 12) there and float32 of shape (16, 12) here",
     "version": "`portable_nn` is",
+    "library": "`numpy` is",
     "nan": "`X` has NaN or infinite values",
 }
 

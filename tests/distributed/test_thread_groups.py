@@ -9,6 +9,8 @@ import pytest
 from groups import in_threads
 
 import portable_nn as pnn
+from portable_nn.stores import block_reader
+from portable_nn.training import fitting, several_processes
 from portable_nn.training.shared_data import apportioned, shards_in_order
 
 pytestmark = pytest.mark.usefixtures("host_only")
@@ -269,6 +271,77 @@ def test_an_error_before_training_is_raised_by_all(random):
     for error in (first, third):
         assert isinstance(error, pnn.OtherProcessError)
         assert str(error).startswith("process 1 of 3 has raised ValueError: `batch_size` is 0")
+
+
+def test_a_wrong_size_of_batches_is_refused_as_such_with_shards_too(random):
+    net, params, X, Y = problem(random, 20, (4, 5, 3), ["tanh", "softmax"], SOFTMAX[1])
+
+    def train(c: Any) -> Any:
+        part = slice(10 * c.rank, 10 * c.rank + 10)
+        shard = (part.start, part.stop, 20)
+        return pnn.fit(net, params, X[part], Y[part], batch_size=-3, communicator=c, shard=shard)
+
+    found = in_threads(2, train)
+    assert all("`batch_size` is -3" in str(error) for error in found), found
+
+
+class Rows:
+    """A store that notes which rows are read of it."""
+
+    def __init__(self, array: Any) -> None:
+        self.array, self.shape, self.dtype, self.ndim = array, array.shape, array.dtype, 2
+        self.chunks, self.read = (5, 4), set()  # type: tuple[int, int], set[int]
+
+    def __getitem__(self, rows: Any) -> Any:
+        self.read |= set(np.arange(len(self.array))[rows].tolist())
+        return self.array[rows]
+
+
+def test_each_process_checks_the_values_of_its_part_of_streamed_data(random):
+    net, params, X, Y = problem(random, 30, (4, 5, 3), ["tanh", "softmax"], SOFTMAX[1])
+    X[17, 2] = np.nan  # of rows 10 to 19, which are those of the second process
+    stores = [Rows(X) for _ in range(3)]
+
+    def train(c: Any) -> Any:
+        return pnn.fit(net, params, stores[c.rank], Y, stream=True, communicator=c)
+
+    first, second, third = in_threads(3, train)
+    assert isinstance(second, ValueError) and "`X` has NaN or infinite values" in str(second)
+    for error in (first, third):
+        assert isinstance(error, pnn.OtherProcessError)
+    validation_error, *_ = in_threads(
+        3,
+        lambda c: pnn.fit(
+            *(net, params, X[:10], Y[:10]), stream=True, communicator=c, validation=(X[10:], Y[10:])
+        ),
+    )
+    assert "process 1 of 3 has raised ValueError: `validation X` has NaN" in str(validation_error)
+
+
+def test_each_process_looks_at_its_part_of_streamed_data_only(random, monkeypatch):
+    monkeypatch.setattr(several_processes, "check_same", lambda *arguments: None)
+    monkeypatch.setattr(fitting, "arguments_of", lambda *arguments: {})
+    monkeypatch.setattr(block_reader, "BLOCK", 1)  # bytes: a block is a chunk of the store
+    net, params, X, Y = problem(random, 30, (4, 5, 3), ["tanh", "softmax"], SOFTMAX[1])
+    stores = [Rows(X) for _ in range(3)]
+
+    def train(c: Any) -> Any:
+        options = {"stream": True, "communicator": c, "epoch_order": lambda epoch, n: np.arange(n)}
+        return pnn.fit(net, params, stores[c.rank], Y, batch_size=None, epochs=2, **options)
+
+    assert not any(isinstance(found, BaseException) for found in in_threads(3, train))
+    assert [each.read for each in stores] == [{*range(k, k + 10)} for k in (0, 10, 20)]
+
+
+def test_a_group_of_one_trains_as_without_a_group(random):
+    net, params, X, Y = problem(random, 20, (4, 5, 3), ["tanh", "softmax"], SOFTMAX[1])
+
+    def train(c: Any) -> Any:
+        many, _ = pnn.fit(net, params, X, Y, batch_size=5, communicator=c, shard=(0, 20, 20))
+        assert same(many, pnn.fit(net, params, X, Y, batch_size=5)[0])
+        return c.shared["sizes"]
+
+    assert in_threads(1, train) == [[4]]  # of the sums, that of who has which shard only
 
 
 def test_an_error_in_training_aborts_the_group(random, capsys):
