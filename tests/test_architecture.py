@@ -129,6 +129,10 @@ def test_the_equations_import_no_array_library_and_nothing_else_of_ours():
             )
 
 
+# whose means of communication are used, whatever the arrays are of
+ENGINES = {"torch_groups.py": {"torch"}, "nccl.py": {"cupy", "cupyx"}}
+
+
 def test_only_the_backends_know_which_backend_it_is():
     suspicious = ("is_torch", "is_cupy", "is_jax", "is_numpy", ".name ==", "array_api_compat")
     for path in FILES:
@@ -136,7 +140,7 @@ def test_only_the_backends_know_which_backend_it_is():
             text = path.read_text(encoding="utf-8").replace("os.name", "")
             assert not [s for s in suspicious if s in text], path
             allowed = {"numpy", "sklearn", "scipy"} if room(path) in SCIKIT_ROOMS else {"numpy"}
-            allowed |= {"torch"} if path.name == "torch_groups.py" else set()  # torch.distributed
+            allowed |= ENGINES.get(path.name, set())
             assert not {name.split(".")[0] for name in imports(path)} & (LIBRARIES - allowed), path
 
 

@@ -47,6 +47,17 @@ def test_the_example_of_files_saves_loads_and_ships(capsys, tmp_path, monkeypatc
     assert sorted(path.name for path in tmp_path.iterdir()) == ["digits.c", "digits.pnn"]
 
 
+def test_the_example_of_several_processes_runs_alone_too(tmp_path, monkeypatch):
+    pytest.importorskip("sklearn", reason="scikit-learn is not installed")
+    pytest.importorskip("mpi4py", reason="mpi4py is not installed")
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    exec(EXAMPLES[1], names)
+    assert len(EXAMPLES[3].strip().splitlines()) == 4
+    exec(EXAMPLES[3], names | {"pnn": pnn})
+    assert pnn.load("digits.pnn").score(names["X_test"], names["y_test"]) > 0.9
+
+
 def test_every_formula_of_the_readme_is_in_the_equations():
     source = "".join(
         path.read_text(encoding="utf-8")

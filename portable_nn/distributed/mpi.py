@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from portable_nn.compiler.signatures import HostArray
+from portable_nn.distributed.nccl import OverNCCL
 
 NO_MPI4PY = (
     "training over MPI was asked for, but the package mpi4py is not installed; install it, and an MPI "
@@ -34,6 +35,7 @@ class MPICommunicator:
 
         self.comm, self.in_place, self.largest = comm, MPI.IN_PLACE, MPI.MAX
         self.rank, self.size = int(comm.Get_rank()), int(comm.Get_size())
+        self.on_gpus = OverNCCL(comm)
 
     def __eq__(self, other: object) -> bool:
         """Whether both are of the same communicator of MPI: steps compiled for one serve both."""
@@ -45,9 +47,16 @@ class MPICommunicator:
     def __repr__(self) -> str:
         return f"<MPI process {self.rank} of {self.size}>"
 
+    def takes(self, flat: Any) -> bool:
+        """Whether `flat` is an array of CuPy that need not go through the host."""
+        return self.on_gpus.takes(flat)
+
     def sum_(self, flat: HostArray) -> None:
         """See `Communicator`."""
-        self.comm.Allreduce(self.in_place, flat)
+        if isinstance(flat, np.ndarray):
+            self.comm.Allreduce(self.in_place, flat)
+        else:
+            self.on_gpus.sum_(flat)
 
     def broadcast_(self, flat: HostArray, root: int = 0) -> None:
         """See `Communicator`."""
@@ -69,6 +78,9 @@ class MPICommunicator:
 
 def mpi(comm: Any = None) -> MPICommunicator:
     """The processes of MPI, for ``portable_nn.fit(..., communicator=mpi())``.
+
+    Arrays of CuPy are added up by NCCL where each process has a GPU of its own, which
+    ``cupy.cuda.Device(k).use()`` chooses; otherwise, and those of JAX, by way of the host.
 
     Without a launcher, ``python script.py``, that is a group of one process. An error that nobody
     catches in one of several processes ends them all, by a `sys.excepthook` that calls the one before

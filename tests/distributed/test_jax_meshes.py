@@ -12,6 +12,7 @@ import re
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -123,9 +124,7 @@ def test_a_mesh_is_one_place_with_a_name():
 
 
 def test_two_processes_train_to_what_one_does_and_to_the_same_bits(tmp_path):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     first, second = outcomes(*(["process_cases.py", rank, port, tmp_path] for rank in (0, 1)))
     for found in (first, second):
         are_close(found["apart"])
@@ -141,6 +140,35 @@ def test_two_processes_train_to_what_one_does_and_to_the_same_bits(tmp_path):
         "<backend 'jax' on cpu:0>",
         "<backend 'jax' on cpu:2048>",
     ]
+
+
+@pytest.mark.parametrize("how", ["killed", "an error"])
+def test_a_process_that_fails_ends_the_other_one(how):
+    command = [sys.executable, str(HERE / "mesh_fault.py")]
+    port = free_port()
+    first, second = (
+        subprocess.Popen([*command, rank, port, how], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        for rank in "01"
+    )
+    try:
+        assert any(line.strip() == b"FAULT" for line in iter(second.stdout.readline, b""))
+        failed = time.perf_counter()
+        first.communicate(timeout=LONGEST)
+        second.communicate(timeout=LONGEST)
+        seconds = time.perf_counter() - failed
+    finally:
+        for process in (first, second):
+            process.kill()
+            process.communicate()
+    assert first.returncode != 0
+    assert seconds < 10, seconds
+
+
+def free_port() -> str:
+    """A port that nobody listens at."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return str(free.getsockname()[1])
 
 
 def test_the_examples_of_the_page_run():

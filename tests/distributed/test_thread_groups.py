@@ -306,7 +306,8 @@ def test_each_process_checks_the_values_of_its_part_of_streamed_data(random):
         return pnn.fit(net, params, stores[c.rank], Y, stream=True, communicator=c)
 
     first, second, third = in_threads(3, train)
-    assert isinstance(second, ValueError) and "`X` has NaN or infinite values" in str(second)
+    assert isinstance(second, ValueError)
+    assert "`X` has NaN or infinite values" in str(second)
     for error in (first, third):
         assert isinstance(error, pnn.OtherProcessError)
     validation_error, *_ = in_threads(
