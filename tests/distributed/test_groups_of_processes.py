@@ -55,6 +55,12 @@ def test_a_group_of_mpi_is_one_process(size, mpi, host_only):
     check_equal("mpi", size, "numpy")
 
 
+def test_a_hundred_random_trainings_are_those_of_one_process(mpi, host_only):
+    outcome = launch("mpi", 2, "random_script.py", "mpi")
+    assert outcome.code == 0, outcome.text
+    assert outcome.text.count("ENDED") == 2, outcome.text
+
+
 def test_estimators_are_fitted_by_a_group(mpi, host_only):
     pytest.importorskip("sklearn")
     check_equal("mpi", 3, "estimators")
