@@ -23,7 +23,7 @@ ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "
 EXAMPLES = (
     *("digits", "shallow_to_deep", "own_backend", "drop_in", "any_array", "ship_it"),
     *("normalization", "categories", "own_layer", "search", "uncertainty", "model_per_group"),
-    *("tabular", "many_processes"),
+    *("tabular", "many_processes", "cluster_search"),
 )
 
 NEIGHBOURS = (
@@ -90,7 +90,7 @@ def tests(session: nox.Session, library: str) -> None:
     session.install(
         *CONSTRAINTS, "-e", package(extra, "sklearn", *(["fast", "strict"] if on_host else []))
     )
-    more = (*group("frames"), *group("stores")) if on_host else ()
+    more = (*group("frames"), *group("stores"), *group("clusters")) if on_host else ()
     session.install(*CONSTRAINTS, *group("test"), *group("processes"), *more)
     if library == "cupy" and not has_cuda_device():
         session.install(*group("cuda"))
@@ -121,11 +121,12 @@ def interchange(session: nox.Session) -> None:
 
 @nox.session
 def distributed(session: nox.Session) -> None:
-    """Several processes: MPI, torch.distributed, JAX's meshes, in groups of several sizes."""
+    """Several processes: MPI, torch.distributed, JAX's meshes, in groups of several sizes; clusters."""
     session.install(*CONSTRAINTS, "-e", package("sklearn", "strict", "torch", "jax"))
-    session.install(*CONSTRAINTS, *group("test"), *group("processes"))
+    session.install(*CONSTRAINTS, *group("test"), *group("processes"), *group("stores"))
+    session.install(*CONSTRAINTS, *group("clusters"), *group("more_clusters"))
     backends = [f"--backend={name}" for name in ("numpy", "torch", "jax", "array_api_strict")]
-    chosen = session.posargs or ["tests/distributed"]
+    chosen = session.posargs or ["tests/distributed", "tests/model_selection/test_clusters.py"]
     session.run("pytest", *PARALLEL, *backends, *chosen, env=ONE_THREAD)
 
 
@@ -271,6 +272,6 @@ def build(session: nox.Session) -> None:
 def examples(session: nox.Session) -> None:
     """Every example, on NumPy, and on array_api_strict where it is about many."""
     session.install(*CONSTRAINTS, "-e", package("sklearn", "progress", "plot", "strict"))
-    session.install(*CONSTRAINTS, *group("interchange"))
+    session.install(*CONSTRAINTS, *group("interchange"), *group("clusters"))
     for name in EXAMPLES:
         session.run("python", "-W", "error", f"examples/{name}.py")

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import joblib
-from joblib.parallel import FallbackToBackend, ParallelBackendBase
+from joblib.parallel import FallbackToBackend, ParallelBackendBase, SequentialBackend, get_active_backend
 
 from portable_nn.model_selection.tasks import Count, Settings, Task, Tasks
 
+Calls: TypeAlias = Sequence[tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]]
 MANY = 1024  # jobs, where each part of an estimator is to be a task
 
 
@@ -121,7 +123,10 @@ class OnePass(ParallelBackendBase):
         Neighbours are dealt to different workers, since what is slow about a candidate it shares with
         the next.
         """
-        shares = [tasks[first :: self.jobs] for first in range(min(self.jobs, len(tasks)))]
+        shares = [
+            [task.items for task in tasks[first :: self.jobs]]  # type: ignore[attr-defined]
+            for first in range(min(self.jobs, len(tasks)))
+        ]
         settings = self.door.settings
         settings = Settings(settings.max_stack_bytes // len(shares), settings.verbose)
         parallel = joblib.Parallel(self.jobs, backend=self.door.outer, pre_dispatch="all", batch_size=1)
@@ -148,7 +153,22 @@ class Job:
         return self.result
 
 
-def run_share(tasks: Sequence[Task], settings: Settings) -> tuple[list[list[Any]], int]:
-    """In a worker: the results of its tasks, and the number of stacks that it trained."""
-    count = Count()
+def run_share(shares: Sequence[Calls], settings: Settings) -> tuple[list[list[Any]], int]:
+    """In a worker: the results of its tasks, and the number of stacks that it trained.
+
+    A task is what it calls: what joblib makes of that knows a backend, and not every one can be sent.
+    Here the calls find that of the worker or, where other workers would do what they divide, none: the
+    worker that they wait for may be this one.
+    """
+    count, (outer, n_jobs) = Count(), get_active_backend()
+    if not getattr(outer, "supports_sharedmem", False):
+        outer, n_jobs = SequentialBackend(nesting_level=outer.nesting_level), None
+    backend = OnePassBackend(settings, Count(), outer, outer)
+    tasks = [functools.partial(called, calls, backend, n_jobs) for calls in shares]
     return Tasks(settings, count).run(tasks, lambda: None), count.n_passes
+
+
+def called(calls: Calls, backend: ParallelBackendBase, n_jobs: int | None) -> list[Any]:
+    """The results of the calls, which find this backend."""
+    with joblib.parallel_backend(backend, n_jobs=n_jobs):
+        return [function(*arguments, **named) for function, arguments, named in calls]
