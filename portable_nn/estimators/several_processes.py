@@ -27,11 +27,6 @@ def check_fits_together(e: MLPAttributes, communicator: Communicator | None) -> 
             f"`communicator` was given, and the solver {e.solver!r} takes no batches; accepted: "
             f"{', '.join(STOCHASTIC)}"
         )
-    if e._lead:
-        raise ValueError(
-            f"`communicator` was given to {type(e).__name__}, which trains several networks; accepted: "
-            "an estimator of one network; those of an ensemble can be trained in different processes"
-        )
     if e.random_state is None:
         raise ValueError(
             "`communicator` was given, and `random_state` is None; accepted: a number, by which all "

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import joblib
-from joblib.parallel import FallbackToBackend, ParallelBackendBase, SequentialBackend, get_active_backend
+from joblib.parallel import (
+    BatchedCalls,
+    FallbackToBackend,
+    ParallelBackendBase,
+    SequentialBackend,
+    get_active_backend,
+)
 
 from portable_nn.model_selection.tasks import Count, Settings, Task, Tasks
 
@@ -59,13 +64,9 @@ class OnePassBackend(ParallelBackendBase):
         jobs = 1 if self.is_wide else self.outer.effective_n_jobs(n_jobs)
         raise FallbackToBackend(OnePass(self, jobs))
 
-    def nested(self, jobs: int) -> tuple[ParallelBackendBase, int | None]:
-        """What the tasks of `jobs` workers find: those of one worker what they would find in a loop."""
-        outer, threads, n_jobs = self.outer, self.threads, None
-        if jobs > 1:
-            outer, n_jobs = self.outer.get_nested_backend()
-            threads = outer
-        return OnePassBackend(self.settings, Count(), outer, threads), n_jobs
+    def nested(self) -> OnePassBackend:
+        """What the tasks of this process find: what they would find in a loop."""
+        return OnePassBackend(self.settings, Count(), self.outer, self.threads)
 
     def apply_async(self, func: Task, callback: Callable[[Any], Any] | None = None) -> Any:
         raise NotImplementedError("`configure` gives every Parallel an OnePass")
@@ -89,7 +90,7 @@ class OnePass(ParallelBackendBase):
         return self.effective_n_jobs(n_jobs)
 
     def get_nested_backend(self) -> tuple[ParallelBackendBase, int | None]:
-        return self.door.nested(self.jobs)
+        return self.door.nested(), None
 
     def apply_async(self, func: Task, callback: Callable[[Any], Any]) -> Job:
         """Take a task; the object returned has its result in time."""
@@ -164,11 +165,5 @@ def run_share(shares: Sequence[Calls], settings: Settings) -> tuple[list[list[An
     if not getattr(outer, "supports_sharedmem", False):
         outer, n_jobs = SequentialBackend(nesting_level=outer.nesting_level), None
     backend = OnePassBackend(settings, Count(), outer, outer)
-    tasks = [functools.partial(called, calls, backend, n_jobs) for calls in shares]
+    tasks = [BatchedCalls(calls, (backend, n_jobs)) for calls in shares]
     return Tasks(settings, count).run(tasks, lambda: None), count.n_passes
-
-
-def called(calls: Calls, backend: ParallelBackendBase, n_jobs: int | None) -> list[Any]:
-    """The results of the calls, which find this backend."""
-    with joblib.parallel_backend(backend, n_jobs=n_jobs):
-        return [function(*arguments, **named) for function, arguments, named in calls]

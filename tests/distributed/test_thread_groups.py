@@ -153,6 +153,22 @@ def test_a_stack_is_refused(random):
         pnn.fit(net, params, X, Y, communicator=pnn.distributed.Alone())
 
 
+def test_estimators_that_a_group_cannot_fit_are_refused(random):
+    pytest.importorskip("sklearn", reason="scikit-learn is not installed")
+    X, y = random.normal(size=(20, 3)), np.arange(20) % 2
+    group = pnn.distributed.Alone()  # as a script that is tried without a launcher
+    for message, options in (
+        ("the solver 'lbfgs' takes no batches", {"solver": "lbfgs", "random_state": 0}),
+        ("`random_state` is None; accepted: a number", {}),
+    ):
+        estimator = pnn.MLPClassifier((4,), **options)
+        with pytest.raises(ValueError, match=message):
+            estimator.fit(X, y, communicator=group)
+        assert not hasattr(estimator, "n_features_in_")
+    with pytest.raises(TypeError, match="`communicator` is 3, which lacks `rank`"):
+        pnn.MLPRegressor(hidden_layer_sizes=(4,)).fit(X, y, communicator=3)
+
+
 def test_batch_normalization_is_refused_and_other_layers_are_trained(random):
     X, Y = random.normal(size=(20, 4)), random.normal(size=(20, 1))
     for name in ("batch", "layer"):
