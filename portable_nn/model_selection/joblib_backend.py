@@ -154,7 +154,7 @@ class Job:
         return self.result
 
 
-def run_share(shares: Sequence[Calls], settings: Settings) -> tuple[list[list[Any]], int]:
+def run_share(share: Sequence[Calls], settings: Settings) -> tuple[list[list[Any]], int]:
     """In a worker: the results of its tasks, and the number of stacks that it trained.
 
     A task is what it calls: what joblib makes of that knows a backend, and not every one can be sent.
@@ -165,5 +165,5 @@ def run_share(shares: Sequence[Calls], settings: Settings) -> tuple[list[list[An
     if not getattr(outer, "supports_sharedmem", False):
         outer, n_jobs = SequentialBackend(nesting_level=outer.nesting_level), None
     backend = OnePassBackend(settings, Count(), outer, outer)
-    tasks = [BatchedCalls(calls, (backend, n_jobs)) for calls in shares]
+    tasks = [BatchedCalls(calls, (backend, n_jobs)) for calls in share]
     return Tasks(settings, count).run(tasks, lambda: None), count.n_passes
