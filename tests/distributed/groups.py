@@ -45,6 +45,7 @@ class ThreadCommunicator:
         return int(self.together(value, max))
 
     def abort(self) -> None:
+        self.shared.setdefault("aborted_by", []).append(self.rank)
         self.shared["barrier"].abort()
 
 

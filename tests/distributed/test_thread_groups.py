@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import numpy as np
@@ -286,6 +287,18 @@ def test_each_process_checks_the_values_of_its_part_of_streamed_data(random):
     assert "process 1 of 3 has raised ValueError: `validation X` has NaN" in str(validation_error)
 
 
+def test_each_process_checks_the_codes_of_its_part_of_streamed_data(random):
+    layers = (3, pnn.Embedding({2: 8}, dim=4), 6, "tanh", 3, "softmax")
+    net = pnn.Network(layers, loss=SOFTMAX[1])
+    X, Y = random.normal(size=(30, 3)), np.eye(3)[random.integers(0, 3, 30)]
+    X[:, 2] = random.integers(0, 8, 30)
+    X[17, 2] = 9
+    params = net.initialize(0, dtype="float64")
+    found = in_threads(3, lambda c: pnn.fit(net, params, X, Y, stream=True, communicator=c))
+    kinds = [pnn.OtherProcessError, ValueError, pnn.OtherProcessError]
+    assert [type(error) for error in found] == kinds, found
+
+
 def test_each_process_looks_at_its_part_of_streamed_data_only(random, monkeypatch):
     monkeypatch.setattr(several_processes, "check_same", lambda *arguments: None)
     monkeypatch.setattr(fitting, "arguments_of", lambda *arguments: {})
@@ -314,17 +327,22 @@ def test_a_group_of_one_trains_as_without_a_group(random):
 
 def test_an_error_in_training_aborts_the_group(random, capsys):
     net, params, X, Y = problem(random, 20, (4, 5, 3), ["tanh", "softmax"], SOFTMAX[1])
-
-    def order(epoch: int, n: int) -> Any:
-        if epoch == 2:
-            raise KeyError("the fault")
-        return np.arange(n)
+    shared: list[Any] = [None, None]
 
     def train(c: Any) -> Any:
+        shared[c.rank] = c.shared
+
+        def order(epoch: int, n: int) -> Any:
+            if epoch == 2 and c.rank == 1:
+                raise KeyError("the fault")
+            return np.arange(n)
+
         return pnn.fit(net, params, X, Y, epochs=5, communicator=c, epoch_order=order)
 
-    found = in_threads(2, train)
-    assert all(isinstance(error, BaseException) for error in found)
+    first, second = in_threads(2, train)
+    assert isinstance(first, threading.BrokenBarrierError)  # where a process would have ended
+    assert isinstance(second, KeyError)
+    assert shared[0]["aborted_by"][0] == 1
     assert "the fault" in capsys.readouterr().err
 
 
