@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
 import joblib
 from joblib.parallel import (
@@ -14,9 +14,9 @@ from joblib.parallel import (
     get_active_backend,
 )
 
+from portable_nn.model_selection.arguments import Calls, put_back, taken_out
 from portable_nn.model_selection.tasks import Count, Settings, Task, Tasks
 
-Calls: TypeAlias = Sequence[tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]]
 MANY = 1024  # jobs, where each part of an estimator is to be a task
 
 
@@ -131,7 +131,8 @@ class OnePass(ParallelBackendBase):
         settings = self.door.settings
         settings = Settings(settings.max_stack_bytes // len(shares), settings.verbose)
         parallel = joblib.Parallel(self.jobs, backend=self.door.outer, pre_dispatch="all", batch_size=1)
-        answers = parallel(joblib.delayed(run_share)(share, settings) for share in shares)
+        sent = [taken_out(share) for share in shares]
+        answers = parallel(joblib.delayed(run_share)(calls, settings, *large) for calls, large in sent)
         results: list[Any] = [None] * len(tasks)
         for first, (share, n_passes) in enumerate(answers):
             results[first :: self.jobs] = share
@@ -154,7 +155,7 @@ class Job:
         return self.result
 
 
-def run_share(share: Sequence[Calls], settings: Settings) -> tuple[list[list[Any]], int]:
+def run_share(share: Sequence[Calls], settings: Settings, *large: Any) -> tuple[list[list[Any]], int]:
     """In a worker: the results of its tasks, and the number of stacks that it trained.
 
     A task is what it calls: what joblib makes of that knows a backend, and not every one can be sent.
@@ -165,5 +166,5 @@ def run_share(share: Sequence[Calls], settings: Settings) -> tuple[list[list[Any
     if not getattr(outer, "supports_sharedmem", False):
         outer, n_jobs = SequentialBackend(nesting_level=outer.nesting_level), None
     backend = OnePassBackend(settings, Count(), outer, outer)
-    tasks = [BatchedCalls(calls, (backend, n_jobs)) for calls in share]
+    tasks = [BatchedCalls(calls, (backend, n_jobs)) for calls in put_back(share, large)]
     return Tasks(settings, count).run(tasks, lambda: None), count.n_passes

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import threading
 import time
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,20 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
 ]
 GRID = {"learning_rate_init": [1e-3, 1e-2, 0.1]}
+
+
+@pytest.fixture(autouse=True)
+def hurry() -> Iterator[None]:
+    """What waits for a worker that never answers fails, and does not hang."""
+
+    def give_up(*_: Any) -> None:
+        raise TimeoutError("no answer from the cluster in two minutes")
+
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(120)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
 
 
 @pytest.fixture(scope="module")
@@ -107,11 +123,30 @@ def test_an_error_in_a_worker_is_the_searchs(cluster):
         search.fit(X, y)
 
 
+@pytest.fixture
+def wide() -> tuple[np.ndarray, np.ndarray]:
+    """So many rows that Dask warns where they go through its scheduler."""
+    rows = np.random.default_rng(0).normal(size=(14_000, 100))
+    return rows, rows[:, 0] > 0
+
+
+def test_dask_sends_many_rows_from_worker_to_worker(dask, wide):
+    grid = {"estimator": classifier(max_iter=1, batch_size=1000), "param_grid": GRID, "cv": 2}
+    with warnings.catch_warnings(record=True) as caught, joblib.parallel_config(dask):
+        warnings.simplefilter("always")  # as an error, in Dask's own thread, it would be a hang
+        search = ours.GridSearchCV(**grid).fit(*wide)
+    assert not [warning for warning in caught if "large graph" in str(warning.message)]
+    alone = ours.GridSearchCV(**grid).fit(*wide)
+    assert_same_results(search.cv_results_, alone.cv_results_)
+    assert same_parameters(search.best_estimator_, alone.best_estimator_)
+
+
 def kills_once(path: Path) -> Any:
-    """A scorer that kills its process, unless it has; no worker could import one of this module."""
+    """A scorer that kills the first worker; no worker could import one of this module."""
+    here = os.getpid()
 
     def score(estimator: Any, X: Any, y: Any) -> float:
-        if not path.exists():
+        if os.getpid() != here and not path.exists():
             path.touch()
             os.kill(os.getpid(), signal.SIGKILL)
         return float(estimator.score(X, y))
@@ -119,11 +154,29 @@ def kills_once(path: Path) -> Any:
     return score
 
 
+@contextlib.contextmanager
+def two_workers() -> Iterator[None]:
+    """Until two are there again: with one of them joblib would not ask a cluster."""
+    yield
+    client = pytest.importorskip("distributed").default_client()
+    client.wait_for_workers(2, timeout=60)
+
+
 def test_dask_gives_the_share_of_a_worker_that_dies_to_another(dask, expected, tmp_path):
     search = ours.GridSearchCV(classifier(), GRID, cv=3, scoring=kills_once(tmp_path / "killed"))
-    with joblib.parallel_config(dask):
+    with two_workers(), joblib.parallel_config(dask):
         search.fit(X, y)
+    assert (tmp_path / "killed").exists()
     assert_same_results(search.cv_results_, expected.cv_results_)
+
+
+def test_many_rows_outlive_a_worker_where_joblib_has_scattered_them(dask, wide, tmp_path):
+    grid = {"estimator": classifier(max_iter=1, batch_size=1000), "param_grid": GRID, "cv": 2}
+    scoring = kills_once(tmp_path / "killed")
+    with two_workers(), joblib.parallel_config(dask, scatter=list(wide)):
+        search = ours.GridSearchCV(**grid, scoring=scoring).fit(*wide)
+    assert (tmp_path / "killed").exists()
+    assert_same_results(search.cv_results_, ours.GridSearchCV(**grid).fit(*wide).cv_results_)
 
 
 def test_with_ray_the_death_of_a_worker_is_an_error(ray, tmp_path):

@@ -32,9 +32,9 @@ def shares(monkeypatch):
     """How many tasks each worker got, where the workers are threads."""
     found, run_share = [], joblib_backend.run_share
 
-    def record(tasks, settings):
+    def record(tasks, settings, *large):
         found.append((len(tasks), settings.max_stack_bytes))
-        return run_share(tasks, settings)
+        return run_share(tasks, settings, *large)
 
     monkeypatch.setattr(joblib_backend, "run_share", record)
     return found
