@@ -44,7 +44,10 @@ def hurry() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def dask() -> Iterator[str]:
     """The name of joblib's backend, with a cluster of two processes."""
-    distributed = pytest.importorskip("distributed", reason="Dask's distributed is not installed")
+    # of `distributed` alone our folder of tests could be taken for it
+    pytest.importorskip("distributed.deploy", reason="Dask's distributed is not installed")
+    import distributed
+
     cluster = distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0")
     with cluster, distributed.Client(cluster):
         yield "dask"
