@@ -157,7 +157,8 @@ def from_every_process(host: HostArray, place: Any) -> Any:
     if (found != found[0]).any():
         raise ValueError(
             f"the processes gave different host arrays, this one of shape {host.shape}; accepted: the "
-            "same in each; for parts of one array: jax.make_array_from_process_local_data"
+            "same in each, and the same arguments, such as `seed`; for parts of one array: "
+            "jax.make_array_from_process_local_data"
         )
     return jax.make_array_from_callback(host.shape, place, host.__getitem__)
 

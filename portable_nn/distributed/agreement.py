@@ -17,6 +17,16 @@ from portable_nn.errors import NonFiniteCostError, OtherProcessError
 AGREED = (NonFiniteCostError, OtherProcessError)  # all processes raise them at the same time
 
 
+def are_equal(communicator: Communicator, value: int) -> bool:
+    """Whether all processes give the same integer."""
+    return communicator.max(value) == -communicator.max(-value)
+
+
+def of_each(communicator: Communicator, value: Any) -> list[Any]:
+    """The values of all processes, in their order."""
+    return [of_root(communicator, value, rank) for rank in range(communicator.size)]
+
+
 def of_root(communicator: Communicator, value: Any, root: int = 0) -> Any:
     """The `value` of the process `root`, for all; that of others does not count."""
     if communicator.rank == root:
@@ -48,6 +58,8 @@ def failing_together(communicator: Communicator | None) -> Iterator[None]:
         return
     text = of_root(communicator, f"{type(error).__name__}: {error}", first)
     if error is not None:
+        with contextlib.suppress(AttributeError):  # of a class with slots
+            error.is_agreed = True  # type: ignore[attr-defined]  # see `ending_together`
         raise error
     raise OtherProcessError(f"process {first} of {communicator.size} has raised {text}")
 
@@ -61,13 +73,15 @@ def first_to(communicator: Communicator, does: bool) -> int | None:
 
 @contextlib.contextmanager
 def ending_together(communicator: Communicator | None) -> Iterator[None]:
-    """An error within, in one process, is shown and ends all of them: the others may be waiting."""
+    """An error within, in one process, is shown and ends all of them: the others may be waiting.
+
+    An error with which all are failing together is raised in all.
+    """
     try:
         yield
-    except AGREED:
-        raise
-    except BaseException:
-        if communicator is not None and communicator.size > 1:
+    except BaseException as error:
+        is_agreed = isinstance(error, AGREED) or getattr(error, "is_agreed", False)
+        if communicator is not None and communicator.size > 1 and not is_agreed:
             traceback.print_exc()
             print(f"process {communicator.rank} of {communicator.size} ends all", file=sys.stderr)
             communicator.abort()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import functools
 import sys
+import threading
 import time
 from collections.abc import Callable
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -43,6 +43,9 @@ class MPICommunicator:
 
     def __hash__(self) -> int:
         return hash((self.rank, self.size))
+
+    def __reduce__(self) -> Any:
+        raise TypeError(f"{self!r} cannot be pickled; accepted: to call mpi() in each process")
 
     def __repr__(self) -> str:
         return f"<MPI process {self.rank} of {self.size}>"
@@ -83,8 +86,9 @@ def mpi(comm: Any = None) -> MPICommunicator:
     ``cupy.cuda.Device(k).use()`` chooses; otherwise, and those of JAX, by way of the host.
 
     Without a launcher, ``python script.py``, that is a group of one process. An error that nobody
-    catches in one of several processes ends them all, by a `sys.excepthook` that calls the one before
-    and then aborts: else the others would wait for ever.
+    catches in one of several processes, or in a thread of one, ends them all, by a `sys.excepthook` and
+    a `threading.excepthook` that call the ones before and then abort: else the others would wait for
+    ever.
 
     Parameters
     ----------
@@ -100,7 +104,7 @@ def mpi(comm: Any = None) -> MPICommunicator:
     ImportError
         If mpi4py, or an MPI library, is not installed.
     TypeError
-        If `comm` is no communicator of mpi4py.
+        If `comm` is no communicator of mpi4py, or is COMM_NULL or has been freed.
     """
     try:
         from mpi4py import MPI  # noqa: PLC0415
@@ -110,23 +114,20 @@ def mpi(comm: Any = None) -> MPICommunicator:
         raise ImportError(NO_LIBRARY.format(str(error).partition("\n")[0])) from error
     if comm is None:
         comm = MPI.COMM_WORLD
-    if not isinstance(comm, MPI.Intracomm):
+    if not isinstance(comm, MPI.Intracomm) or comm == MPI.COMM_NULL:  # as one that was freed is, too
         raise TypeError(
             f"`comm` is {comm!r}; accepted: a communicator of mpi4py, such as MPI.COMM_WORLD"
         )
     found = MPICommunicator(comm)
     if found.size > 1 and getattr(sys.excepthook, "func", None) is not end_all:
         sys.excepthook = functools.partial(end_all, found.abort, sys.excepthook)
+        threading.excepthook = functools.partial(end_all, found.abort, threading.excepthook)
     return found
 
 
-def end_all(
-    abort: Callable[[], None],
-    before: Callable[..., Any],
-    kind: type[BaseException],
-    error: BaseException,
-    traceback: TracebackType | None,
-) -> None:
+def end_all(abort: Callable[[], None], before: Callable[..., Any], *error: Any) -> None:
     """What happens to an error that nobody catches: it is shown, and all processes end."""
-    before(kind, error, traceback)
-    abort()
+    before(*error)
+    kind = getattr(error[0], "exc_type", error[0])  # that of a thread comes with its parts in one
+    if not issubclass(kind, SystemExit):  # which ends a thread, and is no error there
+        abort()

@@ -35,6 +35,9 @@ class TorchCommunicator:
     def __hash__(self) -> int:
         return hash((self.rank, self.size))
 
+    def __reduce__(self) -> Any:
+        raise TypeError(f"{self!r} cannot be pickled; accepted: to call torch() in each process")
+
     def __repr__(self) -> str:
         return f"<torch.distributed process {self.rank} of {self.size}>"
 

@@ -36,6 +36,7 @@ from portable_nn.training.several_processes import (
     part_of,
     seed_as_values,
     shared_source,
+    with_shards,
 )
 from portable_nn.training.shared_data import shards_in_order
 from portable_nn.training.stack_arguments import (
@@ -249,8 +250,7 @@ def fit(
         if resume is not None or has_checkpoint or group is not None:
             named = {"params": params, "validation": list(validation or ())}
             named |= {"optimizer_state": list(optimizer_state or ())}
-            if lengths is None:
-                named |= {"X": [X], "Y": [Y], "sample_weight": [sample_weight]}
+            named |= {"X": [X], "Y": [Y], "sample_weight": [sample_weight]}
             arguments = arguments_of(training, named)
         if resume is not None and is_first(group):
             snapshot = read_snapshot(resume, "fit")
@@ -258,7 +258,8 @@ def fit(
         stacked = Stacked(params, optimizer_state, data, held_out, own)
         return run_stack(training, checked, stacked, progress)
     if group is not None and arguments is not None:
-        check_same(group, checked.backend, arguments | seed_as_values(seed))
+        arguments = with_shards(group, arguments, lengths)
+        check_same(group, checked.backend, arguments | seed_as_values(seed) | {"epochs": epochs})
         snapshot = of_root(group, snapshot)
         placed = Placed(checked.backend, checked.dtype)
         data = shared_source(data, group, placed, lengths)

@@ -25,6 +25,7 @@ from portable_nn.training.description import Training
 from portable_nn.training.dropout import Rates, batches_at_once, mask_drawer
 from portable_nn.training.hyperparameters import StepNumbers
 from portable_nn.training.padded_data import with_few_lengths
+from portable_nn.training.same_in_all import agreed_rows, check_same_params
 from portable_nn.training.shared_data import Columns, SharedSource, columns_of
 from portable_nn.training.snapshots import Position, Start
 from portable_nn.training.steps import StepKind, evaluation_step, summary_step, training_steps
@@ -149,11 +150,8 @@ class Loop:
         self.judged = data if validation is None and self.metrics else validation
         self.origin = self.first_target(self.judged) if self.metrics and self.judged else None
         self.numbers.row(self.state.t, training.learning_rate(self.state.t))
-        self.epoch, self.done, self.total = (
-            first,
-            0,
-            self.zero,
-        )  # what is complete, and the part of an epoch
+        # what is complete, and the part of an epoch
+        self.epoch, self.done, self.total = first, 0, self.zero
         self.before: dict[str, Any] = {}
         if position is not None:
             self.epoch, self.done, self.total, self.before, now = position
@@ -188,7 +186,8 @@ class Loop:
             self.epoch, self.done, self.total = epoch + 1, 0, self.zero
             if looks_ahead and epoch + 1 < self.training.epochs:
                 self.next_plan = self.prepared(epoch + 1)
-            report = self.backend.to_numpy(summed)  # the one read of the epoch
+            report = self.backend.to_numpy(summed)  # the one read of the epoch, where it trains alone
+            check_same_params(self.training.communicator, epoch + 1, self.backend, self.params)
             costs, metrics, finite = report[: len(sums)], report[len(sums) : -1], report[-1].astype(bool)
             named, seconds = dict(zip(self.names, metrics, strict=True)), time.perf_counter() - started
             self.in_parts = self.watch is not None and (seconds > LONG or self.backend.is_shared)
@@ -198,7 +197,7 @@ class Loop:
         """The epoch, from the batch on that the training is at."""
         if self.watch is not None:
             self.before = self.training.draws.state()
-        rows = self.training.rows(epoch, self.data.n)
+        rows = agreed_rows(self.training, epoch, self.data.n, self.state.t)
         return Plan(rows, self.chunks(rows, self.state.t))
 
     def prepared(self, epoch: int) -> Plan | Exception:

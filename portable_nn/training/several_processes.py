@@ -11,7 +11,7 @@ import numpy as np
 from portable_nn.backends import Backend, owner
 from portable_nn.checks import check_whole
 from portable_nn.distributed import Communicator
-from portable_nn.distributed.agreement import failing_together, of_root
+from portable_nn.distributed.agreement import failing_together, of_each, of_root
 from portable_nn.distributed.communicator import check_communicator, several
 from portable_nn.network import Network
 from portable_nn.training.arguments import differences
@@ -27,6 +27,7 @@ class Placed(NamedTuple):
     dtype: Any
 
 
+SHARDED = ("X", "Y", "sample_weight")
 Lengths = Sequence[int]  # the numbers of rows of the shards of all processes
 
 
@@ -81,9 +82,14 @@ def shard_lengths(communicator: Communicator | None, shard: Any, X: Any) -> Leng
     has, starts, stops, totals = table.T.tolist()
     if not any(has):
         return None
+    if not all(has):
+        raise ValueError(
+            f"`shard` was given in some processes only, and not in process {has.index(0)}; accepted: in "
+            "all of them, or in none"
+        )
     shards = [*zip(starts, stops, strict=True)]
     follow = [0, *stops[:-1]] == starts and set(totals) == {stops[-1]}
-    if not all(has) or not follow:
+    if not follow:
         raise ValueError(
             f"`shard` is {shards} in the processes, of {sorted(set(totals))} rows in all; accepted: the "
             "shards of all processes, each beginning where that of the process before ends, from row 0 "
@@ -110,6 +116,38 @@ def check_shard(shard: Any, X: Any, communicator: Communicator | None) -> tuple[
             "in `X` the stop - start rows of this process"
         )
     return start, stop, n
+
+
+def with_shards(
+    communicator: Communicator, arguments: Mapping[str, Any], lengths: Lengths | None
+) -> dict[str, Any]:
+    """The arguments with the data of all shards in the place of this one's, and the shards' lengths.
+
+    Raises ValueError, in all processes, unless the shards are parts of the same arrays.
+    """
+    if lengths is None:
+        return {**arguments}
+    found = {**arguments, "shard": list(lengths)}
+    for name in SHARDED:
+        parts = of_each(communicator, arguments[name])
+        check_alike(name, parts)
+        found[name] = parts
+    return found
+
+
+def check_alike(name: str, parts: Sequence[Any]) -> None:
+    """Raise ValueError unless the fingerprints are of shards of one dtype, with rows of one shape."""
+    kinds = [[(part["dtype"], part["shape"][1:]) for part in shard if part] for shard in parts]
+    for rank, kind in enumerate(kinds):
+        if kind != kinds[0]:
+            here, there = (
+                f"{part[0]['dtype']} of shape {tuple(part[0]['shape'])}" if part else "None"
+                for part in (parts[rank], parts[0])
+            )
+            raise ValueError(
+                f"`{name}` is {here} in process {rank} and {there} in process 0; accepted: shards of "
+                "one array, with the same dtype and columns in all processes"
+            )
 
 
 def check_same(communicator: Communicator, backend: Backend, arguments: Mapping[str, Any]) -> None:

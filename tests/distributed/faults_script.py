@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 from typing import Any
 
 import numpy as np
@@ -55,6 +56,13 @@ if fault == "callback":
 if fault == "rate":
     options |= {"optimizer": pnn.SGD(1e30)}
 if is_odd:
+    if fault == "in a thread":
+        ended = threading.Thread(target=sys.exit)  # which is no error
+        ended.start()
+        ended.join()
+        failing = threading.Thread(target=lambda: {}["the fault"])
+        failing.start()
+        failing.join()
     if fault == "before":
         raise KeyError("the fault")
     if fault == "l2":

@@ -12,7 +12,7 @@ from groups import has_mpi, launch
 
 TOLERANCE = 1e-12
 WITHIN = 10.0  # seconds, in which a job ends with its fault; the launchers' own time included
-HAPPENS = ("before", "in training", "after", "callback", "interrupted")
+HAPPENS = ("before", "in training", "after", "callback", "interrupted", "in a thread")
 DIFFERS = {
     "l2": "`l2` is 0.0 there and 0.5 here",
     "optimizer": "`optimizer` is Adam there and SGD here",

@@ -332,12 +332,13 @@ def test_an_error_in_training_aborts_the_group(random, capsys):
     def train(c: Any) -> Any:
         shared[c.rank] = c.shared
 
-        def order(epoch: int, n: int) -> Any:
-            if epoch == 2 and c.rank == 1:
+        def schedule(step: int) -> float:
+            if step == 9 and c.rank == 1:  # within an epoch of four updates
                 raise KeyError("the fault")
-            return np.arange(n)
+            return 0.01
 
-        return pnn.fit(net, params, X, Y, epochs=5, communicator=c, epoch_order=order)
+        options = {"epochs": 5, "batch_size": 5, "schedule": schedule}
+        return pnn.fit(net, params, X, Y, communicator=c, **options)
 
     first, second = in_threads(2, train)
     assert isinstance(first, threading.BrokenBarrierError)  # where a process would have ended
