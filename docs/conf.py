@@ -1,0 +1,80 @@
+"""The documentation site: sphinx-build -W --keep-going -b html docs docs/_build/html"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE / "extensions"), str(HERE.parent)]
+
+from portable_nn import __version__  # noqa: E402
+
+project = "portable_nn"
+copyright = "The portable_nn developers"
+version = release = __version__
+
+extensions = [
+    "beside",
+    "exercise",
+    "mathml",
+    "myst_parser",
+    "numpydoc",
+    "sphinx.ext.autodoc",
+    "sphinx_copybutton",
+    "sphinx_design",
+    "sphinx_gallery.gen_gallery",
+]
+source_suffix = {".rst": "restructuredtext", ".md": "markdown"}
+exclude_patterns = ["_build", "course"]  # the pages of the course are made from the scripts there
+exclude_patterns += [  # no part of the site yet
+    "distributed.md",
+    "ensembles.md",
+    "file_format.md",
+    "jax_meshes.md",
+    "layers.md",
+    "model_selection.md",
+    "out_of_core.md",
+    "tabular.md",
+]
+
+# ---- formulas: MathML, made when the pages are built -----------------------------------------------
+
+html_math_renderer = "mathml"
+myst_enable_extensions = ["colon_fence", "dollarmath"]
+myst_update_mathjax = False
+
+# ---- pages that are executed -----------------------------------------------------------------------
+
+sphinx_gallery_conf = {
+    "abort_on_example_error": True,
+    "capture_repr": (),
+    "download_all_examples": False,
+    "examples_dirs": "course",
+    "gallery_dirs": "auto_course",
+    "image_scrapers": ("pictures.scrape",),
+    "min_reported_time": 1e9,
+    "notebook_extensions": set(),
+    "remove_config_comments": True,
+    "reset_modules": ("pictures.set_style",),
+    "show_signature": False,
+    "within_subsection_order": "FileNameSortKey",
+    "write_computation_times": False,
+}
+
+# ---- how the site looks ----------------------------------------------------------------------------
+
+html_theme = "pydata_sphinx_theme"
+html_title = "portable_nn"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_copy_source = False
+html_show_sphinx = False
+html_theme_options = {
+    "footer_start": ["copyright"],
+    "footer_end": [],
+    "navbar_align": "left",
+    "secondary_sidebar_items": {"index": [], "auto_course/**": []},  # the code needs the room
+    "show_toc_level": 1,
+}
+numpydoc_show_class_members = False
