@@ -26,6 +26,8 @@ EXAMPLES = (
     *("tabular", "many_processes", "cluster_search"),
 )
 
+SITE = "docs/_build/html"
+
 NEIGHBOURS = (
     "onnx",
     "onnxruntime",
@@ -128,6 +130,17 @@ def distributed(session: nox.Session) -> None:
     backends = [f"--backend={name}" for name in ("numpy", "torch", "jax", "array_api_strict")]
     chosen = session.posargs or ["tests/distributed", "tests/model_selection/test_clusters.py"]
     session.run("pytest", *PARALLEL, *backends, *chosen, env=ONE_THREAD)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """The site, into docs/_build/html: warnings are errors; its code, links and spelling are tests."""
+    session.install(*CONSTRAINTS, "-e", package("sklearn", "fast", "torch", "jax", "strict"))
+    session.install(
+        *CONSTRAINTS, *group("test"), *group("docs"), *group("processes"), *group("clusters")
+    )
+    session.run("sphinx-build", "-W", "--keep-going", "-q", "-b", "html", "docs", SITE, env=ONE_THREAD)
+    session.run("pytest", *PARALLEL, "--backend", "numpy", "tests/docs", env=ONE_THREAD)
 
 
 @nox.session

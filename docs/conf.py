@@ -16,33 +16,39 @@ version = release = __version__
 
 extensions = [
     "beside",
+    "docstrings",
     "exercise",
+    "gallery",
     "mathml",
     "myst_parser",
     "numpydoc",
+    "outside",
     "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
     "sphinx_copybutton",
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
 ]
 source_suffix = {".rst": "restructuredtext", ".md": "markdown"}
-exclude_patterns = ["_build", "course"]  # the pages of the course are made from the scripts there
-exclude_patterns += [  # no part of the site yet
-    "distributed.md",
-    "ensembles.md",
-    "file_format.md",
-    "jax_meshes.md",
-    "layers.md",
-    "model_selection.md",
-    "out_of_core.md",
-    "tabular.md",
-]
+exclude_patterns = ["_build", "course", "inside"]  # pages are made from the scripts there
+templates_path = ["_templates"]
+suppress_warnings = ["myst.header"]  # the changelog's titles skip a level
+
+# ---- the reference ---------------------------------------------------------------------------------
+
+autosummary_context = {  # classes whose members are not those of their subclasses, on their pages
+    "not_shown": "object, Protocol, Generic, tuple, dict, Exception, BaseException, BaseEstimator, "
+    "ClassifierMixin, RegressorMixin, TransformerMixin, MultiOutputMixin"
+}
+autodoc_typehints = "none"  # the docstrings say it
+autodoc_member_order = "bysource"
 
 # ---- formulas: MathML, made when the pages are built -----------------------------------------------
 
 html_math_renderer = "mathml"
 myst_enable_extensions = ["colon_fence", "dollarmath"]
 myst_update_mathjax = False
+myst_heading_anchors = 3
 
 # ---- pages that are executed -----------------------------------------------------------------------
 
@@ -50,8 +56,8 @@ sphinx_gallery_conf = {
     "abort_on_example_error": True,
     "capture_repr": (),
     "download_all_examples": False,
-    "examples_dirs": "course",
-    "gallery_dirs": "auto_course",
+    "examples_dirs": ["course", "inside"],
+    "gallery_dirs": ["auto_course", "auto_inside"],
     "image_scrapers": ("pictures.scrape",),
     "min_reported_time": 1e9,
     "notebook_extensions": set(),

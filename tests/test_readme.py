@@ -64,7 +64,7 @@ def test_every_formula_of_the_readme_is_in_the_equations():
         for room in ("equations", "layers")
         for path in (pnn_root() / room).glob("*.py")
     )
-    for text in (README, (ROOT / "docs" / "layers.md").read_text(encoding="utf-8")):
+    for text in (README, (ROOT / "docs" / "guides" / "layers.md").read_text(encoding="utf-8")):
         table = text.partition("| our line |")[2].partition("\n\n")[0]
         rows = re.findall(r"^\| .* \| (`.*`.*) \|$", table, re.M)
         lines = [line for row in rows for line in re.findall(r"`([^`]+)`", row)]
@@ -140,7 +140,7 @@ def test_the_examples_say_what_is_missing_without_a_traceback(name, package):
 
 
 def test_the_examples_of_the_layers_run(capsys):
-    text = (ROOT / "docs" / "layers.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "guides" / "layers.md").read_text(encoding="utf-8")
     names = {}
     for example in re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL):
         exec(example, names)

@@ -255,7 +255,7 @@ def test_it_can_be_searched_and_watched():
 
 
 def test_the_code_of_the_docs_runs(capsys):
-    text = (Path(__file__).parents[2] / "docs" / "ensembles.md").read_text(encoding="utf-8")
+    text = (Path(__file__).parents[2] / "docs" / "guides" / "ensembles.md").read_text(encoding="utf-8")
     names = {}
     for example in re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL):
         exec(example, names)

@@ -1,4 +1,4 @@
-"""A reader of the file format, written after docs/file_format.md alone: no line of the package."""
+"""A reader of the file format, after docs/reference/file_format.md alone: no line of the package."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What docs/model_selection.md shows runs, and the names in it are those of the package."""
+"""What docs/guides/model_selection.md shows runs, and the names in it are those of the package."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_the_examples_of_the_page_run(capsys):
-    text = (ROOT / "docs" / "model_selection.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "guides" / "model_selection.md").read_text(encoding="utf-8")
     names = {}
     with warnings.catch_warnings():
         for example in re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL):

@@ -1,4 +1,4 @@
-"""What docs/out_of_core.md shows runs."""
+"""What docs/guides/out_of_core.md shows runs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 pytestmark = pytest.mark.usefixtures("host_only")
-DOCUMENT = Path(__file__).parents[2] / "docs" / "out_of_core.md"
+DOCUMENT = Path(__file__).parents[2] / "docs" / "guides" / "out_of_core.md"
 
 
 def test_the_code_of_the_document_runs(capsys, tmp_path, monkeypatch):

@@ -1,4 +1,4 @@
-"""What docs/tabular.md shows runs, and the examples of the docstrings; SHAP explains the estimators."""
+"""What docs/guides/tabular.md shows runs, and the docstrings' examples; SHAP explains the estimators."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import portable_nn as pnn
 from portable_nn.tabular import classifier, regressor
 
 pytestmark = pytest.mark.usefixtures("host_only")
-DOCUMENT = Path(__file__).parents[2] / "docs" / "tabular.md"
+DOCUMENT = Path(__file__).parents[2] / "docs" / "guides" / "tabular.md"
 
 
 def test_the_code_of_the_document_runs(capsys):

@@ -1,0 +1,64 @@
+"""Docstrings as the site shows them, which are written to be read in an editor too.
+
+Names in single backticks are code; links to other projects' pages are words; the norm bars of formulas,
+and attributes such as ``classes_``, are no markup.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import groupby
+from operator import itemgetter
+from typing import Any
+
+ROLES = "ref|term|class|func|meth|mod|doc|obj|attr|user|pr|issue|sup|exc|data"
+ROLE = re.compile(rf":(?:{ROLES}):`[~!]?([^`<]+?)\s*(?:<[^`>]*>)?`")
+SINGLE = re.compile(r"(?<![`:\w])`([^`]+)`(?![`_\w])")
+CODE = re.compile(r"(``.+?``|`[^`]+`_{0,2})", re.DOTALL)
+ATTRIBUTE = re.compile(r"(?<![\w*])(\w+_)(?![\w{^])")
+VERBATIM = (">>>", "...", "..", "+", "|")  # examples, directives, tables
+
+
+def shown(lines: list[str]) -> list[str]:
+    """The lines of a docstring in the markup of reStructuredText."""
+    text = ROLE.sub(lambda found: f"``{' '.join(found[1].split())}``", "\n".join(lines))
+    found: list[str] = []
+    for is_prose, some in groupby(marked(text.split("\n")), key=itemgetter(0)):
+        part = "\n".join(line for _, line in some)
+        found += (prose(part) if is_prose else part).split("\n")
+    return found
+
+
+def marked(lines: list[str]) -> Iterator[tuple[bool, str]]:
+    """Each line, and whether it is prose: no code, no table."""
+    literal: int | None = None  # the indentation of the paragraph before a block of code
+    for line in lines:
+        indent = len(line) - len(line.lstrip())
+        if literal is not None and line.strip() and indent <= literal:
+            literal = None
+        yield literal is None and not line.lstrip().startswith(VERBATIM), line
+        if literal is None and line.rstrip().endswith("::"):
+            literal = indent
+
+
+def prose(text: str) -> str:
+    """Prose with what is no markup made literal."""
+    parts = CODE.split(SINGLE.sub(r"``\1``", text))
+    return "".join(part if part.startswith("`") else outside_code(part) for part in parts)
+
+
+def outside_code(part: str) -> str:
+    """Text between pieces of code."""
+    return ATTRIBUTE.sub(r"``\1``", part).replace("|", r"\|").replace("(*", r"(\*")
+
+
+def change(app: Any, what: str, name: str, thing: Any, options: Any, lines: list[str]) -> None:
+    """What Sphinx calls with each docstring."""
+    lines[:] = shown(lines)
+
+
+def setup(app: Any) -> dict[str, Any]:
+    app.setup_extension("sphinx.ext.autodoc")  # whose event it is
+    app.connect("autodoc-process-docstring", change, priority=400)  # before numpydoc
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
