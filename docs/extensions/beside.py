@@ -16,6 +16,7 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
+import re
 import textwrap
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
@@ -26,6 +27,8 @@ from sphinx.util.docutils import SphinxDirective
 from sphinx.util.logging import getLogger
 
 logger = getLogger(__name__)
+
+FOR_THE_TYPE_CHECKER = re.compile(r"  # type: ignore.*")
 
 
 class Excerpt(NamedTuple):
@@ -57,7 +60,7 @@ def excerpt(name: str, line: str | None = None, count: int = 1) -> Excerpt:
         shown = source[first:last]
     first, last = (max(number, 1) + place for place in (first, last - 1))  # a module's number is 0
     lines = f"line {first}" if first == last else f"lines {first}-{last}"
-    code = textwrap.dedent("".join(shown)).rstrip()
+    code = textwrap.dedent(FOR_THE_TYPE_CHECKER.sub("", "".join(shown))).rstrip()
     return Excerpt(code, file, f"{path_in_project(name, file)}, {lines}")
 
 

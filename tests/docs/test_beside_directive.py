@@ -84,6 +84,12 @@ def test_shows_a_whole_function_without_its_docstring(beside):
     assert "xp.sum(terms, axis=(-2, -1))" in cost.code
 
 
+def test_leaves_out_notes_to_the_type_checker(beside):
+    assert (
+        beside.excerpt("portable_nn.equations.delta", "g.g_prime").code == "return dA * g.g_prime(xp, Z)"
+    )
+
+
 def test_finds_lines_of_modules_classes_methods_and_properties(beside):
     assert beside.excerpt("portable_nn.equations.activations", "GELU_C, GELU_K =").code.startswith(
         "GELU_C"
