@@ -99,14 +99,14 @@ print(f"J = {J:.4f} before training")
 #
 #    \frac{\partial J}{\partial b^{[l]}} = \frac{1}{B} \sum_{i=1}^{B} \Delta^{[l](i)}
 #
-# ``over_examples`` is the product ``Delta @ A.mT``; for very many examples it adds the product up in
-# parts, so that float32 keeps its digits.
+# ``over_examples`` is the product ``Delta @ A.mT``, which is a sum over the examples; from 131,072
+# examples on it is taken in parts, so that float32 keeps its digits.
 #
 # Vectorization
 # -------------
 #
 # The course first writes the gradient as a loop over the examples, then without one. Here is the loop.
-# It is the only place of this page with formulas of its own, and it has to agree with the library.
+# It is the only place on this page with formulas of its own, and it has to agree with the library.
 
 
 def gradient_by_loop(W, b, X, Y):
@@ -252,3 +252,5 @@ Z, A = equations.forward(np, trained, X.T, net.g)
 dA = net.loss.derivative(np, A[1], Y.T)
 long_way = equations.delta(np, net.g[0], Z[1], dA)
 np.testing.assert_allclose(long_way, A[1] - Y.T, atol=1e-12)
+
+# sphinx_gallery_thumbnail_number = 2

@@ -1,23 +1,33 @@
 """3. Activations and their derivatives
 ====================================
 
-Without an activation a network is a line, however many layers it has. Here are all activations of the
-package with their derivatives, which of them saturate, and why weights must not begin at zero.
+Without activations a network is one linear function, however many layers it has. Here are all of the
+package's activations with their derivatives. You will see which of them saturate, and why weights must
+not begin at zero.
 """
 
 # %%
 # The four of the course
 # ----------------------
 #
-# Each function has its derivative right under it in the source.
+# Each function has its derivative right under it in the source. First the **sigmoid**, then **tanh**,
+# **relu** and **leaky relu**; :math:`a` stands for :math:`g(z)`.
+#
+# .. beside:: portable_nn.equations.activations.sigmoid
+#
+#    g(z) = \frac{1}{1 + e^{-z}}
 #
 # .. beside:: portable_nn.equations.activations.sigmoid_prime
 #
-#    g(z) = \frac{1}{1 + e^{-z}}, \quad g'(z) = a (1 - a)
+#    g'(z) = a (1 - a)
+#
+# .. beside:: portable_nn.equations.activations.tanh
+#
+#    g(z) = \frac{e^z - e^{-z}}{e^z + e^{-z}}
 #
 # .. beside:: portable_nn.equations.activations.tanh_prime
 #
-#    g(z) = \tanh z, \quad g'(z) = 1 - a^2
+#    g'(z) = 1 - a^2
 #
 # .. beside:: portable_nn.equations.activations._relu
 #    :line: return xp.maximum(Z, 0.0)
@@ -196,3 +206,5 @@ assert net.check_gradients(params, X, Y) < 1e-6
 params, history = pnn.fit(net, params, X, Y, pnn.Adam(0.02), epochs=400, batch_size=None)
 print(f"cost {history.cost[0]:.3f} at first, {history.cost[-1]:.3f} in the end")
 assert history.cost[-1] < 0.2
+
+# sphinx_gallery_thumbnail_number = 2

@@ -16,7 +16,7 @@ on its way up; too large, and it saturates or explodes. In between is a size tha
 #
 # To keep the size of the signal from layer to layer, :math:`\mathrm{Var}(w)` has to be about
 # :math:`1 / n_{l-1}`. relu sets half of its inputs to zero, so it needs twice as much: that is the
-# initialization of **He**. **Xavier** Glorot's looks at the way back too, and takes the mean of
+# initialization of **He**. **Xavier** Glorot's also looks at the way back, and takes the mean of
 # :math:`n_{l-1}` and :math:`n_l`. (The course also gives Xavier's as :math:`1/n_{l-1}`: the same, where
 # layers have equal sizes.) ``Network.initialize`` draws from a normal distribution with the standard
 # deviation
@@ -31,8 +31,8 @@ on its way up; too large, and it saturates or explodes. In between is a size tha
 #    \end{cases}
 #
 # and biases of zero: He's for relu and its family, Xavier's for the others. ``scheme="he"`` and
-# ``scheme="glorot"`` choose one for all layers, ``scheme="normal"`` the constant of the course's first
-# weeks:
+# ``scheme="glorot"`` choose one for all layers. ``scheme="normal"`` takes the constant with which the
+# course begins:
 #
 # .. beside:: portable_nn.network.initialization.spread
 #    :line: return 0.01

@@ -8,6 +8,7 @@ from typing import Any
 from docutils import nodes
 from math_core import LatexError, LatexToMathML
 from sphinx.util.logging import getLogger
+from sphinx.util.math import get_node_equation_number
 
 logger = getLogger(__name__)
 
@@ -37,8 +38,11 @@ def visit_inline(writer: Any, node: nodes.math) -> None:
 
 
 def visit_block(writer: Any, node: nodes.math_block) -> None:
-    formula = mathml(node, is_block=True)
-    writer.body.append(writer.starttag(node, "div", CLASS="math-block") + formula + "</div>\n")
+    writer.body.append(writer.starttag(node, "div", CLASS="math-block"))
+    if node["number"]:
+        number = get_node_equation_number(writer, node)
+        writer.body.append(f'<span class="eqno">({number})</span>')
+    writer.body.append(mathml(node, is_block=True) + "</div>\n")
     raise nodes.SkipNode
 
 

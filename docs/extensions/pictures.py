@@ -38,7 +38,7 @@ def set_style(gallery: dict[str, Any], page: str) -> None:
 
 def scrape(block: Any, variables: dict[str, Any], gallery: dict[str, Any]) -> str:
     """Save the figures that a block of code has drawn; return the lines that show them."""
-    shown = []
+    shown: list[str] = []
     for number in plt.get_fignums():
         figure = plt.figure(number)
         path = Path(next(variables["image_path_iterator"])).with_suffix(".svg")
@@ -48,10 +48,11 @@ def scrape(block: Any, variables: dict[str, Any], gallery: dict[str, Any]) -> st
             drawn = buffer.getvalue()
         path.write_text(drawn, encoding="utf-8")
         dark.write_text(drawn.replace(INK, INK_ON_DARK), encoding="utf-8")
+        shown += [".. container:: picture", ""]
         for file, theme in ((path, "only-light"), (dark, "only-dark")):
             place = file.relative_to(gallery["src_dir"]).as_posix()
-            shown += [f".. image:: /{place}", f"   :alt: {description(figure)}"]
-            shown += [f"   :class: {theme} picture", ""]
+            shown += [f"   .. image:: /{place}", f"      :alt: {description(figure)}"]
+            shown += [f"      :class: {theme}", ""]
     plt.close("all")
     return "\n".join(shown)
 

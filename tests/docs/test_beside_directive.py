@@ -47,7 +47,7 @@ def build(beside, tmp_path):
             "extensions": ["beside", "exercise", "mathml", "myst_parser"],
             "html_math_renderer": "mathml",
             "html_theme": "basic",
-            "myst_enable_extensions": ["colon_fence"],
+            "myst_enable_extensions": ["colon_fence", "dollarmath"],
             "root_doc": "index",
         }
         with patch_docutils(), docutils_namespace():
@@ -124,10 +124,11 @@ def test_builds_formula_and_code_from_restructured_text(build):
 
 
 def test_builds_formula_and_code_from_markdown(build):
-    text = f"# Title\n\n:::{{beside}} {FORWARD}\n:line: {LINE}\n\nZ = W A + b\n:::\n"
+    text = f"# Title\n\n:::{{beside}} {FORWARD}\n:line: {LINE}\n\nZ = W A + b\n:::\n\nFor $l = 1$.\n"
     html, warnings = build("index.md", text)
     assert not warnings
     assert '<math display="block">' in html
+    assert "For <math><mi>l</mi>" in html
     assert "beside-code" in html
 
 
@@ -141,6 +142,14 @@ def test_warns_where_the_line_is_absent(build):
 def test_warns_of_a_formula_that_is_no_latex(build):
     _, warnings = build("index.rst", page(LINE, r"\frac{1}{"))
     assert "in the formula" in warnings
+
+
+def test_numbers_a_formula_that_has_a_label(build):
+    text = "Title\n=====\n\n.. math:: J = 0\n   :label: cost\n\nSee :eq:`cost`.\n"
+    html, warnings = build("index.rst", text)
+    assert not warnings
+    assert '<span class="eqno">(1)</span>' in html
+    assert 'href="#equation-cost"' in html
 
 
 def test_an_answer_is_what_follows_its_exercise(build):
