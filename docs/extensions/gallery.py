@@ -24,11 +24,23 @@ from sphinx.util.logging import getLogger
 logger = getLogger(__name__)
 ROOT = Path(__file__).parents[2]
 HELPERS = ("command_line.py",)
-ORDER = (
-    *("drop_in", "digits", "shallow_to_deep", "search", "uncertainty", "tabular", "model_per_group"),
-    *("categories", "normalization", "own_layer", "own_backend", "any_array", "ship_it"),
-    *("many_processes", "cluster_search"),
-)
+TITLES = {  # in the order of the page
+    "drop_in": "One import line changed",
+    "digits": "Handwritten digits",
+    "shallow_to_deep": "From shallow to deep",
+    "search": "A search in one pass",
+    "uncertainty": "How sure a regression is",
+    "tabular": "A table in, calibrated probabilities out",
+    "model_per_group": "A model for each of 1,000 groups",
+    "categories": "Embeddings of categories",
+    "normalization": "Normalization of deep networks",
+    "own_layer": "A layer of your own",
+    "own_backend": "A backend of your own",
+    "any_array": "One estimator, five array libraries",
+    "ship_it": "Ship it as ONNX, C, JavaScript",
+    "many_processes": "Several processes",
+    "cluster_search": "A search on a cluster",
+}
 HEAD = """\
 Gallery
 =======
@@ -50,11 +62,11 @@ CARD = """\
 
 
 def programs() -> list[Path]:
-    """The programs, in the order of the page; ExtensionError where one of them has no place in it."""
+    """The programs, in the order of the page; ExtensionError where one of them has no title."""
     found = {path.stem: path for path in (ROOT / "examples").glob("*.py") if path.name not in HELPERS}
-    if set(found) != set(ORDER):
-        raise ExtensionError(f"gallery: the order and the examples differ: {set(found) ^ set(ORDER)}")
-    return [found[name] for name in ORDER]
+    if set(found) != set(TITLES):
+        raise ExtensionError(f"gallery: the titles and the examples differ: {set(found) ^ set(TITLES)}")
+    return [found[name] for name in TITLES]
 
 
 def run(program: Path, folder: Path) -> tuple[str, list[Path]]:
@@ -79,9 +91,8 @@ def run(program: Path, folder: Path) -> tuple[str, list[Path]]:
 def page(program: Path, printed: str, pictures: list[str]) -> str:
     """The page in reStructuredText."""
     docstring = ast.get_docstring(ast.parse(program.read_text(encoding="utf-8"))) or program.stem
-    first, _, rest = docstring.partition("\n")
-    title = title_of(first)
-    lines = [title, "=" * len(title), "", *as_blocks(rest), ""]
+    title = TITLES[program.stem]
+    lines = [title, "=" * len(title), "", *as_blocks(without_command(docstring)), ""]
     for picture in pictures:
         lines += [f".. image:: {picture}", f"   :alt: what {program.name} draws", ""]
     lines += ["What it prints", "-" * 14, "", ".. code-block:: text", ""]
@@ -90,9 +101,10 @@ def page(program: Path, printed: str, pictures: list[str]) -> str:
     return "\n".join(lines)
 
 
-def title_of(first: str) -> str:
-    """The first sentence of a docstring without its command."""
-    return re.sub(r": python \S+$", "", first).strip().rstrip(".:")
+def without_command(docstring: str) -> str:
+    """A docstring without the command at the end of its first line."""
+    first, _, rest = docstring.partition("\n")
+    return re.sub(r": python \S+$", ".", first) + "\n" + rest
 
 
 def as_blocks(text: str) -> list[str]:
@@ -112,10 +124,12 @@ def text_as_picture(printed: str, path: Path) -> None:
     """A picture of what a program prints, for its card."""
     from matplotlib.figure import Figure  # noqa: PLC0415
 
-    lines = [line[:72] for line in printed.splitlines()[:14]]
-    figure = Figure(figsize=(6, 4), facecolor="#f4f4f6")
-    figure.text(0.04, 0.95, "\n".join(lines), va="top", family="monospace", fontsize=8, color="#333333")
-    figure.savefig(path, dpi=110)
+    lines = [line[:46] for line in printed.splitlines()[:12]]
+    figure = Figure(figsize=(4.2, 2.8), facecolor="#f4f4f6")
+    figure.text(
+        0.04, 0.94, "\n".join(lines), va="top", family="monospace", fontsize=8.5, color="#333333"
+    )
+    figure.savefig(path, dpi=150)
 
 
 def state_of(program: Path) -> str:
@@ -148,9 +162,8 @@ def make(app: Any) -> None:
             write(target / f"{name}.rst", page(program, printed, pictures))
             mark.write_text(state)
         pictures = sorted(target.glob(f"{name}_[0-9]*.png")) or [target / f"{name}_text.png"]
-        title = (target / f"{name}.rst").read_text(encoding="utf-8").partition("\n")[0]
         alt = f"what {name}.py shows"
-        cards.append(CARD.format(title=title, picture=pictures[0].name, alt=alt, name=name))
+        cards.append(CARD.format(title=TITLES[name], picture=pictures[0].name, alt=alt, name=name))
     toctree = ".. toctree::\n   :hidden:\n\n" + "".join(f"   {path.stem}\n" for path in programs())
     write(target / "index.rst", HEAD + "".join(cards) + toctree)
 
