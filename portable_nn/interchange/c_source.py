@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from portable_nn.compiler.sources import C99, Statements, called, statements_of
+from portable_nn.compiler.languages import C99, called
+from portable_nn.compiler.sources import Statements, statements_of
 from portable_nn.interchange.models import OUTPUTS, Model
 from portable_nn.interchange.text import c_string
 from portable_nn.version import __version__

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from portable_nn.compiler.sources import JavaScript, statements_of
+from portable_nn.compiler.languages import JavaScript
+from portable_nn.compiler.sources import statements_of
 from portable_nn.interchange.models import OUTPUTS, Model
 from portable_nn.interchange.text import js_value
 from portable_nn.version import __version__

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from portable_nn.compiler.graph import UntraceableError
+from portable_nn.compiler.languages.language import called, wrapped
 from portable_nn.compiler.signatures import HostArray
-from portable_nn.compiler.sources.language import called, wrapped
 
 ARRAYS = {
     **{"float32": "Float32Array", "float64": "Float64Array"},
@@ -82,16 +82,16 @@ class JavaScript:
         self.array_of(dtype)
         return f"{'let' if changes else 'const'} {name} = {text};"
 
-    def loop(self, index: str, n: int) -> str:
+    def loop(self, index: str, n: str) -> str:
         return f"for (let {index} = 0; {index} < {n}; {index}++) {{"
 
-    def product(self, row: str, column: str, n: int, dtype: np.dtype[Any]) -> str:
+    def product(self, row: str, column: str, n: str, dtype: np.dtype[Any]) -> str:
         parts = [
             (text if " + " in text else f"{text} + 0").replace(" + ", ", ", 1) for text in (row, column)
         ]
         return f"dot({', '.join(parts)}, {n})"
 
-    def buffer(self, name: str, dtype: np.dtype[Any], n: int) -> str:
+    def buffer(self, name: str, dtype: np.dtype[Any], n: str) -> str:
         return f"const {name} = new {self.array_of(dtype)}({n});"
 
     def table(self, name: str, array: HostArray) -> list[str]:

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from portable_nn.compiler.graph import UntraceableError
+from portable_nn.compiler.languages.language import called, wrapped
 from portable_nn.compiler.signatures import HostArray
-from portable_nn.compiler.sources.language import called, wrapped
 
 TYPES = {"float32": "float", "float64": "double", "bool": "bool", "int32": "long"}  # 32 bits at least
 # Four sums, which do not wait for one another; their rounding errors are smaller than those of one.
@@ -75,13 +75,13 @@ class C99:
     def value(self, name: str, dtype: np.dtype[Any], text: str, changes: bool = False) -> str:
         return f"{'' if changes else 'const '}{self.type_of(dtype)} {name} = {text};"
 
-    def loop(self, index: str, n: int) -> str:
+    def loop(self, index: str, n: str) -> str:
         return f"for (size_t {index} = 0; {index} < {n}; {index}++) {{"
 
-    def product(self, row: str, column: str, n: int, dtype: np.dtype[Any]) -> str:
+    def product(self, row: str, column: str, n: str, dtype: np.dtype[Any]) -> str:
         return f"dot{self.suffix(dtype)}({row}, {column}, {n})"
 
-    def buffer(self, name: str, dtype: np.dtype[Any], n: int) -> str:
+    def buffer(self, name: str, dtype: np.dtype[Any], n: str) -> str:
         return f"{self.type_of(dtype)} {name}[{n}];"
 
     def table(self, name: str, array: HostArray) -> list[str]:

@@ -21,13 +21,13 @@ class Language(Syntax, Protocol):
     def value(self, name: str, dtype: np.dtype[Any], text: str, changes: bool = False) -> str:
         """A line that gives a name to a value; `changes` says whether it gets others later."""
 
-    def loop(self, index: str, n: int) -> str:
+    def loop(self, index: str, n: str) -> str:
         """The beginning of a loop: `index` counts from 0 to n - 1."""
 
-    def product(self, row: str, column: str, n: int, dtype: np.dtype[Any]) -> str:
+    def product(self, row: str, column: str, n: str, dtype: np.dtype[Any]) -> str:
         """The scalar product of n elements of two arrays, each written as ``array + offset``."""
 
-    def buffer(self, name: str, dtype: np.dtype[Any], n: int) -> str:
+    def buffer(self, name: str, dtype: np.dtype[Any], n: str) -> str:
         """A line that declares an array to be written to."""
 
     def table(self, name: str, array: HostArray) -> list[str]:
