@@ -91,7 +91,7 @@ def test_the_targets_of_the_compiler_do_not_import_each_other():
         folder.name for folder in (ROOT / "compiler").iterdir() if (folder / "__init__.py").exists()
     }
     targets = rooms - shared
-    assert targets == {"cuda", "numpy", "sources"}
+    assert targets == {"cuda", "javascript", "numpy", "sources"}
     for path in (ROOT / "compiler").rglob("*.py"):
         mine = path.relative_to(ROOT / "compiler").parts[0]
         others = [f"portable_nn.compiler.{target}" for target in targets - {mine}]

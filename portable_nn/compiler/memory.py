@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections import deque
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from portable_nn.compiler.graph import Node, base
 from portable_nn.compiler.instructions import Instruction, Readers
@@ -72,15 +72,22 @@ def can_reuse(one: Instruction, node: Node, dead: Node) -> bool:
     return one.position_of_last_use(dead) <= one.nodes.index(node)
 
 
+def twice(size: int) -> int:
+    """Up to twice as large, or 1 kB larger: little memory is lost, and many arrays find a buffer."""
+    return 2 * size + 1024
+
+
 def assign_buffers(
     ordered: list[Instruction],
     readers: Readers,
     results: set[Node],
     have_memory: Collection[Node],
+    largest: Callable[[int], int] = twice,
 ) -> tuple[list[int], dict[Node, int]]:
     """The size of each buffer in bytes, and the number of the buffer of each computed node.
 
-    Nodes that have memory need none; those of `results` keep theirs.
+    Nodes that have memory need none; those of `results` keep theirs. ``largest(size)`` is the size of
+    the largest buffer that an array of `size` bytes may be written to.
     """
     buffers: list[int] = []
     buffer_of: dict[Node, int] = {}
@@ -88,7 +95,7 @@ def assign_buffers(
     unread = {node: len(those) for node, those in readers.items()}
 
     def take(size: int, may_share: bool) -> int:
-        found = free.take(size, 2 * size + 1024) if may_share else None
+        found = free.take(size, largest(size)) if may_share else None
         if found is not None:
             return found
         buffers.append(size)

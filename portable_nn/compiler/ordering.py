@@ -104,6 +104,16 @@ def count_dependencies(
     return {one: len(dependencies[one]) for one in instructions}, dependents
 
 
+def order_of_tracing(
+    instructions: list[Instruction],
+    dependencies: Dependencies,
+    readers: Readers,
+    results: set[Node],
+) -> list[Instruction]:
+    """The execution order nearest to that of tracing: it depends on no size of an array."""
+    return sorted(instructions, key=ranks(dependencies).__getitem__)
+
+
 def order_for_memory(
     instructions: list[Instruction],
     dependencies: Dependencies,

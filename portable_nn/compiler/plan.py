@@ -9,7 +9,7 @@ from typing import TypeAlias
 from portable_nn.compiler.exchange import place_exchanged
 from portable_nn.compiler.graph import Graph, Node, base
 from portable_nn.compiler.instructions import Fusable, Instruction, Readers, fuse_elementwise, readers_of
-from portable_nn.compiler.memory import assign_buffers, can_overwrite
+from portable_nn.compiler.memory import assign_buffers, can_overwrite, twice
 from portable_nn.compiler.ordering import Dependencies, Precedence, order_for_memory
 from portable_nn.compiler.side_by_side import Arrangement
 
@@ -42,12 +42,13 @@ def make_plan(
     join: Join | None = None,
     order: Order = order_for_memory,
     movable: Iterable[Node] | None = None,
+    largest: Callable[[int], int] = twice,
 ) -> Plan:
     """A plan for the graph, where output i is to overwrite input ``overwrites[i]``.
 
     `join` may fuse the instructions further; `order` puts them in execution order, and may fuse those
     that do not depend on one another. Where the arrays of some inputs are `movable`, equal groups are
-    joined.
+    joined. `largest` is that of `assign_buffers`.
     """
     instructions = fuse_elementwise(graph, fusable)
     if join is not None:
@@ -82,5 +83,5 @@ def make_plan(
     ordered = order(found.instructions, precedence.dependencies, readers, results)
     exchanges = {node for node in graph.nodes if node.kind == "exchange"}
     have_memory = {*in_place_of, *found.placed, *exchanges}
-    buffers, buffer_of = assign_buffers(ordered, readers_of(ordered), results, have_memory)
+    buffers, buffer_of = assign_buffers(ordered, readers_of(ordered), results, have_memory, largest)
     return Plan(ordered, buffers, buffer_of, in_place_of, copied_to, found.placed)

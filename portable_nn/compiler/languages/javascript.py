@@ -46,6 +46,33 @@ HELPERS = {
   }
   return i < n ? s0 + s1 + w[from + i] * a[start + i] : s0 + s1;
 }""",
+    # along the rows of B where their elements follow one another: memory is read in its order
+    "multiply": """function multiply(C, A, B, n, m, p, a0, a1, b0, b1) { // C (n, m) = A (n, p) B (p, m)
+  for (let i = 0; i < n; i++) {
+    const start = i * m;
+    if (b1 === 1) {
+      for (let j = 0; j < m; j++) C[start + j] = 0;
+      for (let k = 0; k < p; k++) {
+        const a = A[i * a0 + k * a1];
+        for (let j = 0; j < m; j++) C[start + j] += a * B[k * b0 + j];
+      }
+    } else {
+      for (let j = 0; j < m; j++) {
+        let sum = 0;
+        for (let k = 0; k < p; k++) sum += A[i * a0 + k * a1] * B[k * b0 + j * b1];
+        C[start + j] = sum;
+      }
+    }
+  }
+}""",
+    "add_rows": """function add_rows(C, A, n, m) { // C (n) = the sums of the rows of A (n, m)
+  for (let i = 0; i < n; i++) {
+    let sum = 0;
+    for (let j = 0; j < m; j++) sum += A[i * m + j];
+    C[i] = sum;
+  }
+}""",
+    "floats": "const floats = (length) => new Float64Array(length);",
 }
 
 

@@ -1,0 +1,9 @@
+"""The target JavaScript: a step becomes a function on typed arrays, for all sizes of its arrays.
+
+`sizes` is how lengths and strides become products of names; `writer` writes the statements; `source`
+puts the text together, and proves that no size is in it.
+"""
+
+from portable_nn.compiler.javascript.source import Named, Step, source_of
+
+__all__ = ["Named", "Step", "source_of"]
