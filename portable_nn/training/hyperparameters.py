@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 
 from portable_nn.checks import Value, as_array
+from portable_nn.optimizers.array_names import UNTRAINED
 from portable_nn.optimizers.parts import parts_of
 from portable_nn.training.clipping import limits_of
 from portable_nn.training.description import Training
+from portable_nn.training.steps import StepKind
 
 
 class StepNumbers:
@@ -28,6 +30,18 @@ class StepNumbers:
         first, *others = parts.members
         self.plain = None if others else first.plain
         self.constants = (training.l2,) * training.has_penalty + limits
+
+    def kind_of_step(self, training: Training, own_means: bool = False) -> StepKind:
+        """The kind of step that takes these numbers; `own_means` is that of `StepKind`."""
+        return StepKind(
+            training.net.objective.with_smoothing(training.smoothing),
+            self.rules,
+            self.parts,
+            training.has_penalty,
+            self.limited,
+            tuple(array.kind not in UNTRAINED for array in training.net.arrays),
+            own_means,
+        )
 
     def row(self, step: int, rate: Value) -> tuple[Any, ...]:
         """The numbers of update 0, 1, ... at this learning rate."""

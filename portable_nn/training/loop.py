@@ -18,7 +18,6 @@ from portable_nn.distributed.summing import summed
 from portable_nn.equations import Array, Parameters
 from portable_nn.network.objective import Batch
 from portable_nn.optimizers import OptimizerState
-from portable_nn.optimizers.array_names import UNTRAINED
 from portable_nn.training.callbacks import Watch
 from portable_nn.training.data import Source
 from portable_nn.training.description import Training
@@ -28,7 +27,7 @@ from portable_nn.training.padded_data import with_few_lengths
 from portable_nn.training.same_in_all import agreed_rows, check_same_params
 from portable_nn.training.shared_data import Columns, SharedSource, columns_of
 from portable_nn.training.snapshots import Position, Start
-from portable_nn.training.steps import StepKind, evaluation_step, summary_step, training_steps
+from portable_nn.training.steps import evaluation_step, summary_step, training_steps
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -122,15 +121,8 @@ class Loop:
         self.dtype = trees.leaves(self.params)[0].dtype
         self.numbers = StepNumbers(training)
         objective = training.net.objective
-        kind = StepKind(
-            objective.with_smoothing(training.smoothing),
-            self.numbers.rules,
-            self.numbers.parts,
-            training.has_penalty,
-            self.numbers.limited,
-            tuple(array.kind not in UNTRAINED for array in training.net.arrays),
-            isinstance(data, SharedSource) and data.own_means,
-        )
+        own_means = isinstance(data, SharedSource) and data.own_means
+        kind = self.numbers.kind_of_step(training, own_means)
         self.run = training_steps(backend, kind, training.communicator)  # type: ignore[arg-type]
         self.names = [name for name, _ in training.metrics]
         self.metrics = tuple(metric for _, metric in training.metrics)
