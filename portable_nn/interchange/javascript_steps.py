@@ -1,12 +1,12 @@
 """The steps of training as JavaScript, for networks of any widths: what `fit` does, in a browser.
 
 Every text is written from the functions that `fit` and `Network.predict` compute with, traced; see
-`portable_nn.compiler.javascript`. What a text declares, ``create(sizes, given)``, makes arrays, or takes
-those that it is given. All use the same names, so that the arrays of one can be passed to the next:
+`portable_nn.compiler.javascript`. A function in it, such as ``create(sizes, given)``, makes arrays, or
+takes those that it is given. All use the same names, so that the arrays of one can be passed to another:
 
     W1 (n1, n0), b1 (n1, 1), ...      the parameters, in row-major order
     dW1, db1, ...                     their gradients
-    m_W1 or v_W1, ...                 the optimizer's arrays, in the order of its slots: s1_W1, s2_W1
+    m_W1, v_W1, ...                   what the optimizer keeps: v, or of Adam m and v
     X (N, n0), Y (N, nL)              the data; weight (N) and mean_weight () with sample weights
     rows (B), of 32-bit integers      the rows of the batch
     mask1 (n1, B), ...                of dropout: 0, or 1/(1 - rate)
@@ -17,9 +17,7 @@ those that it is given. All use the same names, so that the arrays of one can be
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,11 +25,11 @@ import numpy as np
 from portable_nn import trees
 from portable_nn.backends import get
 from portable_nn.compiler.graph import UntraceableError
-from portable_nn.compiler.javascript import Named, Step, source_of
+from portable_nn.compiler.javascript import Named, NamedStep, source_of
 from portable_nn.equations import Array, Namespace, Parameters
 from portable_nn.layers.chain import Recipe
 from portable_nn.network import Network
-from portable_nn.network.objective import Batch
+from portable_nn.network.objective import Batch, shrinkage
 from portable_nn.optimizers import SGD
 from portable_nn.training.description import Training
 from portable_nn.training.dropout import Rates
@@ -42,25 +40,38 @@ from portable_nn.version import __version__
 Results = dict[str, Array]
 
 
-@dataclass(frozen=True)
-class Form:
-    """How a text is written: the name of its function, and whether it is a module or part of a script.
+def javascript(steps: Mapping[str, NamedStep], is_module: bool = True) -> str:
+    """The text of JavaScript with a function for each of the steps, which share what they call.
 
-    With `is_module` the function is exported, else it is declared: a page may hold it in a script.
+    It is an ES module that exports the functions, or without `is_module` a part of a script. Raises
+    UntraceableError for what there is no code for.
+
+    Examples
+    --------
+    >>> net = Network((2, 8, 1), ("tanh", "sigmoid"), "binary_cross_entropy")
+    >>> training = Training(net, Adam())
+    >>> text = javascript({"create": whole_step(training), "numbersOf": numbers(training)})
+
+    and with the text in a file, for any widths::
+
+        import { create, numbersOf } from "./step.mjs";
+        const { arrays, step } = create({ n0: 2, n1: 5, n2: 1, N: 400, B: 32 }, { X, Y });
+        const rate = numbersOf({}, { numbers: arrays.numbers });
+        arrays.W1.set(...);
+        for (rate.arrays.t[0] = 1; rate.arrays.t[0] <= 1000; rate.arrays.t[0]++) {
+          rate.arrays.learning_rate[0] = 0.03;
+          rate.step();
+          arrays.rows.set(...);
+          step();
+        }
     """
-
-    name: str = "create"
-    is_module: bool = True
-    dtype: str = "float64"
+    return source_of(steps, f"Written by portable_nn {__version__}.", is_module)
 
 
-MODULE = Form()
-
-
-def javascript_step(
-    training: Training, shows: bool = False, has_weights: bool = False, form: Form = MODULE
-) -> str:
-    """A whole training step: ``step(B)`` takes the batch of these `rows`, and overwrites W1, b1, ....
+def whole_step(
+    training: Training, shows: bool = False, has_weights: bool = False, dtype: str = "float64"
+) -> NamedStep:
+    """A training step: ``step(B)`` takes the batch of these `rows`, and overwrites W1, b1, ....
 
     Parameters
     ----------
@@ -71,26 +82,12 @@ def javascript_step(
         Whether J, the gradients and what the layers compute are results too.
     has_weights : bool
         Whether the examples have weights.
-    form : Form
+    dtype : str
+        "float64" or "float32", of all arrays but `total`, a double, and `rows`.
 
-    Raises UntraceableError for a network with other layers than dense ones, and for what there is no
-    code for.
-
-    Examples
-    --------
-    >>> net = Network((2, 8, 1), ("tanh", "sigmoid"), "binary_cross_entropy")
-    >>> text = javascript_step(Training(net, "adam"))
-
-    and with the text in a file, for any widths::
-
-        import { create } from "./step.mjs";
-        const { arrays, step } = create({ n0: 2, n1: 8, n2: 1, N: 400, B: 32 }, { X, Y });
-        arrays.W1.set(...);
-        arrays.rows.set(...);
-        arrays.numbers.set(...);
-        step();
+    Raises UntraceableError for a network with other layers than dense ones.
     """
-    layers = Layers(training, has_weights, form)
+    layers = DenseLayers(training, has_weights, dtype)
     parts, xp = layers.parts, layers.xp
 
     def function(params: Parameters, slots: Any, total: Array, *rest: Any) -> Results:
@@ -99,104 +96,123 @@ def javascript_step(
         results = named(layers.names, new) | {"total": new_total}
         for letter, slot in zip(layers.letters, new_slots, strict=True):
             results |= named([f"{letter}_{name}" for name in layers.names], slot)
-        return results | (layers.shown(params, data, rows, masks, given) if shows else {})
+        l2 = parts.numbers(given).l2
+        return results | (layers.shown(params, data, rows, masks, l2) if shows else {})
 
     slots = tuple(layers.params(f"{letter}_") for letter in layers.letters)
     total = Named("total", (), np.dtype("float64"))
     given = (layers.params(), slots, total, *layers.batch())
-    return layers.text(Step(function, given, "B"), "a training step")
+    return NamedStep(function, given, "B", f"a training step of {layers.summary}")
 
 
-def javascript_gradients(
-    training: Training, shows: bool = False, has_weights: bool = False, form: Form = MODULE
-) -> str:
-    """The first half of a step: J and the gradients dW1, db1, ..., with those of the penalty.
+def gradients(
+    training: Training, shows: bool = False, has_weights: bool = False, dtype: str = "float64"
+) -> NamedStep:
+    """The first half of a step: J and the gradients dW1, db1, ..., without penalty.
 
-    The arguments are those of `javascript_step`; of the optimizer nothing is in the text. The other half
-    is `javascript_update`.
+    The arguments are those of `whole_step`; with `shows` what the layers compute is a result too. Of the
+    optimizer, of l2 and of clip_norm nothing is in the text: all that is in the other half, `update`.
     """
-    layers = Layers(training, has_weights, form)
+    layers = DenseLayers(training, has_weights, dtype)
 
     def function(params: Parameters, *rest: Any) -> Results:
         found = layers.shown(params, *rest)
         return found if shows else {name: x for name, x in found.items() if name[0] in "Jd"}
 
-    given = (layers.params(), *layers.batch())
-    return layers.text(Step(function, given, "B"), "the gradients of a batch")
+    return NamedStep(
+        function, (layers.params(), *layers.batch()[:-1]), "B", f"the gradients of {layers.summary}"
+    )
 
 
-def javascript_update(training: Training, form: Form = MODULE) -> str:
-    """The other half of a step, for one array: theta and its gradient g, both of `count` elements.
+def update(training: Training, has_weights: bool = False, dtype: str = "float64") -> NamedStep:
+    """The other half of a step, for one layer: its W, b, dW, db and what the optimizer keeps of them.
 
-    The optimizer's arrays are m_theta and v_theta. Call it for each of W1, b1, ..., with
-    ``create({ count }, { theta: W1, g: dW1, ..., numbers })``. Raises UntraceableError where arrays are
-    not updated one by one: with `clip_norm` or with groups.
+    W is (units, inputs). With l2 the penalty is added to J and its gradient to dW; `examples` is the
+    number B of rows of the batch. Call the function for each layer, with ``({ inputs, units }, { W: W1,
+    dW: dW1, ..., J, numbers })``. Raises UntraceableError where the layers are not updated one by one:
+    with `clip_norm` or groups.
     """
-    layers = Layers(training, False, form)
-    kind = layers.parts.kind
+    layers = DenseLayers(training, has_weights, dtype)
+    kind, xp = layers.parts.kind, layers.xp
     if kind.limited or len(kind.rules) > 1:
         raise UntraceableError(
-            "arrays are not updated one by one with `clip_norm` or groups; accepted: javascript_step"
+            "layers are not updated one by one with `clip_norm` or groups; accepted: `whole_step`"
         )
-    one = StepParts(kind._replace(parts=(0,), trained=(True,)))
+    one = StepParts(kind._replace(parts=(0, 0), trained=(True, True)))
 
-    def function(theta: Array, g: Array, slots: Any, given: Array) -> Results:
-        numbers = one.numbers(given)
-        (new,), new_slots = one.updated(layers.xp, [(theta,)], [(g,)], slots, numbers)
-        results = {"theta": new[0]}
-        for letter, slot in zip(layers.letters, new_slots, strict=True):
-            results[f"{letter}_theta"] = slot[0][0]
+    def function(
+        params: Parameters, grads: Parameters, slots: Any, given: Array, penalised: Sequence[Array]
+    ) -> Results:
+        numbers, results = one.numbers(given), {}
+        if penalised:
+            J, B, *weights = penalised
+            w = weights[0] if weights else None
+            batch = Batch(B, B, w, w, whole=B)  # of which l2/(B w) takes B and w alone
+            shrink = shrinkage(xp, batch, numbers.l2)
+            J, grads = kind.objective.penalised(xp, params, J, grads, shrink)
+            results = {"J": J, "dW": grads[0][0]}
+        new, new_slots = one.updated(xp, params, grads, slots, numbers)
+        for prefix, tree in zip(["", *prefixes], [new, *new_slots], strict=True):
+            results |= named([f"{prefix}W", f"{prefix}b"], tree)
         return results
 
-    theta, g, *slots = (
-        layers.named(name, "count") for name in ("theta", "g", *(f"{x}_theta" for x in layers.letters))
-    )
-    given = (theta, g, tuple([(slot,)] for slot in slots), layers.numbers)
-    return layers.text(Step(function, given), "the update of an array")
+    def layer(prefix: str = "") -> Parameters:
+        W, b = layers.named(f"{prefix}W", "units", "inputs"), layers.named(f"{prefix}b", "units", 1)
+        return [(W, b)]  # type: ignore[list-item]
+
+    prefixes = [f"{letter}_" for letter in layers.letters]
+    of_penalty = ["J", "examples", *["mean_weight"] * has_weights] if training.has_penalty else []
+    given = (layer(), layer("d"), tuple(map(layer, prefixes)), layers.numbers)
+    optimizer = type(training.optimizer).__name__
+    penalty = [layers.named(name) for name in of_penalty]
+    return NamedStep(function, (*given, penalty), comment=f"the update of a layer by {optimizer}")
 
 
-def javascript_numbers(training: Training, form: Form = MODULE) -> str:
+def numbers(training: Training, dtype: str = "float64") -> NamedStep:
     """The `numbers` of update t = 1, 2, ...: from t, learning_rate, and l2 and clip_norm where they are.
 
     What else the optimizer computes with, such as its decay rates, is in the text. Raises
     UntraceableError for an optimizer with schedules or groups of its own.
     """
-    layers = Layers(training, False, form)
+    layers = DenseLayers(training, False, dtype)
     plain = layers.step_numbers.plain
     if plain is None or layers.parts.limits > 1:
-        raise UntraceableError("an optimizer has schedules or groups; accepted: one without")
-    dtype = np.dtype(form.dtype)
-    named_here = ["l2"] * training.has_penalty + ["clip_norm"] * layers.parts.limits
+        raise UntraceableError(
+            "an optimizer has schedules or groups, or there are several limits; accepted: `numbers` "
+            "from `StepNumbers.row`"
+        )
 
     def function(t: Array, learning_rate: Array, constants: Sequence[Array]) -> Results:
         each = [*constants, *plain(t, learning_rate)]
         found = [np.asarray([x], dtype) if isinstance(x, float) else x for x in each]
         return {"numbers": layers.xp.concat(found, axis=0)}
 
-    t, learning_rate, *constants = (layers.named(n, 1) for n in ("t", "learning_rate", *named_here))
-    given = (t, learning_rate, constants)
-    return layers.text(Step(function, given), "the numbers of an update")
+    limited = ["l2"] * training.has_penalty + ["clip_norm"] * layers.parts.limits
+    t, learning_rate, *constants = (layers.named(n, 1) for n in ("t", "learning_rate", *limited))
+    optimizer = type(training.optimizer).__name__
+    return NamedStep(function, (t, learning_rate, constants), comment=f"the numbers of {optimizer}")
 
 
-def javascript_forward(net: Network, form: Form = MODULE) -> str:
-    """Predictions: ``step(N)`` computes A1, ..., AL, each (nl, N) in columns, of N rows X (N, n0)."""
-    layers = Layers(Training(net, SGD()), False, form)
+def predictions(net: Network, dtype: str = "float64") -> NamedStep:
+    """``step(N)`` computes A1, ..., AL, each (nl, N) in columns, of N rows X (N, n0)."""
+    layers = DenseLayers(Training(net, SGD()), False, dtype)
 
     def function(params: Parameters, X: Array) -> Results:
         passed = net.objective.model.forward(layers.xp, params, X.mT)
         return {f"A{l}": A for l, A in enumerate(passed.A) if l}
 
-    return layers.text(Step(function, (layers.params(), layers.named("X", "N", "n0")), "N"), "a network")
+    given = (layers.params(), layers.named("X", "N", "n0"))
+    return NamedStep(function, given, "N", f"predictions of {layers.summary}")
 
 
-class Layers:
+class DenseLayers:
     """The arrays of a training step of dense layers, by their names, and what the step is made of."""
 
-    def __init__(self, training: Training, has_weights: bool, form: Form) -> None:
+    def __init__(self, training: Training, has_weights: bool, dtype: str) -> None:
         net = training.net
         if not isinstance(net.objective.model, Recipe):
             raise UntraceableError("the network has layers that are not dense; accepted: (W, b) alone")
-        self.training, self.has_weights, self.form = training, has_weights, form
+        self.training, self.has_weights, self.dtype = training, has_weights, np.dtype(dtype)
         self.xp: Namespace = get("numpy").xp
         self.L, self.step_numbers = len(net.sizes) - 1, StepNumbers(training)
         self.parts = StepParts(self.step_numbers.kind_of_step(training))
@@ -206,9 +222,15 @@ class Layers:
         self.letters = {1: ["v"], 2: ["m", "v"]}.get(slots, [f"s{i + 1}" for i in range(slots)])
         self.names = [f"{letter}{l}" for l in range(1, self.L + 1) for letter in "Wb"]
 
+    @property
+    def summary(self) -> str:
+        """The activations and the loss."""
+        net = self.training.net
+        return f"layers of {', '.join(each.name for each in net.g)}, with {net.loss.name}"
+
     def named(self, name: str, *shape: str | int) -> Named:
         """An array in the dtype of the step."""
-        return Named(name, shape, np.dtype(self.form.dtype))
+        return Named(name, shape, self.dtype)
 
     def params(self, prefix: str = "") -> Parameters:
         """[(W1, b1), ...], or arrays like them."""
@@ -229,26 +251,17 @@ class Layers:
         rows = Named("rows", ("B",), np.dtype("int32"))
         return Batch(X, Y, *weights), rows, masks if any(drops) else None, self.numbers  # type: ignore[arg-type]
 
-    def shown(self, params: Parameters, data: Any, rows: Array, masks: Any, given: Array) -> Results:
+    def shown(
+        self, params: Parameters, data: Any, rows: Array, masks: Any, l2: Array | None = None
+    ) -> Results:
         """J, its gradients, and Z and A of each layer: the same operations as those of the step."""
-        parts, objective = self.parts, self.parts.kind.objective
-        batch = parts.batch(self.xp, data, rows, given.dtype)
-        J, grads, _ = objective.learned(self.xp, params, batch, parts.numbers(given).l2, masks)
+        objective, dtype = self.parts.kind.objective, params[0][0].dtype
+        batch = self.parts.batch(self.xp, data, rows, dtype)
+        J, grads, _ = objective.learned(self.xp, params, batch, l2, masks)
         passed = objective.model.forward(self.xp, params, batch.X.mT, masks, training=True)
         layers = {f"Z{l}": Z for l, Z in enumerate(passed.Z) if l}
         layers |= {f"A{l}": A for l, A in enumerate(passed.A) if l}
         return {"J": J} | named([f"d{name}" for name in self.names], grads) | layers
-
-    def text(self, step: Step, what: str) -> str:
-        """The text of a step."""
-        net = self.training.net
-        g = ", ".join(each.name for each in net.g)
-        arrays = [f"{one.name} ({', '.join(map(str, one.shape))})" for one in step.inputs]
-        comment = [
-            f"Written by portable_nn {__version__}: {what}, for layers of {g} and {net.loss.name}.",
-            *textwrap.wrap(f"It reads, in row-major order, {', '.join(arrays)}.", 100),
-        ]
-        return source_of(step, self.form.name, comment, self.form.is_module)
 
 
 def named(names: Sequence[str], tree: trees.Tree) -> Results:

@@ -26,12 +26,12 @@ import portable_nn as pnn
 from portable_nn.compiler.graph import UntraceableError
 from portable_nn.equations import ACTIVATIONS, forward
 from portable_nn.interchange.javascript_steps import (
-    Form,
-    javascript_forward,
-    javascript_gradients,
-    javascript_numbers,
-    javascript_step,
-    javascript_update,
+    gradients,
+    javascript,
+    numbers,
+    predictions,
+    update,
+    whole_step,
 )
 from portable_nn.network.objective import Batch
 from portable_nn.training.description import Training
@@ -67,6 +67,11 @@ SIZES = (3, 5, 4, 2)  # of `fit`
 OTHERS = (11, 7, 6, 13, 5, 8)  # of the network that is traced
 
 
+def create(step: Any) -> str:
+    """The text with this step alone."""
+    return javascript({"create": step})
+
+
 def problem(sizes: tuple[int, ...], g: tuple[str, ...], loss: str) -> tuple[Any, ...]:
     """A network, parameters whose predictions suit every loss, and data."""
     random = np.random.default_rng(len(sizes))
@@ -79,7 +84,7 @@ def problem(sizes: tuple[int, ...], g: tuple[str, ...], loss: str) -> tuple[Any,
     return net, params, X, random.dirichlet(np.ones(sizes[-1]), size=ROWS)
 
 
-def whole_step(
+def repeated(
     monkeypatch: Any, sizes: tuple[int, ...], g: Any, loss: str, optimizer: Any, **options: Any
 ) -> Case:
     """A training by `fit`, and the step in JavaScript, traced for a network of other widths."""
@@ -90,18 +95,18 @@ def whole_step(
     )
     weight = options.pop("sample_weight", None)
     training = Training(pnn.Network(OTHERS[: len(sizes)], g, loss), optimizer, **options)
-    text = javascript_step(training, has_weights=weight is not None)
+    text = create(whole_step(training, has_weights=weight is not None))
     pool = {"X": X, "Y": Y} | by_name(params)
     pool |= {} if weight is None else {"weight": weight, "mean_weight": weight.mean()}
     expected = by_name(new) | slots_by_name(history.optimizer_state.slots)
     expected["total"] = ROWS * np.sum(history.cost)
-    each = [(len(rows), sets(rows, masks, numbers=numbers)) for _, rows, masks, numbers in updates]
+    each = [(len(rows), sets(rows, masks, numbers=given)) for _, rows, masks, given in updates]
     assert len(each) >= 50
     return Case([(text, sizes_of(net, N=ROWS, B=BATCH), {})], pool, each, expected)
 
 
 def problems() -> dict[str, tuple[Any, ...]]:
-    """The arguments of `whole_step` by name."""
+    """The arguments of `repeated` by name."""
     adam, regression = pnn.Adam(0.003), ("squared_error", pnn.Adam(0.01))
     found: dict[str, tuple[Any, ...]] = {
         f"hidden {g}": (SIZES, (g, g, "identity"), *regression, {}) for g in ACTIVATIONS
@@ -128,7 +133,7 @@ def steps(tmp_path_factory):
     """What node finds for every problem, and what `fit` found."""
     with pytest.MonkeyPatch.context() as monkeypatch:
         cases = {
-            name: whole_step(monkeypatch, *given, **options)
+            name: repeated(monkeypatch, *given, **options)
             for name, (*given, options) in PROBLEMS.items()
         }
     found = run_cases(tmp_path_factory.mktemp("steps"), cases)
@@ -153,20 +158,29 @@ def halves(monkeypatch: Any) -> Case:
         monkeypatch, *given, optimizer, epochs=EPOCHS, batch_size=BATCH, **options
     )
     training = Training(pnn.Network(OTHERS[:4], g, net.loss), optimizer, **options)
-    update, texts = javascript_update(training), []
-    texts.append((javascript_numbers(training), {}, {}))
-    texts.append((javascript_gradients(training), sizes_of(net, N=ROWS, B=BATCH), {}))
-    for name, theta in by_name(params).items():
-        names = {"theta": name, "g": f"d{name}", "m_theta": f"m_{name}", "v_theta": f"v_{name}"}
-        texts.append((update, {"count": theta.size}, names))
-    zeros = slots_by_name([[(0 * W, 0 * b) for W, b in params]] * 2)
-    pool = {"X": X, "Y": Y, "learning_rate": [0.01], "l2": [0.3]} | by_name(params) | zeros
-    each = [(len(one[1]), sets(*one[1:3], t=[t])) for t, one in enumerate(updates, 1)]
+    texts = [(create(numbers(training)), {}, {})]
+    texts.append((create(gradients(training)), sizes_of(net, N=ROWS, B=BATCH), {}))
+    texts += updates_of_layers(create(update(training)), params, ("", "d", "m_", "v_"))
+    pool = {"X": X, "Y": Y, "learning_rate": [0.01], "l2": [0.3], "examples": [0], **by_name(params)}
+    pool |= slots_by_name([[(0 * W, 0 * b) for W, b in params]] * 2)
+    each = []
+    for t, (_, rows, masks, _) in enumerate(updates, 1):
+        each.append((len(rows), sets(rows, masks, t=[t], examples=[len(rows)])))
     return Case(texts, pool, each, by_name(new) | slots_by_name(history.optimizer_state.slots))
 
 
-def shown(javascript: Any, dtype: str = "float64") -> Case:
-    """J, the gradients, Z and A of a batch of 5 of at most 8 rows, with masks, weights and l2."""
+def updates_of_layers(text: str, params: Any, prefixes: tuple[str, ...]) -> list[Any]:
+    """The text of an update for each layer, with its sizes and the names of its arrays."""
+    own = [f"{prefix}{letter}" for prefix in prefixes for letter in "Wb"]
+    shapes = enumerate((W.shape for W, _ in params), 1)
+    return [
+        (text, {"units": units, "inputs": inputs}, {name: f"{name}{l}" for name in own})
+        for l, (units, inputs) in shapes
+    ]
+
+
+def shown(step: Any, dtype: str = "float64", l2: float | None = None, updates: bool = False) -> Case:
+    """J, the gradients, Z and A of a batch of 5 of at most 8 rows, with masks and weights."""
     g = ("gelu", "softmax", "softmax")
     net, params, X, Y = problem(SIZES, g, "categorical_cross_entropy")
     params = [(W.astype(dtype), b.astype(dtype)) for W, b in params]
@@ -175,25 +189,27 @@ def shown(javascript: Any, dtype: str = "float64") -> Case:
     masks = [(random.random((n, 5)) > 0.3).astype(dtype) / 0.7 for n in SIZES[1:3]]
     mean = weight.mean()
     batch = Batch(X[rows], Y[rows], weight[rows], mean)
-    J, grads = net.objective.gradients(XP, params, batch, 0.3, masks)
+    J, grads = net.objective.gradients(XP, params, batch, l2, masks)
     Z, A = forward(XP, params, X[rows].T, net.g, masks)
     expected = {"J": J} | by_name(grads, "d")
     expected |= {f"Z{l}": Z[l] for l in (1, 2, 3)} | {f"A{l}": A[l] for l in (1, 2, 3)}
     training = Training(pnn.Network(OTHERS[:4], g, net.loss), pnn.SGD(0.1), l2=0.1, dropout=0.3)
-    text = javascript(training, shows=True, has_weights=True, form=Form(dtype=dtype))
-    pool = {"X": X, "Y": Y, "weight": weight, "mean_weight": mean, "numbers": [0.3, 0.1]}
+    text = create(step(training, shows=True, has_weights=True, dtype=dtype))
+    texts = [(text, sizes_of(net, N=ROWS, B=BATCH), {})]
+    if updates:
+        texts += updates_of_layers(create(update(training, True, dtype)), params, ("", "d"))
+    pool = {"X": X, "Y": Y, "weight": weight, "mean_weight": mean, "examples": [5]}
+    pool |= {"numbers": [0.3, 0.1]} | by_name(params)
     each = [(5, sets(rows, masks))]
     most = {f"{k}{l}": n * BATCH for k in "ZA" for l, n in enumerate(SIZES) if l}
-    return Case(
-        [(text, sizes_of(net, N=ROWS, B=BATCH), {})], pool | by_name(params), each, expected, dtype, most
-    )
+    return Case(texts, pool, each, expected, dtype, most)
 
 
-def predictions() -> Case:
+def predicted() -> Case:
     """A[1], ..., A[L] of 9 rows, of at most 21."""
     g = ("mish", "softmax", "sigmoid")
     net, params, X, _ = problem(SIZES, g, "binary_cross_entropy")
-    text = javascript_forward(pnn.Network(OTHERS[:4], g, net.loss))
+    text = create(predictions(pnn.Network(OTHERS[:4], g, net.loss)))
     _, A = forward(XP, params, X[:9].T, net.g)
     expected = {f"A{l}": A[l] for l in (1, 2, 3)}
     most = {f"A{l}": n * ROWS for l, n in enumerate(SIZES) if l}
@@ -207,16 +223,17 @@ def parts(tmp_path_factory):
     with pytest.MonkeyPatch.context() as monkeypatch:
         cases = {
             "halves": halves(monkeypatch),
-            "gradients": shown(javascript_gradients),
-            "step": shown(javascript_step),
-            "predictions": predictions(),
-            "float32": shown(javascript_gradients, "float32"),
+            "gradients": shown(gradients),
+            "step": shown(whole_step, l2=0.3),
+            "penalty": shown(gradients, l2=0.3, updates=True),
+            "predictions": predicted(),
+            "float32": shown(gradients, "float32"),
         }
     found = run_cases(tmp_path_factory.mktemp("parts"), cases)
     return {name: (found[name], case.expected) for name, case in cases.items()}
 
 
-@pytest.mark.parametrize("name", ["halves", "gradients", "step", "predictions"])
+@pytest.mark.parametrize("name", ["halves", "gradients", "step", "penalty", "predictions"])
 def test_parts_of_a_step_are_those_of_numpy(parts, name, margin):
     assert margin("JavaScript steps", "float64", worst(*parts[name])) <= TOLERANCE
 
@@ -230,25 +247,25 @@ def test_texts_are_the_same_whatever_the_widths_are_and_hold_none():
     for sizes in (SIZES, OTHERS[:4]):
         net = pnn.Network(sizes, ("tanh", "relu", "sigmoid"), "binary_cross_entropy")
         training = Training(net, pnn.Adam(), l2=0.1, dropout=0.1, clip_norm=1.0)
-        texts.append(javascript_step(training, shows=True))
+        texts.append(create(whole_step(training, shows=True)))
     assert texts[0] == texts[1]
     assert not re.search(r"\b[12]0\d\d\b", texts[0])  # the primes that stood for the sizes
 
 
 def test_a_step_allocates_nothing():
     net = pnn.Network(SIZES, ("tanh", "relu", "sigmoid"), "binary_cross_entropy")
-    text = javascript_step(Training(net, pnn.Adam(), l2=0.1, dropout=0.1, clip_norm=1.0))
+    text = create(whole_step(Training(net, pnn.Adam(), l2=0.1, dropout=0.1, clip_norm=1.0)))
     body = text[text.index("function step(B)") :]
-    assert not re.search(r"\bnew\b|floats|\barray\b|=>.*\[", body)
+    assert not re.search(r"\bnew\b|[{\[]\s*\w+,|=>", body[: body.index("return {")])
 
 
 def test_other_layers_than_dense_ones_and_groups_without_a_whole_step_are_refused():
     net = pnn.Network((4, 3, pnn.LayerNorm(), "relu", 1), loss="squared_error")
     with pytest.raises(UntraceableError, match="layers that are not dense; accepted"):
-        javascript_step(Training(net, pnn.SGD()))
+        whole_step(Training(net, pnn.SGD()))
     dense = pnn.Network((4, 3, 1), ("relu", "identity"), "squared_error")
-    with pytest.raises(UntraceableError, match=r"one by one .* accepted: javascript_step"):
-        javascript_update(Training(dense, pnn.SGD(), clip_norm=1.0))
+    with pytest.raises(UntraceableError, match=r"one by one .* accepted: `whole_step`"):
+        update(Training(dense, pnn.SGD(), clip_norm=1.0))
     groups = pnn.SGD(groups={"biases": {"factor": 2.0}})
-    with pytest.raises(UntraceableError, match="schedules or groups; accepted"):
-        javascript_numbers(Training(dense, groups))
+    with pytest.raises(UntraceableError, match=r"schedules or groups, .* accepted: `numbers`"):
+        numbers(Training(dense, groups))

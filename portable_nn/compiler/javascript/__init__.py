@@ -4,6 +4,6 @@
 puts the text together, and proves that no size is in it.
 """
 
-from portable_nn.compiler.javascript.source import Named, Step, source_of
+from portable_nn.compiler.javascript.source import Named, NamedStep, source_of
 
-__all__ = ["Named", "Step", "source_of"]
+__all__ = ["Named", "NamedStep", "source_of"]

@@ -15,6 +15,7 @@ from portable_nn.compiler.instructions import Instruction
 from portable_nn.compiler.javascript.parentheses import operand
 from portable_nn.compiler.javascript.sizes import Sizes
 from portable_nn.compiler.languages import JavaScript, Writer
+from portable_nn.compiler.languages.language import listed
 from portable_nn.compiler.languages.writer import Shape, in_braces
 from portable_nn.compiler.layout import Layout, broadcast_strides, contiguous_strides, layout_of
 from portable_nn.compiler.plan import Plan
@@ -33,17 +34,19 @@ class SizedJavaScript(JavaScript):
     def literal(self, x: float, dtype: np.dtype[Any]) -> str:
         return self.sizes.number(x) or super().literal(x, dtype)
 
-    def buffer(self, name: str, dtype: np.dtype[Any], n: str) -> str:
-        if dtype != np.float64:
-            return super().buffer(name, dtype, n)
-        return f"const {name} = floats({n});"
-
 
 class NamedMemory:
     """The arrays of a step by name: inputs, results, and the `buffers` and `tables` met so far."""
 
-    def __init__(self, graph: Graph, plan: Plan, names: Sequence[str], results: Sequence[str]) -> None:
-        self.plan, self.names = plan, names
+    def __init__(
+        self,
+        graph: Graph,
+        plan: Plan,
+        sizes: Sizes,
+        names: Sequence[str],
+        results: Sequence[str],
+    ) -> None:
+        self.plan, self.sizes, self.names = plan, sizes, names
         self.tables: dict[str, HostArray] = {}
         self.buffers: dict[str, Node] = {}
         self.used: set[str] = set()  # names of inputs and results
@@ -66,6 +69,10 @@ class NamedMemory:
         is_whole = layout_of(node).is_contiguous and math.prod(root.shape) == math.prod(node.shape)
         is_taken = root in self.named or root in self.plan.in_place_of
         return is_computed(root) and is_whole and not is_taken
+
+    def size(self, n: int) -> str:
+        """See `Memory`: a product of names."""
+        return self.sizes.text(n)
 
     def array(self, node: Node) -> str:
         """See `Memory`."""
@@ -95,10 +102,29 @@ class StepWriter(Writer):
 
     value = "v"
 
-    def __init__(self, memory: NamedMemory, sizes: Sizes) -> None:
-        super().__init__(SizedMemory(memory, sizes), SizedJavaScript(sizes))
+    def __init__(self, memory: NamedMemory) -> None:
+        super().__init__(memory, SizedJavaScript(memory.sizes))
         self.language: SizedJavaScript
         self.is_flat = False
+
+    @staticmethod
+    def helpers(lines: Sequence[str]) -> list[str]:
+        """The lines of the functions that these lines call."""
+        return "\n".join(JavaScript().helpers(lines)).splitlines()
+
+    def buffers(self, buffers: Mapping[str, Node]) -> list[str]:
+        """The lines that make buffers: of doubles all at once, of others one by one."""
+        lengths = {n: self.memory.size(math.prod(node.shape)) for n, node in buffers.items()}
+        doubles = [n for n, node in buffers.items() if node.dtype == np.float64]
+        lines = [
+            self.language.buffer(n, node.dtype, lengths[n])
+            for n, node in buffers.items()
+            if n not in doubles
+        ]
+        if doubles:
+            lines += listed("const lengths = [", [lengths[n] for n in doubles], "];")
+            lines += listed("const [", doubles, "] = lengths.map((n) => new Float64Array(n));")
+        return lines
 
     def read(self, node: Node, shape: Shape) -> str:
         if node.kind == "constant" and node.detail.size == 1:
@@ -169,13 +195,6 @@ class StepWriter(Writer):
             stored.append(self.write(node, text))
             written.add(array)
         return lines + stored
-
-
-class SizedMemory:
-    """See `Memory`: named arrays, and sizes as names."""
-
-    def __init__(self, memory: NamedMemory, sizes: Sizes) -> None:
-        self.array, self.size = memory.array, sizes.text
 
 
 def lie_alike(node: Node, shape: Shape) -> bool:

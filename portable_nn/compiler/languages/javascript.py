@@ -72,7 +72,18 @@ HELPERS = {
     C[i] = sum;
   }
 }""",
-    "floats": "const floats = (length) => new Float64Array(length);",
+    "arraysOf": """function arraysOf(given, lengths) { // those given, and new ones
+  const arrays = {};
+  for (const [name, what] of Object.entries(lengths)) {
+    const [length, Kind = Float64Array] = [what].flat();
+    const found = given[name] ?? new Kind(length);
+    if (!(found instanceof Kind) || found.length !== length) {
+      throw new RangeError(`${name} is no ${Kind.name} of ${length} numbers`);
+    }
+    arrays[name] = found;
+  }
+  return arrays;
+}""",
 }
 
 

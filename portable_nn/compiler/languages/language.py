@@ -43,6 +43,12 @@ def called(names: Iterable[str], lines: Iterable[str]) -> list[str]:
     return [name for name in names if name in words]
 
 
+def listed(before: str, parts: Sequence[str], after: str, width: int = 101) -> list[str]:
+    """Parts and what stands around them, in one line if they fit, else in lines of their own."""
+    line = f"{before} {', '.join(parts)} {after}"
+    return [line] if len(line) <= width else [before, *wrapped(parts, width), after]
+
+
 def wrapped(numbers: Sequence[str], width: int = 105) -> list[str]:
     """Numbers and commas in lines, indented."""
     lines, line = [], " "
