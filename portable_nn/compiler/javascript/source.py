@@ -65,8 +65,8 @@ def source_of(steps: Mapping[str, NamedStep], comment: str, is_module: bool = Tr
 
     Each takes the sizes by their names, and arrays by theirs; it makes those that are not given. It
     returns ``{ arrays, step }``. ``step()`` reads the arrays and overwrites the results among them; it
-    allocates nothing. Where a size varies, ``step(size)`` works on fewer rows, which come first in
-    memory.
+    allocates nothing. Where a size varies, ``step(size)`` works on less: arrays along that size are
+    then shorter, in row-major order still, and fill the beginning of their memory.
 
     Raises UntraceableError where a function cannot be traced, does something that there is no code for,
     or depends on the sizes in another way than by loops, strides and 1 over a size.

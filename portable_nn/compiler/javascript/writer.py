@@ -87,7 +87,7 @@ class NamedMemory:
             self.used.add(name)
             return name
         name = f"buffer{self.plan.buffer_of[root]}"
-        if root.dtype.kind != "f":  # memory has one type
+        if root.dtype != np.float64:  # memory has one type
             name += f"_{root.dtype}"
         self.buffers.setdefault(name, root)
         return name
@@ -179,7 +179,6 @@ class StepWriter(Writer):
         lines: list[str] = []
         stored: list[str] = []
         written: set[str] = set()  # arrays
-
         for name, node in names.items():
             text = VALUE.sub(lambda found: operand(texts, found), values[node])
             if reads.count(name) == 1 and (len(text) <= LONGEST or node in one.outputs):
