@@ -152,8 +152,8 @@ def minimums(session: nox.Session) -> None:
     lowest = [requirement.replace(">=", "==") for requirement in required]
     session.install("-e", ".", *lowest, *group("test"))
     kernels = "--ignore-glob=tests/compiler/test_cu*.py"  # what is compiled there is the same text
-    others = "--ignore=tests/interchange"
-    chosen = ("--backend", "numpy", kernels, others, *session.posargs)
+    others = ("--ignore=tests/interchange", "--ignore=tests/docs")  # which have sessions of their own
+    chosen = ("--backend", "numpy", kernels, *others, *session.posargs)
     session.run("pytest", *PARALLEL, *chosen, env=ONE_THREAD)
 
 
