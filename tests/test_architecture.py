@@ -199,6 +199,14 @@ def lines_without_docstring(function: ast.FunctionDef | ast.AsyncFunctionDef) ->
     return (function.end_lineno or 0) - function.lineno + 1 - docstring
 
 
+def lines_of_docstrings(path: Path) -> int:
+    """How many lines of a file are docstrings of its classes and functions."""
+    nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    owners = [n for n in nodes if isinstance(n, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)]
+    first = [owner.body[0] for owner in owners if ast.get_docstring(owner) is not None]
+    return sum((docstring.end_lineno or 0) - docstring.lineno + 1 for docstring in first)
+
+
 def parameters(function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[str]:
     a = function.args
     named = [arg.arg for arg in (*a.posonlyargs, *a.args, *a.kwonlyargs, a.vararg, a.kwarg) if arg]
@@ -219,6 +227,8 @@ def test_functions_take_eight_parameters_at_most_and_have_79_lines_at_most(path)
 
 
 def test_files_have_300_lines_at_most_and_those_of_tests_500():
+    """Docstrings do not count: a file is not two things because its names are described in full."""
     for folder, most in ((ROOT, 300), (Path(__file__).parent, 500)):
         lines = {p: len(p.read_text(encoding="utf-8").splitlines()) for p in folder.rglob("*.py")}
-        assert not {path: count for path, count in lines.items() if count > most}
+        long = {path: count for path, count in lines.items() if count > most}
+        assert not [p for p, count in long.items() if count - lines_of_docstrings(p) > most]
