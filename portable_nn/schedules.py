@@ -51,7 +51,13 @@ class constant:  # noqa: N801  (used like a function)
     Raises
     ------
     TypeError, ValueError
-        For a number that is not in its range, as in every schedule here.
+        If `learning_rate` is no number >= 0.
+
+    Examples
+    --------
+    >>> from portable_nn.schedules import constant
+    >>> constant(0.1)(0), constant(0.1)(1000)
+    (0.1, 0.1)
     """
 
     learning_rate: Value
@@ -76,8 +82,14 @@ class step_decay:  # noqa: N801
     factor : float
         > 0.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If a number is not in its range.
+
     Examples
     --------
+    >>> from portable_nn.schedules import step_decay
     >>> halved = step_decay(0.1, every=1000)
     >>> halved(999), halved(1000)
     (0.1, 0.05)
@@ -111,6 +123,18 @@ class inverse_time:  # noqa: N801
         >= 0.
     every : int
         >= 1: the updates of an epoch, so that `rate` is the course's decay rate per epoch.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a number is not in its range.
+
+    Examples
+    --------
+    >>> from portable_nn.schedules import inverse_time
+    >>> schedule = inverse_time(0.2, rate=1.0, every=100)
+    >>> schedule(0), schedule(100), schedule(300)
+    (0.2, 0.1, 0.05)
     """
 
     learning_rate: Value
@@ -130,6 +154,8 @@ class inverse_time:  # noqa: N801
 class cosine:  # noqa: N801
     """From learning_rate to `final` along half a cosine over `steps` (Loshchilov and Hutter, 2017).
 
+    alpha(step) = final + (learning_rate - final) (1 + cos(pi step / steps)) / 2.
+
     Parameters
     ----------
     learning_rate : float, or one for each network of a stack
@@ -138,6 +164,18 @@ class cosine:  # noqa: N801
         Updates until `final` is reached, >= 1; it stays there.
     final : float
         >= 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a number is not in its range.
+
+    Examples
+    --------
+    >>> from portable_nn.schedules import cosine
+    >>> schedule = cosine(0.1, steps=1000)
+    >>> [round(schedule(step), 3) for step in (0, 500, 1000, 2000)]
+    [0.1, 0.05, 0.0, 0.0]
     """
 
     learning_rate: Value
@@ -168,6 +206,11 @@ class warm_up_cosine:  # noqa: N801
     start, final : float
         >= 0. A `start` of 0 means that the first update changes nothing.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If a number is not in its range.
+
     Notes
     -----
     Early stopping, and the estimators' `tol`, take a rate near 0 for the end of progress: let
@@ -177,6 +220,7 @@ class warm_up_cosine:  # noqa: N801
     --------
     Ten epochs of 640 examples in batches of 64, the first of them to warm up:
 
+    >>> from portable_nn.schedules import warm_up_cosine
     >>> schedule = warm_up_cosine(0.1, steps=10 * 10, warm_up=10)
     >>> [round(float(schedule(step)), 3) for step in (0, 5, 10, 55, 100)]
     [0.0, 0.05, 0.1, 0.05, 0.0]
@@ -217,6 +261,11 @@ class coslog4:  # noqa: N801
     steps : int
         Updates until the end, >= 1.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If a number is not in its range.
+
     Notes
     -----
     The first update changes nothing. Early stopping, and the estimators' `tol`, take the rates near 0
@@ -225,6 +274,7 @@ class coslog4:  # noqa: N801
 
     Examples
     --------
+    >>> from portable_nn.schedules import coslog4
     >>> schedule = coslog4(0.1, steps=1500)  # 1500 = epochs * ceil(n / batch_size)
     >>> [round(float(schedule(step)), 3) for step in (0, 41, 100, 183, 300, 1500)]
     [0.0, 0.1, 0.0, 0.1, 0.0, 0.0]
@@ -258,6 +308,18 @@ class one_cycle:  # noqa: N801
         The share of `steps` that goes up, in (0, 1].
     start, end : float
         > 0: by what the largest learning rate is divided at the beginning, and at the end.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a number is not in its range.
+
+    Examples
+    --------
+    >>> from portable_nn.schedules import one_cycle
+    >>> schedule = one_cycle(0.1, steps=100)
+    >>> [round(schedule(step), 5) for step in (0, 30, 100)]
+    [0.004, 0.1, 1e-05]
     """
 
     learning_rate: Value

@@ -71,7 +71,24 @@ def by_layer(parameters: Parameters) -> tuple[list[Array], list[Array]]:
 
 
 def symbol(place: Sequence[int]) -> str:
-    """What the source calls the array at this place of the parameters: (0, 1) is b[1]."""
+    """What the source calls the array at this place of the parameters: (0, 1) is b[1].
+
+    Parameters
+    ----------
+    place : sequence of int
+        The indices that lead to the array: (layer from 0, array from 0) in [(W[1], b[1]), ...].
+
+    Returns
+    -------
+    str
+        "W[l]" or "b[l]", l = 1, 2, ...; for any other place its indices, after "params".
+
+    Examples
+    --------
+    >>> from portable_nn import equations
+    >>> equations.symbol((0, 1)), equations.symbol((2, 0)), equations.symbol((1,))
+    ('b[1]', 'W[3]', 'params[1]')
+    """
     match place:
         case (l, 0 | 1 as k):
             return f"{'Wb'[k]}[{l + 1}]"
@@ -103,13 +120,37 @@ def forward(
 
     Parameters
     ----------
-    xp : namespace of the array API standard, of the library of the arrays
-    parameters : [(W[1], b[1]), ..., (W[L], b[L])], of the shapes (n_l, n_{l-1}) and (n_l, 1)
-    X : (n_0, B), examples are columns
-    activations : g[1], ..., g[L], such as ``ACTIVATIONS["relu"]``; TypeError for what is none
-    masks : of inverted dropout (Srivastava et al., 2014), optional
-        One for each hidden layer: None, or an array that broadcasts to (n_l, B) with 0 for a dropped
-        unit and 1/(1 - rate) for a kept one.
+    xp : namespace
+        The library of the arrays: a namespace of the array API standard.
+    parameters : list of (W, b)
+        [(W[1], b[1]), ..., (W[L], b[L])], of the shapes (n_l, n_{l-1}) and (n_l, 1).
+    X : array (n_0, B)
+        The inputs; examples are columns.
+    activations : sequence of Activation
+        g[1], ..., g[L], such as ``ACTIVATIONS["relu"]``.
+    masks : sequence of arrays, optional
+        Of inverted dropout (Srivastava et al., 2014), one for each hidden layer: None, or an array that
+        broadcasts to (n_l, B) with 0 for a dropped unit and 1/(1 - rate) for a kept one.
+
+    Returns
+    -------
+    Z : list of arrays (n_l, B)
+    A : list of arrays (n_l, B)
+        Dropout included.
+
+    Raises
+    ------
+    TypeError
+        If one of the `activations` is no `Activation`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from portable_nn.equations import ACTIVATIONS, forward
+    >>> W, b, X = np.array([[1.0, -2.0]]), np.array([[0.5]]), np.array([[1.0, 3.0], [1.0, 0.0]])
+    >>> Z, A = forward(np, [(W, b)], X, [ACTIVATIONS["relu"]])
+    >>> Z[1], A[1]
+    (array([[-0.5,  3.5]]), array([[0. , 3.5]]))
     """
     W, b = by_layer(parameters)
     g, L = by_number(activations), len(parameters)
@@ -132,10 +173,35 @@ def cost(
     Y: Array,
     weight: Array | None = None,
 ) -> Array:
-    """J = (1/B) sum_i L_i, shape () or that of the stack, from the output layer's g, Z[L] and A[L].
+    """J = (1/B) sum_i L_i, from the output layer's g, Z[L] and A[L].
 
-    `loss` gives the terms of L_i; where A has rounded to 0 or 1 they are computed from Z. Z, A and the
-    targets Y are (n_L, B). `weight` (1, B), where given, has the mean 1: J = (1/B) sum_i w_i L_i.
+    Parameters
+    ----------
+    xp : namespace
+        The library of the arrays.
+    loss : Loss
+        The terms of L_i; where A has rounded to 0 or 1 they are computed from Z.
+    g : Activation
+        g[L], the output's.
+    Z, A : array (n_L, B)
+        Z[L] and A[L], as `forward` gives them.
+    Y : array (n_L, B)
+        The targets.
+    weight : array (1, B), optional
+        w_i, with the mean 1: J = (1/B) sum_i w_i L_i.
+
+    Returns
+    -------
+    array ()
+        J, without a penalty; (K,) for a stack of K networks.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from portable_nn.equations import ACTIVATIONS, LOSSES, cost
+    >>> A, Y = np.array([[1.0, 3.0]]), np.array([[0.0, 1.0]])
+    >>> float(cost(np, LOSSES["squared_error"], ACTIVATIONS["identity"], A, A, Y))  # (1/2 + 2) / 2
+    1.25
     """
     pair = PAIRS.get((g, loss))
     from_Z = loss.value_from_Z if g == loss.matched else pair and pair.value
@@ -147,23 +213,90 @@ def cost(
 
 
 def squared_norm(xp: Namespace, weights: Sequence[Array]) -> Array:
-    """sum_l ||W[l]||^2, shape () or that of the stack; l2/(2B) times it is the penalty in J.
+    """sum_l ||W[l]||^2; l2/(2B) times it is the penalty in J.
 
-    `weights` are W[1], ..., W[L]; the biases b[l] have no penalty.
+    Parameters
+    ----------
+    xp : namespace
+        The library of the arrays.
+    weights : sequence of arrays (n_l, n_{l-1})
+        W[1], ..., W[L]; the biases b[l] have no penalty.
+
+    Returns
+    -------
+    array ()
+        The sum of all squares; (K,) for a stack of K networks.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from portable_nn.equations import squared_norm
+    >>> float(squared_norm(np, [np.ones((3, 2)), np.array([[1.0, 2.0]])]))
+    11.0
     """
     return sum(xp.sum(W * W, axis=(-2, -1)) for W in weights)  # type: ignore[return-value]
 
 
 def delta(xp: Namespace, g: Activation, Z: Array, dA: Array) -> Array:
-    """dL/dZ = dL/dA * g'(Z); through the Jacobian of g where g is not elementwise. All (n_l, B)."""
+    """dL/dZ = dL/dA * g'(Z); through the Jacobian of g where g is not elementwise.
+
+    Parameters
+    ----------
+    xp : namespace
+        The library of the arrays.
+    g : Activation
+        g[l].
+    Z : array (n_l, B)
+        Z[l].
+    dA : array (n_l, B)
+        dL/dA[l].
+
+    Returns
+    -------
+    array (n_l, B)
+        Delta[l] = dL/dZ[l].
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from portable_nn.equations import ACTIVATIONS, delta
+    >>> Z, dA = np.array([[-1.0, 2.0]]), np.array([[5.0, 7.0]])
+    >>> delta(np, ACTIVATIONS["relu"], Z, dA)
+    array([[0., 7.]])
+    """
     if g.delta is not None:
         return g.delta(xp, Z, dA)
     return dA * g.g_prime(xp, Z)  # type: ignore[misc]  # where delta is None, g_prime is not
 
 
 def output_delta(xp: Namespace, loss: Loss, g: Activation, Z: Array, A: Array, Y: Array) -> Array:
-    """Delta[L] (n_L, B), step 1 of the recipe: directly for a matched pair, else from Z or by the chain
-    rule through `loss`. `g`, Z[L] and A[L] are the output layer's, Y (n_L, B) the targets.
+    """Delta[L], step 1 of the recipe: A - Y for a matched pair, else from Z or by the chain rule.
+
+    Parameters
+    ----------
+    xp : namespace
+        The library of the arrays.
+    loss : Loss
+        Its derivative is dL/dA.
+    g : Activation
+        g[L], the output's.
+    Z, A : array (n_L, B)
+        Z[L] and A[L], as `forward` gives them.
+    Y : array (n_L, B)
+        The targets.
+
+    Returns
+    -------
+    array (n_L, B)
+        Delta[L] = dL/dZ[L], of each example alone.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from portable_nn.equations import ACTIVATIONS, LOSSES, output_delta
+    >>> sigmoid, Z, Y = ACTIVATIONS["sigmoid"], np.array([[0.0, 0.0]]), np.array([[1.0, 0.0]])
+    >>> output_delta(np, LOSSES["binary_cross_entropy"], sigmoid, Z, sigmoid.g(np, Z), Y)
+    array([[-0.5,  0.5]])
     """
     if g == loss.matched:
         return A - Y
@@ -195,8 +328,40 @@ def backward(
 ) -> Parameters:
     """[(dJ/dW[l], dJ/db[l])], l = 1..L, from the Z and A of `forward` and Delta[L]: steps 2 and 3.
 
-    `Delta_L` (n_L, B) is that of `output_delta`, times the weights (1, B) if there are any; the other
-    arguments, `masks` too, are those that `forward` was called with. The penalty is not in it.
+    Parameters
+    ----------
+    xp : namespace
+        The library of the arrays.
+    parameters : list of (W, b)
+        Those that `forward` was called with.
+    Z, A : list of arrays (n_l, B)
+        What `forward` has returned.
+    Delta_L : array (n_L, B)
+        That of `output_delta`, times the weights (1, B) of the examples if there are any.
+    activations : sequence of Activation
+        g[1], ..., g[L].
+    masks : sequence of arrays, optional
+        Those that `forward` was called with.
+
+    Returns
+    -------
+    list of (dJ/dW, dJ/db)
+        Of the shapes of `parameters`; the penalty is not in them.
+
+    Raises
+    ------
+    TypeError
+        If one of the `activations` is no `Activation`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from portable_nn.equations import ACTIVATIONS, backward, forward
+    >>> parameters = [(np.array([[2.0]]), np.array([[0.0]]))]
+    >>> X, Y, g = np.array([[1.0, 3.0]]), np.array([[1.0, 4.0]]), [ACTIVATIONS["identity"]]
+    >>> Z, A = forward(np, parameters, X, g)
+    >>> backward(np, parameters, Z, A, A[1] - Y, g)  # dW = (1*1 + 2*3) / 2, db = (1 + 2) / 2
+    [(array([[3.5]]), array([[1.5]]))]
     """
     grads, _ = backward_to(1, xp, parameters, Z, A, Delta_L, activations, masks)
     return grads
@@ -214,7 +379,34 @@ def backward_to(
 ) -> tuple[Parameters, Array]:
     """As `backward`, with the same arguments; with ``first=0`` also dL/dA[0], for layers below.
 
-    The gradients of `parameters` from Z and A, `Delta_L`, `activations` and `masks`.
+    Parameters
+    ----------
+    first : int
+        1, or 0 for dL/dA[0] too.
+    xp, parameters, Z, A, Delta_L, activations, masks : as for `backward`
+        In this order.
+
+    Returns
+    -------
+    grads : list of (dJ/dW, dJ/db)
+        As of `backward`.
+    below : array (n_0, B), or None
+        dL/dA[0], of each example alone; None with ``first=1``.
+
+    Raises
+    ------
+    TypeError
+        If one of the `activations` is no `Activation`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from portable_nn.equations import ACTIVATIONS, backward_to, forward
+    >>> parameters, g = [(np.array([[2.0]]), np.array([[0.0]]))], [ACTIVATIONS["identity"]]
+    >>> Z, A = forward(np, parameters, np.array([[1.0, 3.0]]), g)
+    >>> _, below = backward_to(0, np, parameters, Z, A, np.array([[1.0, -1.0]]), g)
+    >>> below
+    array([[ 2., -2.]])
     """
     W, _ = by_layer(parameters)
     g, L, B = by_number(activations), len(parameters), A[0].shape[-1]

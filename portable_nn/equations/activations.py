@@ -33,15 +33,22 @@ class Activation:
         Only where g is not elementwise: ``delta(xp, Z, dA)`` is dL/dZ given dL/dA, through the
         Jacobian of g. `g_prime` is then None.
 
+    Raises
+    ------
+    TypeError
+        If `name` is no string, or a function cannot be called.
+
     Notes
     -----
     To be pickled the functions have to be defined in a module; cloudpickle, and so joblib's processes,
     take lambdas too.
 
-    Raises
-    ------
-    TypeError
-        If `name` is no string, or a function cannot be called.
+    Examples
+    --------
+    >>> import portable_nn as pnn
+    >>> cube = pnn.Activation("cube", lambda xp, Z: Z**3, lambda xp, Z: 3 * Z**2)
+    >>> pnn.Network((2, 3, 1), (cube, "identity"), "squared_error").g
+    (Activation('cube'), Activation('identity'))
     """
 
     name: str
@@ -62,7 +69,24 @@ class Activation:
 
 @dataclass(frozen=True, init=False)
 class Bound:
-    """`function` with its last arguments filled in; equal, hashed and pickled by value."""
+    """`function` with its last arguments filled in; equal, hashed and pickled by value.
+
+    Parameters
+    ----------
+    function : callable
+        ``function(xp, *arrays, *constants)``.
+    *constants : float
+        Its last arguments.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from portable_nn.equations import Bound
+    >>> def power(xp, Z, p):
+    ...     return Z**p
+    >>> Bound(power, 2.0)(np, np.array([3.0])), Bound(power, 2.0) == Bound(power, 2.0)
+    (array([9.]), True)
+    """
 
     function: Callable[..., Array]
     constants: tuple[float, ...]
@@ -236,20 +260,62 @@ def hard_swish_prime(xp: Namespace, Z: Array) -> Array:  # (2z + 3) / 6 if |z| <
 
 
 def relu(at_zero: float = 1.0) -> Activation:
-    """max(0, z), with the derivative `at_zero`, a number in [0, 1], at z = 0.
+    """max(0, z), with the derivative `at_zero` at z = 0.
 
-    1, the name "relu" everywhere in `Network`, is the source's. 0 is what scikit-learn, torch, JAX and
-    TensorFlow take, and the estimators. It matters where z is exactly 0: where the units below are dead,
-    or the inputs of an example are zeros, and the bias is 0. Raises ValueError for another number.
+    It matters where z is exactly 0: where the units below are dead, or the inputs of an example are
+    zeros, and the bias is 0.
+
+    Parameters
+    ----------
+    at_zero : float
+        In [0, 1]. 1, the name "relu" everywhere in `Network`, is the source's; 0 is what scikit-learn,
+        torch, JAX and TensorFlow take, and the estimators.
+
+    Returns
+    -------
+    Activation
+
+    Raises
+    ------
+    ValueError
+        If `at_zero` is no number in [0, 1].
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import portable_nn as pnn
+    >>> Z = np.array([-1.0, 0.0, 1.0])
+    >>> pnn.relu().g_prime(np, Z), pnn.relu(at_zero=0.0).g_prime(np, Z)
+    (array([0., 1., 1.]), array([0., 0., 1.]))
     """
     return Activation("relu", _relu, Bound(_relu_prime, within("at_zero of relu", at_zero, 0.0)))
 
 
 def leaky_relu(slope: float = 0.01, at_zero: float = 1.0) -> Activation:
-    """max(slope z, z), for a slope in [0, 1], with the derivative `at_zero`, in [slope, 1], at z = 0.
+    """max(slope z, z), with the derivative `at_zero` at z = 0.
 
-    1 is the source's and JAX's, the slope that of torch and TensorFlow. Raises ValueError for numbers
-    that are not in these intervals.
+    Parameters
+    ----------
+    slope : float
+        In [0, 1]: the derivative where z < 0.
+    at_zero : float
+        In [slope, 1]. 1 is the source's and JAX's, the slope that of torch and TensorFlow.
+
+    Returns
+    -------
+    Activation
+
+    Raises
+    ------
+    ValueError
+        If a number is not in its interval.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import portable_nn as pnn
+    >>> pnn.leaky_relu(slope=0.5).g(np, np.array([-2.0, 0.0, 2.0]))
+    array([-1.,  0.,  2.])
     """
     slope = within("slope of leaky_relu", slope, 0.0)
     at_zero = within("at_zero of leaky_relu", at_zero, slope)

@@ -9,7 +9,17 @@ Axis: TypeAlias = int | tuple[int, ...]
 
 
 class Array(Protocol):  # noqa: PLW1641  (it has no hash)
-    """An array of any library of the standard."""
+    """An array of any library of the standard; declared is all that the equations ask of one.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from portable_nn.equations import Array
+    >>> def mean_of_squares(A: Array) -> float:  # checked by mypy, not while it runs
+    ...     return float((A @ A.mT)[0, 0] / A.shape[-1])
+    >>> mean_of_squares(np.array([[3.0, 4.0]]))
+    12.5
+    """
 
     @property
     def shape(self) -> tuple[int, ...]: ...
@@ -42,7 +52,17 @@ class Array(Protocol):  # noqa: PLW1641  (it has no hash)
 
 
 class Namespace(Protocol):
-    """A library's namespace: `xp` in the equations."""
+    """A library's namespace, `xp` in the equations; declared is all that they ask of one.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from portable_nn.equations import Array, Namespace
+    >>> def softplus(xp: Namespace, Z: Array) -> Array:  # checked by mypy, not while it runs
+    ...     return xp.log1p(xp.exp(Z))
+    >>> softplus(np, np.array([-50.0, 50.0])).round(6)
+    array([ 0., 50.])
+    """
 
     bool: Any
     int32: Any

@@ -43,17 +43,24 @@ class Loss:
         Which targets have a meaning: "real", "nonnegative", "unit interval", or "distribution"
         (nonnegative, adding up to 1 over the outputs).
 
-    Notes
-    -----
-    To be pickled the functions have to be defined in a module; cloudpickle, and so joblib's processes,
-    take lambdas too.
-
     Raises
     ------
     TypeError
         If `name` is no string, or a function cannot be called.
     ValueError
         If `targets` is none of the four.
+
+    Notes
+    -----
+    To be pickled the functions have to be defined in a module; cloudpickle, and so joblib's processes,
+    take lambdas too.
+
+    Examples
+    --------
+    >>> import portable_nn as pnn
+    >>> quartic = pnn.Loss("quartic", lambda xp, A, Y: (A - Y) ** 4, lambda xp, A, Y: 4 * (A - Y) ** 3)
+    >>> pnn.Network((2, 1), ("identity",), quartic).loss
+    Loss('quartic')
     """
 
     name: str
@@ -163,10 +170,30 @@ def poisson_prime(xp: Namespace, A: Array, Y: Array) -> Array:  # 1 - y/a
 
 
 def huber(delta: float = 1.0) -> Loss:
-    """Squared error up to `delta` > 0, absolute error beyond (Huber, 1964).
+    """Squared error up to `delta`, absolute error beyond (Huber, 1964).
 
-    1/2 (a - y)^2 where |a - y| <= delta, else delta (|a - y| - delta/2), summed over the outputs; delta
-    has the unit of y. Raises ValueError for what is no finite number > 0.
+    1/2 (a - y)^2 where |a - y| <= delta, else delta (|a - y| - delta/2), summed over the outputs.
+
+    Parameters
+    ----------
+    delta : float
+        > 0, in the unit of y.
+
+    Returns
+    -------
+    Loss
+
+    Raises
+    ------
+    ValueError
+        If `delta` is no finite number > 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import portable_nn as pnn
+    >>> pnn.huber(2.0).value(np, np.array([1.0, 10.0]), np.array([0.0, 0.0]))
+    array([ 0.5, 18. ])
     """
     delta = number(delta)
     if isinstance(delta, bool) or not isinstance(delta, numbers.Real) or not 0 < delta <= float_info.max:
@@ -175,10 +202,28 @@ def huber(delta: float = 1.0) -> Loss:
 
 
 def pinball(quantile: float = 0.5) -> Loss:
-    """q (y - a) where y > a, else (1 - q) (a - y): least at the quantile q, 0 < q < 1.
+    """q (y - a) where y > a, else (1 - q) (a - y): least at the quantile q (Koenker and Bassett, 1978).
 
-    Source: Koenker and Bassett, 1978. For q = 1/2 it is half of the absolute error. Raises ValueError
-    for what is no number in (0, 1).
+    Parameters
+    ----------
+    quantile : float
+        q in (0, 1). For 1/2 it is half of the absolute error.
+
+    Returns
+    -------
+    Loss
+
+    Raises
+    ------
+    ValueError
+        If `quantile` is no number in (0, 1).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import portable_nn as pnn
+    >>> pnn.pinball(0.75).value(np, np.array([0.0, 0.0]), np.array([1.0, -1.0]))
+    array([0.75, 0.25])
     """
     quantile = number(quantile)
     if isinstance(quantile, bool) or not isinstance(quantile, numbers.Real) or not 0 < quantile < 1:
