@@ -61,7 +61,34 @@ class Architecture:
     def summary(self, dtype: str = "float32") -> str:
         """A table with a line for each layer: its units, the shapes of its arrays, how much they hold.
 
-        Bytes are those of parameters of this `dtype`, "float32" or "float64".
+        Parameters
+        ----------
+        dtype : str
+            "float32" or "float64", of the parameters whose bytes are counted.
+
+        Returns
+        -------
+        str
+            ``print(net)`` shows that of float32.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For another `dtype`.
+
+        Examples
+        --------
+        >>> import portable_nn as pnn
+        >>> net = pnn.Network((2, 3, 1), ("relu", "identity"), "squared_error")
+        >>> print(net.summary())
+        Network with the loss squared_error, float32
+        layer     units  arrays                  parameters  bytes
+        inputs        2
+        Dense         3  W[1] 3 x 2, b[1] 3 x 1           9     36
+        relu          3
+        Dense         1  W[2] 1 x 3, b[2] 1 x 1           4     16
+        identity      1
+        in all                                           13     52
         """
         return table(self.described, self.layers, self.loss, check_dtype(dtype))
 
@@ -103,7 +130,8 @@ class Architecture:
             The array library, by name or as `portable_nn.backends.get` returns it.
         device : optional
             A device of the library, or its name; None: its default, or the device of `backend`.
-        dtype : "float32" or "float64"
+        dtype : str
+            "float32" or "float64".
         scheme : str
             "normal": 0.01 N(0, 1), the source's; "he": N(0, 2 / n_{l-1}) (He et al., 2015); "glorot":
             N(0, 2 / (n_{l-1} + n_l)) (Glorot and Bengio, 2010); "auto": "he" in layers of the relu
@@ -115,12 +143,27 @@ class Architecture:
             dense layers, and of `Scale`, are set such that every unit has the mean 0 and the variance 1
             on them. Computed on the host.
 
+        Returns
+        -------
+        list of (W, b)
+            On `backend` and `device`: W (n_l, n_{l-1}) and b (n_l, 1), with the stack's axes in front;
+            of other layers the arrays that they name.
+
         Raises
         ------
         UnknownBackendError, BackendUnavailableError
             For `backend`.
         TypeError, ValueError
             For the other arguments, and for a dtype that the backend lacks.
+
+        Examples
+        --------
+        >>> import portable_nn as pnn
+        >>> net = pnn.Network((2, 3, 1), ("relu", "identity"), "squared_error")
+        >>> [(W.shape, b.shape) for W, b in net.initialize(seed=0)]
+        [((3, 2), (3, 1)), ((1, 3), (1, 1))]
+        >>> net.initialize(stack=10)[0][0].shape
+        (10, 3, 2)
         """
         if scheme not in SCHEMES:
             raise ValueError(unknown_name("scheme", scheme, SCHEMES))

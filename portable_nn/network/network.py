@@ -82,11 +82,20 @@ class Network(Architecture):
     library and device of X, and the dtype of the parameters. Every method raises TypeError or
     ValueError, before it computes anything, for arrays of other shapes or dtypes, of several libraries
     or devices, and for NaN or infinite values (those of arrays being traced cannot be looked at).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import portable_nn as pnn
+    >>> net = pnn.Network((4, 8, 3), ("relu", "softmax"), "categorical_cross_entropy")
+    >>> params, X = net.initialize(seed=0), np.ones((5, 4), dtype="float32")
+    >>> net.predict(params, X).sum(axis=1).round(6)
+    array([1., 1., 1., 1., 1.], dtype=float32)
     """
 
     @backends.with_own_settings
     def predict(self, params: Parameters, X: Array, stream: bool = False) -> Array:
-        """A[L] as rows, (n_samples, n_L); (K, n_samples, n_L) for a stack of K networks.
+        """A[L] as rows.
 
         Computed for a few thousand rows at a time: besides the result, the memory needed does not grow
         with n_samples.
@@ -94,16 +103,29 @@ class Network(Architecture):
         Parameters
         ----------
         params : list of (W, b)
-        X : array, (n_samples, n_0); (K, n_samples, n_0) for a stack
+            Of the shapes that `initialize` gives.
+        X : array (n_samples, n_0), or (K, n_samples, n_0) for a stack
+            The inputs; rows are examples.
         stream : bool
             Whether X stays on the host, as a NumPy array, memory map or store of rows (see `fit`): parts
             are sent to the device of `params`, each while the device computes with the one before. The
             result is a NumPy array.
 
+        Returns
+        -------
+        array (n_samples, n_L), or (K, n_samples, n_L) for a stack
+            Of the dtype of `params`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For arrays of other shapes, dtypes, libraries or devices, and for NaN or infinite values.
+
         Examples
         --------
         >>> import numpy as np
-        >>> net = Network((2, 3, 1), ("tanh", "sigmoid"), "binary_cross_entropy")
+        >>> import portable_nn as pnn
+        >>> net = pnn.Network((2, 3, 1), ("tanh", "sigmoid"), "binary_cross_entropy")
         >>> net.predict(net.initialize(), np.zeros((4, 2), "float32")).shape
         (4, 1)
         """
@@ -126,10 +148,33 @@ class Network(Architecture):
 
     @backends.with_own_settings
     def activations(self, params: Parameters, X: Array) -> list[Array]:
-        """Every layer's A as rows: A[1] (n_samples, n_1), ..., A[L] (n_samples, n_L).
+        """Every layer's A as rows.
 
-        Of a list of layers, what comes out of each of them, activations included, in order.
-        `params`, X and errors are as for `predict`; with a stack each A has its leading axis K.
+        Parameters
+        ----------
+        params : list of (W, b)
+            Of the shapes that `initialize` gives.
+        X : array (n_samples, n_0), or (K, n_samples, n_0) for a stack
+            The inputs; rows are examples.
+
+        Returns
+        -------
+        list of arrays (n_samples, n_l)
+            A[1], ..., A[L], in a stack with its axis in front. Of a list of layers, what comes out of
+            each of them, activations included, in order.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As for `predict`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import portable_nn as pnn
+        >>> net = pnn.Network((2, 3, 1), ("tanh", "sigmoid"), "binary_cross_entropy")
+        >>> [A.shape for A in net.activations(net.initialize(), np.zeros((4, 2), "float32"))]
+        [(4, 3), (4, 1)]
         """
         xp, batch, _ = self._check(params, Given(X, has_targets=False))
         return layers(xp, self.described.model, params, batch.X)
@@ -144,9 +189,40 @@ class Network(Architecture):
         sample_weight: Array | None = None,
         training: bool = False,
     ) -> Array:
-        """J, as `cost_and_gradients` gives it, which takes the same arguments.
+        """The cost J of the rows X, with the penalty.
 
-        But statistics, as of batch normalization, are the running ones, unless `training` is True.
+        Parameters
+        ----------
+        params : list of (W, b)
+            Of the shapes that `initialize` gives.
+        X, Y : array (n_samples, n_0) and (n_samples, n_L)
+            Y may also be the indices of classes; see the notes of `Network`.
+        l2 : float, or one for each network of a stack
+            The strength of the penalty, >= 0; biases are not penalised.
+        sample_weight : array (n_samples,), or (K, n_samples) for a stack; optional
+            w_i >= 0; by default 1.
+        training : bool
+            Whether statistics, as of batch normalization, are those of the rows X, as in training; by
+            default they are the running ones.
+
+        Returns
+        -------
+        0-d array, or of the stack's shape
+            sum_i w_i L_i / sum_i w_i  +  l2 / (2 sum_i w_i) * sum_l ||W[l]||^2
+
+        Raises
+        ------
+        TypeError, ValueError
+            As for `predict`, and where `l2` or a weight is negative.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import portable_nn as pnn
+        >>> net = pnn.Network((2, 1), ("identity",), "squared_error")
+        >>> params, X = [(np.array([[1.0, 1.0]]), np.array([[0.0]]))], np.array([[1.0, 2.0], [0.0, 1.0]])
+        >>> float(net.cost(params, X, np.array([[1.0], [1.0]])))  # (1/2 * 2^2 + 0) / 2
+        1.0
         """
         xp, batch, l2 = self._check(params, Given(X, Y, sample_weight), l2, training)
         J = self.objective.cost(xp, params, batch, l2, training)
@@ -162,15 +238,16 @@ class Network(Architecture):
         sample_weight: Array | None = None,
         training: bool = True,
     ) -> tuple[Array, Parameters]:
-        """J and its gradients.
+        """The cost J of the rows X, with the penalty, and its gradients.
 
         Parameters
         ----------
         params : list of (W, b)
-        X, Y : array, (n_samples, n_0) and (n_samples, n_L)
+            Of the shapes that `initialize` gives.
+        X, Y : array (n_samples, n_0) and (n_samples, n_L)
             Y may also be the indices of classes; see the notes of `Network`.
         l2 : float, or one for each network of a stack
-            The strength of the penalty; biases are not penalised.
+            The strength of the penalty, >= 0; biases are not penalised.
         sample_weight : array (n_samples,), or (K, n_samples) for a stack; optional
             w_i >= 0; by default 1.
         training : bool
@@ -183,6 +260,21 @@ class Network(Architecture):
             sum_i w_i L_i / sum_i w_i  +  l2 / (2 sum_i w_i) * sum_l ||W[l]||^2
         grads : list of (dJ/dW, dJ/db), of the structure of `params`
             None in place of an array that is not trained.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As for `predict`, and where `l2` or a weight is negative.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import portable_nn as pnn
+        >>> net = pnn.Network((2, 1), ("identity",), "squared_error")
+        >>> params, X = [(np.array([[1.0, 1.0]]), np.array([[0.0]]))], np.array([[1.0, 2.0], [0.0, 1.0]])
+        >>> J, [(dW, db)] = net.cost_and_gradients(params, X, np.array([[1.0], [1.0]]))
+        >>> dW, db
+        (array([[1., 2.]]), array([[1.]]))
         """
         xp, batch, l2 = self._check(params, Given(X, Y, sample_weight), l2, training)
         J, grads = self.objective.gradients(xp, params, batch, l2, training=training)
@@ -192,7 +284,34 @@ class Network(Architecture):
     def with_statistics(self, params: Parameters, X: Array) -> Parameters:
         """The parameters after the rows X of a batch have moved their running statistics.
 
-        For a loop of your own; `fit` does it in each update. `params`, X and errors: as for `predict`.
+        `fit` does it in each update; this is for a training loop of your own.
+
+        Parameters
+        ----------
+        params : list of (W, b)
+            Of the shapes that `initialize` gives; none of the arrays is changed.
+        X : array (n_samples, n_0), or (K, n_samples, n_0) for a stack
+            The rows of the batch, two or more where there is a `BatchNorm`.
+
+        Returns
+        -------
+        list of (W, b)
+            `params`, with new statistics.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As for `predict`, and where a batch is too small.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import portable_nn as pnn
+        >>> net = pnn.Network((1, pnn.BatchNorm(momentum=0.5), 1), loss="squared_error")
+        >>> params, X = net.initialize(dtype="float64"), np.array([[1.0], [3.0]])
+        >>> gamma, beta, mean, variance = net.with_statistics(params, X)[0]
+        >>> mean.item(), variance.item()  # half of 0 and 2, half of 1 and the 2 of these rows
+        (1.0, 1.5)
         """
         xp, batch, _ = self._check(params, Given(X, has_targets=False), training=True)
         model, X = self.described.model, as_dtype(xp, batch.X, params[0][0].dtype).mT
@@ -220,10 +339,33 @@ class Network(Architecture):
         ----------
         params : list of (W, b)
             Of one network, not of a stack.
-        X, Y, l2, sample_weight
+        X, Y : array (n_samples, n_0) and (n_samples, n_L)
             As for `cost_and_gradients`.
+        l2 : float
+            The strength of the penalty, >= 0.
+        sample_weight : array (n_samples,), optional
+            w_i >= 0; by default 1.
         epsilon : float
             How far each entry is moved, > 0.
+
+        Returns
+        -------
+        float
+            The largest relative error; 0 for equal ones.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As for `cost_and_gradients`, for a stack, and for an `epsilon` <= 0.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import portable_nn as pnn
+        >>> net = pnn.Network((2, 3, 1), ("tanh", "sigmoid"), "binary_cross_entropy")
+        >>> X, Y = np.array([[0.5, -1.0], [1.0, 2.0]]), np.array([[0.0], [1.0]])
+        >>> net.check_gradients(net.initialize(dtype="float64"), X, Y) < 1e-6
+        True
         """
         xp, batch, penalty = self._check(params, Given(X, Y, sample_weight), l2, True)
         epsilon = check_number("epsilon", epsilon, POSITIVE)

@@ -214,6 +214,18 @@ def fit(
         If training is interrupted (Ctrl-C) after the first epoch: the parameters of the last complete
         epoch are returned, ``history.stopped_by`` is "interrupt", and ``history.optimizer_state`` None
         unless there are callbacks. Before the first epoch is complete KeyboardInterrupt is raised.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import portable_nn as pnn
+    >>> X = np.random.default_rng(0).normal(size=(200, 2))
+    >>> Y = (X[:, :1] * X[:, 1:] > 0).astype("float64")
+    >>> net = pnn.Network((2, 16, 1), ("relu", "sigmoid"), "binary_cross_entropy")
+    >>> params, history = pnn.fit(net, net.initialize(dtype="float64"), X, Y, epochs=60, batch_size=20,
+    ...                           optimizer=pnn.Adam(0.01), metrics="accuracy")
+    >>> history.cost[-1] < 0.2, history.metrics["accuracy"][-1] > 0.95
+    (True, True)
     """
     group, lengths = joined(communicator, shard, X)
     snapshot, arguments = None, None
