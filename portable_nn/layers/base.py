@@ -37,6 +37,12 @@ class Parameter:
         Whether the networks of a stack share it.
     is_nonnegative : bool
         Whether only values >= 0 have a meaning, as of a variance.
+
+    Examples
+    --------
+    >>> import portable_nn as pnn
+    >>> pnn.Parameter("gamma", (3, 1), kind="scales", initial=1.0).shape
+    (3, 1)
     """
 
     symbol: str
@@ -64,6 +70,39 @@ class Layer:
     Examples are columns: A is (n, B), or (K, n, B) in a stack of K networks. Only the last two axes have
     a meaning. Everything is written with the functions of the namespace `xp`, the Python array API
     standard, and looks at no value.
+
+    Parameters
+    ----------
+    *arguments, **named : fields of the subclass
+        Its constructor is that of the dataclass.
+
+    Attributes
+    ----------
+    is_activation : bool
+        Whether dropout comes after it, as after an activation; False by default.
+
+    Raises
+    ------
+    TypeError
+        If the subclass has no argument of that name.
+
+    Examples
+    --------
+    A trained shift of each unit:
+
+    >>> from dataclasses import dataclass
+    >>> import portable_nn as pnn
+    >>> @dataclass(frozen=True)
+    ... class Shift(pnn.Layer):
+    ...     def parameters(self, n):
+    ...         return (pnn.Parameter("beta", (n, 1), "biases"),)
+    ...     def forward(self, xp, theta, A):
+    ...         return A + theta[0], None
+    ...     def backward(self, xp, theta, kept, dA):
+    ...         return dA, (xp.mean(dA, axis=-1, keepdims=True),)
+    >>> net = pnn.Network((2, Shift(), 3, "relu", 1), loss="squared_error")
+    >>> [[array.shape for array in layer] for layer in net.initialize()]
+    [[(2, 1)], [(3, 2), (3, 1)], [(1, 3), (1, 1)]]
     """
 
     def __new__(cls, *arguments: Any, **named: Any) -> Self:
@@ -85,39 +124,152 @@ class Layer:
 
     @property
     def activations(self) -> tuple[Activation, ...]:
-        """The activations that it calls, which may be user-defined."""
+        """The activations that it calls, which may be user-defined; none by default."""
         return ()
 
     def width(self, n: int) -> int:
-        """How many units it gives, given that there are n below; ValueError where it cannot be there."""
+        """How many units it gives; by default as many as there are below.
+
+        Parameters
+        ----------
+        n : int
+            The units below.
+
+        Returns
+        -------
+        int
+
+        Raises
+        ------
+        ValueError
+            If it cannot stand on so many units.
+        """
         return n
 
     def parameters(self, n: int) -> tuple[Parameter, ...]:
-        """Its arrays, given that there are n units below."""
+        """Its arrays; none by default.
+
+        Parameters
+        ----------
+        n : int
+            The units below.
+
+        Returns
+        -------
+        tuple of Parameter
+            In the order in which the other methods take them as `theta`.
+        """
         return ()
 
     def forward(self, xp: Namespace, theta: Theta, A: Array) -> tuple[Array, Any]:
-        """Its output, and what `backward` will need, for the A (n, B) below; `theta` are its arrays."""
+        """Its output, and what `backward` will need.
+
+        Parameters
+        ----------
+        xp : namespace
+            The library of the arrays.
+        theta : sequence of arrays
+            Its arrays, in the order of `parameters`.
+        A : array (n, B)
+            The output of the layer below.
+
+        Returns
+        -------
+        A : array (width(n), B)
+            Its output.
+        kept : object
+            Arrays, and lists and tuples of them, that `backward` gets.
+
+        Raises
+        ------
+        NotImplementedError
+            If the subclass defines none.
+        """
         raise NotImplementedError(f"{type(self).__name__} defines no `forward`")
 
     def backward(self, xp: Namespace, theta: Theta, kept: Any, dA: Array) -> Gradients:
-        """dL/dA below (n, B), and dJ/dtheta for each of its arrays `theta`, None for those not trained.
+        """dL/dA of the layer below, and the gradients of its arrays.
 
-        `dA` is dL/dA of its output, of each example alone; dJ/dtheta is the mean over the B examples.
-        `kept` is what `forward` returned.
+        Parameters
+        ----------
+        xp : namespace
+            The library of the arrays.
+        theta : sequence of arrays
+            Its arrays, in the order of `parameters`.
+        kept : object
+            What `forward`, or `forward_in_training`, returned.
+        dA : array (width(n), B)
+            dL/dA of its output, of each example alone.
+
+        Returns
+        -------
+        dA : array (n, B)
+            dL/dA of the layer below, of each example alone.
+        dtheta : tuple of arrays
+            dJ/dtheta for each of its arrays, the mean over the B examples; None for those not trained.
+
+        Raises
+        ------
+        NotImplementedError
+            If the subclass defines none.
         """
         raise NotImplementedError(f"{type(self).__name__} defines no `backward`")
 
     def forward_in_training(self, xp: Namespace, theta: Theta, A: Array) -> tuple[Array, Any]:
-        """As `forward`, of A and `theta`, where it differs while the network is trained."""
+        """As `forward`, where it differs while the network is trained; by default `forward` itself.
+
+        Parameters
+        ----------
+        xp : namespace
+            The library of the arrays.
+        theta : sequence of arrays
+            Its arrays, in the order of `parameters`.
+        A : array (n, B)
+            The output of the layer below.
+
+        Returns
+        -------
+        A : array (width(n), B)
+            Its output.
+        kept : object
+            What `backward` and `moved` get.
+        """
         return self.forward(xp, theta, A)
 
     def moved(self, xp: Namespace, theta: Theta, kept: Any) -> Theta:
-        """Its arrays `theta` with new statistics, from what `forward_in_training` has `kept`."""
+        """Its arrays with new statistics; by default `theta` itself.
+
+        Parameters
+        ----------
+        xp : namespace
+            The library of the arrays.
+        theta : sequence of arrays
+            Its arrays, in the order of `parameters`.
+        kept : object
+            What `forward_in_training` returned for a batch.
+
+        Returns
+        -------
+        sequence of arrays
+            As many as `theta`, of the same shapes.
+        """
         return theta
 
     def standardizing(self, theta: Theta, mean: Any, deviation: Any) -> Theta:
-        """Its arrays, such that output units of this mean and deviation (n, 1) get the mean 0 and the
-        deviation 1; `theta` where it has no scale or shift. On the host, for `initialize(data=)`.
+        """Its arrays, such that units of this mean and deviation get the mean 0 and the deviation 1.
+
+        It serves ``initialize(data=...)``, on the host.
+
+        Parameters
+        ----------
+        theta : sequence of arrays
+            Its arrays, in the order of `parameters`.
+        mean, deviation : array (width(n), 1)
+            Of each output unit, with the arrays `theta`.
+
+        Returns
+        -------
+        sequence of arrays
+            `theta` itself where the layer has no scale or shift.
         """
         return theta

@@ -24,6 +24,18 @@ class Dense(Layer):
         >= 1.
     bias : bool
         Whether there is a b: below a batch normalization, which subtracts it, there need not be.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `units` is no whole number >= 1, or `bias` neither True nor False.
+
+    Examples
+    --------
+    >>> import portable_nn as pnn
+    >>> net = pnn.Network((2, pnn.Dense(3, bias=False), "relu", pnn.Dense(1)), loss="squared_error")
+    >>> [[array.shape for array in layer] for layer in net.initialize()]
+    [[(3, 2)], [(1, 3), (1, 1)]]
     """
 
     units: int
@@ -70,6 +82,19 @@ class SharedDense(Layer):
     ----------
     units : int
         >= 1.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `units` is no whole number >= 1.
+
+    Examples
+    --------
+    >>> import portable_nn as pnn
+    >>> net = pnn.Network((2, pnn.SharedDense(3), "relu", 1), loss="squared_error")
+    >>> W, r, s, b = net.initialize(stack=10)[0]
+    >>> W.shape, r.shape, s.shape, b.shape
+    ((3, 2), (10, 2, 1), (10, 3, 1), (10, 3, 1))
     """
 
     units: int

@@ -36,6 +36,13 @@ class Embedding(Layer):
     dim : int
         The length of the vectors, >= 1.
 
+    Attributes
+    ----------
+    columns : tuple of int
+        The columns of codes.
+    counts : tuple of int
+        The number of categories of each.
+
     Raises
     ------
     TypeError, ValueError

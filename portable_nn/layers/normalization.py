@@ -40,6 +40,13 @@ class Scale(Layer):
     ------
     TypeError
         If `shift` is neither True nor False.
+
+    Examples
+    --------
+    >>> import portable_nn as pnn
+    >>> net = pnn.Network((2, pnn.Scale(shift=False), 1), loss="squared_error")
+    >>> net.initialize()[0][0].tolist()
+    [[1.0], [1.0]]
     """
 
     shift: bool = True
@@ -76,6 +83,13 @@ class LayerNorm(Layer):
     ------
     TypeError, ValueError
         If `epsilon` is no number > 0.
+
+    Examples
+    --------
+    >>> import portable_nn as pnn
+    >>> net = pnn.Network((2, 8, pnn.LayerNorm(), "relu", 1), loss="squared_error")
+    >>> [array.name for array in net.arrays][2:4]
+    ['gamma[2]', 'beta[2]']
     """
 
     epsilon: float = 1e-5
@@ -118,6 +132,19 @@ class BatchNorm(Layer):
     ------
     TypeError, ValueError
         If one of them is no number in its range.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import portable_nn as pnn
+    >>> net = pnn.Network((1, pnn.BatchNorm(), 1), loss="squared_error")
+    >>> X, params = np.array([[1.0], [3.0]]), net.initialize(dtype="float64")
+    >>> A = net.activations(params, X)[0]  # by the running mean and variance, which are 0 and 1
+    >>> A.round(3).tolist()
+    [[1.0], [3.0]]
+    >>> params = net.with_statistics(params, X)  # as each update of `fit` does
+    >>> params[0][2].round(3).tolist()  # 0.9 * 0 + 0.1 * 2
+    [[0.2]]
     """
 
     momentum: float = 0.1

@@ -57,6 +57,13 @@ class Periodic(Layer):
     ------
     TypeError, ValueError
         If an argument is not of that form.
+
+    Examples
+    --------
+    >>> import portable_nn as pnn
+    >>> net = pnn.Network((2, pnn.Periodic(dim=4, frequencies=8), 1), loss="squared_error")
+    >>> [array.shape for array in net.initialize()[0]]  # of 2 columns, 8 frequencies and 3 units each
+    [(16, 1), (16, 1), (6, 8), (6, 1)]
     """
 
     dim: int = 4
@@ -174,9 +181,32 @@ class PiecewiseLinear(Layer):
     def from_data(
         cls, X: Array, bins: int = 16, columns: Iterable[int] | None = None
     ) -> PiecewiseLinear:
-        """With edges at quantiles of the rows X (n_samples, n_0), of any library: `bins` or fewer each.
+        """With edges at quantiles of the rows X.
 
-        Raises TypeError or ValueError where X is no such array, or a column has one value only.
+        Parameters
+        ----------
+        X : array (n_samples, n_0)
+            Rows of numbers, of any library.
+        bins : int
+            How many each column gets, >= 1; fewer where quantiles are equal.
+        columns : sequence of int, optional
+            The columns that are encoded; by default all.
+
+        Returns
+        -------
+        PiecewiseLinear
+
+        Raises
+        ------
+        TypeError, ValueError
+            If X is no such array, or a column has one value only.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import portable_nn as pnn
+        >>> pnn.PiecewiseLinear.from_data(np.arange(9.0)[:, None], bins=4).edges
+        ((0.0, 2.0, 4.0, 6.0, 8.0),)
         """
         check_whole("bins", bins, 1)
         check_owner("X", X)

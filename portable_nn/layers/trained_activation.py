@@ -27,6 +27,13 @@ class ParametricActivation(Layer):
     ------
     TypeError, ValueError
         If `g` is no such activation.
+
+    Examples
+    --------
+    >>> import portable_nn as pnn
+    >>> net = pnn.Network((2, 3, pnn.ParametricActivation("mish"), 1), loss="squared_error")
+    >>> net.initialize()[1][0].tolist()
+    [[1.0], [1.0], [1.0]]
     """
 
     g: Activation

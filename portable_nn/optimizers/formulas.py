@@ -45,6 +45,17 @@ class SGD(Optimizer):
         Needs a momentum > 0.
     groups : mapping, optional
         Other settings for some of the parameters: see `Optimizer`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a number is not in its range, or `nesterov` is True without a momentum.
+
+    Examples
+    --------
+    >>> import portable_nn as pnn
+    >>> pnn.SGD(0.1, momentum=0.9, nesterov=True)
+    SGD(learning_rate=0.1, momentum=0.9, nesterov=True)
     """
 
     learning_rate: Value | Callable[[int], Value] = 1e-2
@@ -70,12 +81,42 @@ class SGD(Optimizer):
 
     @staticmethod
     def descend(xp: Namespace, theta: Array, g: Array, alpha: Any) -> tuple[Array, ...]:
-        """The rule without momentum."""
+        """The rule without momentum.
+
+        Parameters
+        ----------
+        xp : namespace
+            The library of the arrays.
+        theta, g : array
+            A parameter and its gradient.
+        alpha : 0-d array
+            The learning rate.
+
+        Returns
+        -------
+        tuple of one array
+            The new theta.
+        """
         return (theta - alpha * g,)
 
     @staticmethod
     def roll(xp: Namespace, theta: Array, g: Array, v: Array, alpha: Any, mu: Any) -> tuple[Array, ...]:
-        """The rule with momentum."""
+        """The rule with momentum.
+
+        Parameters
+        ----------
+        xp : namespace
+            The library of the arrays.
+        theta, g, v : array
+            A parameter, its gradient and its velocity.
+        alpha, mu : 0-d array
+            The learning rate and the momentum.
+
+        Returns
+        -------
+        tuple of two arrays
+            The new theta and the new v.
+        """
         v = mu * v - alpha * g
         return theta + v, v
 
@@ -83,7 +124,22 @@ class SGD(Optimizer):
     def look_ahead(
         xp: Namespace, theta: Array, g: Array, v: Array, alpha: Any, mu: Any
     ) -> tuple[Array, ...]:
-        """The rule with Nesterov momentum."""
+        """The rule with Nesterov momentum.
+
+        Parameters
+        ----------
+        xp : namespace
+            The library of the arrays.
+        theta, g, v : array
+            A parameter, its gradient and its velocity.
+        alpha, mu : 0-d array
+            The learning rate and the momentum.
+
+        Returns
+        -------
+        tuple of two arrays
+            The new theta and the new v.
+        """
         v = mu * v - alpha * g
         return theta + (mu * v - alpha * g), v
 
@@ -104,6 +160,17 @@ class RMSprop(Optimizer):
         > 0.
     groups : mapping, optional
         Other settings for some of the parameters: see `Optimizer`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a number is not in its range.
+
+    Examples
+    --------
+    >>> import portable_nn as pnn
+    >>> pnn.RMSprop(1e-3, rho=0.99)
+    RMSprop(learning_rate=0.001, rho=0.99, epsilon=1e-08)
     """
 
     learning_rate: Value | Callable[[int], Value] = 1e-3
@@ -146,6 +213,23 @@ class Adam(Optimizer):
         > 0.
     groups : mapping, optional
         Other settings for some of the parameters: see `Optimizer`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a number is not in its range.
+
+    Examples
+    --------
+    The first step of every parameter is alpha long, whatever its gradient is:
+
+    >>> import numpy as np
+    >>> import portable_nn as pnn
+    >>> params, grads = [(np.array([[1.0, 1.0]]),)], [(np.array([[100.0, -0.01]]),)]
+    >>> optimizer = pnn.Adam(learning_rate=0.1)
+    >>> params, state = optimizer.update(params, grads, optimizer.init(params))
+    >>> params[0][0].round(4)
+    array([[0.9, 1.1]])
     """
 
     learning_rate: Value | Callable[[int], Value] = 1e-3
@@ -189,13 +273,18 @@ class AdamW(Adam):
     groups : mapping, optional
         Other settings for some of the parameters: see `Optimizer`.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If a number is not in its range.
+
     Examples
     --------
     Decay of the weights alone, falling to 0 in 1,000 updates:
 
-    >>> from portable_nn.schedules import cosine
-    >>> falling = cosine(0.02, steps=1000)
-    >>> optimizer = AdamW(1e-2, weight_decay=falling, groups={"biases": {"weight_decay": 0.0}})
+    >>> import portable_nn as pnn
+    >>> falling = pnn.schedules.cosine(0.02, steps=1000)
+    >>> optimizer = pnn.AdamW(1e-2, weight_decay=falling, groups={"biases": {"weight_decay": 0.0}})
     >>> optimizer.groups
     {'biases': {'weight_decay': 0.0}}
     """

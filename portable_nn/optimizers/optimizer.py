@@ -57,15 +57,40 @@ UNNAMED = ArrayName("", "", 0)
 class OptimizerState(NamedTuple):
     """What an optimizer remembers: the number t of updates made, and its arrays.
 
-    `slots` holds one tree of the form of the parameters for each array kept per parameter: for `Adam`
-    ``m, v = state.slots``.
+    Parameters
+    ----------
+    t : int
+        Updates made; 0 at first.
+    slots : tuple of trees
+        One tree of the form of the parameters for each array kept per parameter: for `Adam`
+        ``m, v = state.slots``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import portable_nn as pnn
+    >>> state = pnn.Adam().init([(np.ones((1, 2)), np.ones((1, 1)))])
+    >>> m, v = state.slots
+    >>> state.t, m
+    (0, [(array([[0., 0.]]), array([[0.]]))])
     """
 
     t: int
     slots: Slots
 
     def nested_like(self, params: Parameters) -> OptimizerState:
-        """The state with slots of exactly the form of `params`, lists and tuples alike."""
+        """The state with slots of exactly the form of `params`, lists and tuples alike.
+
+        Parameters
+        ----------
+        params : tree of arrays
+            As many arrays as each slot has.
+
+        Returns
+        -------
+        OptimizerState
+            With the same arrays.
+        """
         form = trees.flatten(params)[1]
         slots = tuple(trees.unflatten(form, trees.leaves(slot)) for slot in self.slots)
         return OptimizerState(self.t, slots)
@@ -74,6 +99,8 @@ class OptimizerState(NamedTuple):
 @dataclass(frozen=True)
 class Optimizer:
     """What all optimizers share; for a user-defined one make a subclass that is a frozen dataclass too.
+
+    A subclass defines `rule`, and as it needs them `slots` and `coefficients`.
 
     Parameters
     ----------
@@ -94,11 +121,6 @@ class Optimizer:
         If a parameter is not a number in its range, a key or a setting unknown, or a setting one that
         changes the formula. Where it is used: if a key suits none of the arrays.
 
-    Examples
-    --------
-    >>> Optimizer(1e-2, groups={"biases": {"learning_rate": 1e-3}, 1: {"factor": 0.1}})
-    Optimizer(learning_rate=0.01, groups={'biases': {'learning_rate': 0.001}, 1: {'factor': 0.1}})
-
     Notes
     -----
     For a stack of networks every parameter that is a number may be an array or a list of numbers of the
@@ -107,6 +129,12 @@ class Optimizer:
     learning rate, with the range of their values: `coefficients` gets those of its update. Whatever else
     `rule` reads from ``self`` is compiled into the step; a `rule` that reads nothing may be a static
     method.
+
+    Examples
+    --------
+    >>> import portable_nn as pnn
+    >>> pnn.SGD(1e-2, groups={"biases": {"learning_rate": 1e-3}, 1: {"factor": 0.1}}).groups
+    {'biases': {'learning_rate': 0.001}, 1: {'factor': 0.1}}
     """
 
     learning_rate: Value | Callable[[int], Value] = 1e-3
@@ -141,21 +169,52 @@ class Optimizer:
 
     @property
     def slots(self) -> int:
-        """How many arrays are kept per parameter."""
+        """How many arrays are kept per parameter; 0 by default."""
         return 0
 
     def coefficients(self, t: Any, alpha: Any) -> tuple[Any, ...]:
-        """The numbers that `rule` takes last in update t = 1, 2, ... with the learning rate alpha.
+        """The numbers that `rule` takes last; by default the learning rate alone.
 
-        They are computed on the host in double precision: for a stack, arrays with one for each network.
+        They are computed on the host in double precision.
+
+        Parameters
+        ----------
+        t : int
+            The number of the update, 1, 2, ...
+        alpha : float, or array of the stack's shape
+            Its learning rate.
+
+        Returns
+        -------
+        tuple of numbers
+            For a stack, numbers or arrays with one for each network.
         """
         return (alpha,)
 
     def rule(self, xp: Namespace, theta: Array, g: Array, *rest: Any) -> tuple[Array, ...]:
-        """The new theta and arrays, from ``(xp, theta, g, *arrays, *coefficients)``, elementwise.
+        """The formula of an update, elementwise: ``rule(xp, theta, g, *arrays, *coefficients)``.
 
-        theta is a parameter, g its gradient of the same shape; `arrays` are those kept for it, `slots`
-        many, which are returned anew after theta; `coefficients` are 0-d arrays.
+        Parameters
+        ----------
+        xp : namespace
+            The library of the arrays.
+        theta : array
+            A parameter.
+        g : array
+            Its gradient, of the same shape.
+        *rest : arrays
+            Those kept for `theta`, `slots` many and of its shape; then what `coefficients` returned, as
+            0-d arrays or, in a stack, arrays that broadcast.
+
+        Returns
+        -------
+        tuple of arrays
+            The new theta, then the new arrays kept for it.
+
+        Raises
+        ------
+        NotImplementedError
+            If the subclass defines none.
         """
         raise NotImplementedError(
             f"{type(self).__name__} defines no `rule`: Optimizer is to be subclassed"
@@ -165,7 +224,19 @@ class Optimizer:
     def init(self, params: Parameters) -> OptimizerState:
         """The state before the first update: t = 0, and arrays of zeros of the form of `params`.
 
-        Raises TypeError or ValueError where `params` is no list of arrays of one library and device.
+        Parameters
+        ----------
+        params : list of (W, b)
+            Or any tree of arrays of one library and device.
+
+        Returns
+        -------
+        OptimizerState
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `params` is no such tree.
         """
         backend = check_gradients(params, params)
         return init_state(backend.xp, self, params)
@@ -181,14 +252,43 @@ class Optimizer:
     ) -> tuple[Parameters, OptimizerState]:
         """The parameters and the state after one update; none of the arrays given is changed.
 
-        `params` and `grads` are trees of arrays of one form, such as [(W[1], b[1]), ...]; where `grads`
-        has None in the place of an array, that parameter and its slots are left as they are. `state` is
-        what `init` or the last update returned; `learning_rate` replaces that of the optimizer for this
-        update, but for groups that have one of their own. `arrays` describes each array for the groups
-        of the optimizer, as ``net.arrays`` does; by default as those of a dense network. Raises
-        TypeError or ValueError where `grads`, `state` or `arrays` do not belong to `params`, where
-        parameters or gradients are NaN or infinite, where the square of a gradient overflows, or where
-        the learning rate is negative.
+        Parameters
+        ----------
+        params : list of (W, b)
+            Or any tree of arrays of one library and device.
+        grads : list of (dJ/dW, dJ/db)
+            Of the form of `params`. Where there is None in the place of an array, that parameter and its
+            slots are left as they are.
+        state : OptimizerState
+            What `init` or the last update returned.
+        learning_rate : float, or one for each network of a stack; optional
+            >= 0; replaces that of the optimizer for this update, but for groups that have one of their
+            own.
+        arrays : sequence of ArrayName, optional
+            ``net.arrays``: the name, kind and layer of each array, for the groups of the optimizer. By
+            default as those of a dense network.
+
+        Returns
+        -------
+        params : list of (W, b)
+            Of the form of those given.
+        state : OptimizerState
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `grads`, `state` or `arrays` do not belong to `params`, if parameters or gradients are NaN
+            or infinite, if the square of a gradient overflows, or if the learning rate is negative.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import portable_nn as pnn
+        >>> optimizer, params = pnn.SGD(0.1), [(np.array([[1.0, 2.0]]), np.array([[3.0]]))]
+        >>> grads, state = [(np.array([[10.0, 0.0]]), np.array([[-10.0]]))], optimizer.init(params)
+        >>> params, state = optimizer.update(params, grads, state)
+        >>> params, state.t
+        ([(array([[0., 2.]]), array([[4.]]))], 1)
         """
         if isinstance(grads, OptimizerState):
             raise TypeError(
