@@ -56,17 +56,47 @@ ELSEWHERE = {
 
 
 class UnknownBackendError(ValueError):
-    """No backend is registered under this name."""
+    """No backend is registered under this name; the message has the known ones and the nearest.
+
+    Examples
+    --------
+    >>> import portable_nn as pnn
+    >>> pnn.backends.get("tourch")
+    Traceback (most recent call last):
+        ...
+    portable_nn.errors.UnknownBackendError: unknown backend 'tourch'; ...(did you mean 'torch'?)
+    """
 
 
 class BackendUnavailableError(ImportError):
-    """A known backend does not work here: its library or the requested device is missing."""
+    """A known backend does not work here: its library or the requested device is missing.
+
+    Examples
+    --------
+    >>> import portable_nn as pnn
+    >>> try:
+    ...     backend = pnn.backends.get("cupy")
+    ... except pnn.BackendUnavailableError:  # the message says what is missing
+    ...     backend = pnn.backends.get("numpy")
+    >>> backend.name in ("cupy", "numpy")
+    True
+    """
 
 
 class ModelFormatError(ValueError):
     """A file holds no model that can be read: it is damaged, or something else, or from the future.
 
     The message has the path, the cause, and what to do.
+
+    Examples
+    --------
+    >>> import portable_nn as pnn
+    >>> with open("model.safetensors", "w") as file:
+    ...     count = file.write("this is no model")
+    >>> pnn.load("model.safetensors")
+    Traceback (most recent call last):
+        ...
+    portable_nn.errors.ModelFormatError: model.safetensors: it is no safetensors file...
     """
 
 
@@ -81,6 +111,18 @@ class NonFiniteCostError(ValueError):
         The parameters before that epoch: the last ones known to be finite.
     history : History
         The record up to the epoch before.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import portable_nn as pnn
+    >>> net, X = pnn.Network((1, 1), ("identity",), "squared_error"), np.array([[100.0]])
+    >>> try:
+    ...     pnn.fit(net, net.initialize(dtype="float64"), X, X, pnn.SGD(1e3), epochs=1000)
+    ... except pnn.NonFiniteCostError as error:
+    ...     W = error.params[0][0]
+    >>> bool(np.isfinite(W).all())
+    True
     """
 
     def __init__(self, message: str, epoch: int, params: Any, history: Any) -> None:
@@ -94,7 +136,19 @@ class NonFiniteCostError(ValueError):
 
 
 class OtherProcessError(RuntimeError):
-    """Another process of a group has failed; the message has its number and its error."""
+    """Another process of a group has failed; the message has its number and its error.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import portable_nn as pnn
+    >>> group = pnn.distributed.Alone()  # or mpi(), or torch()
+    >>> net, X = pnn.Network((1, 1), ("identity",), "squared_error"), np.ones((4, 1), "float32")
+    >>> try:
+    ...     params, history = pnn.fit(net, net.initialize(), X, X, epochs=2, communicator=group)
+    ... except pnn.OtherProcessError as error:
+    ...     raise SystemExit(str(error))
+    """
 
 
 def unknown_name(kind: str, name: object, known: Iterable[str]) -> str:

@@ -50,13 +50,22 @@ class Backend:
         Whether several processes compute together: each has to do the same, whatever its clock says.
     xp : namespace
         The library's namespace of the Python array API standard.
-    device
-        The device, as an object of the library.
+    device : object
+        The device, as the library has it.
 
     Raises
     ------
     BackendUnavailableError, ValueError
         If the library or the device is missing; if there is no device of that name.
+
+    Examples
+    --------
+    >>> import portable_nn as pnn
+    >>> backend = pnn.backends.get("numpy")
+    >>> backend.asarray([1, 2], dtype="float32")
+    array([1., 2.], dtype=float32)
+    >>> backend.xp.sum(backend.asarray([1, 2])).item(), backend.device
+    (3, 'cpu')
     """
 
     lookup: ClassVar[Lookup]  # set by the registry, which imports this module and knows every backend
@@ -93,19 +102,40 @@ class Backend:
 
         It may be that of array_api_compat, if the library's own lacks something of the standard. The
         library may be imported here, and not before.
+
+        Returns
+        -------
+        namespace
+            Becomes `xp`.
         """
         raise NotImplementedError
 
     @classmethod
     def owns(cls, x: object) -> bool:
-        """Whether `x` is an array of this library. It must not import the library to find out."""
+        """Whether `x` is an array of this library. It must not import the library to find out.
+
+        Parameters
+        ----------
+        x : object
+            Anything.
+
+        Returns
+        -------
+        bool
+        """
         raise NotImplementedError
 
     # -- is it available? ------------------------------------------------------------------------
 
     @classmethod
     def problem(cls) -> str | None:
-        """Why this backend does not work; None if it does."""
+        """Why this backend does not work.
+
+        Returns
+        -------
+        str or None
+            The reason, for messages; None if it works.
+        """
         try:
             importlib.import_module(cls.package)
         except ModuleNotFoundError as error:
@@ -118,7 +148,13 @@ class Backend:
 
     @classmethod
     def version(cls) -> str:
-        """The version of the library; "" if it is unknown."""
+        """The version of the library.
+
+        Returns
+        -------
+        str
+            "" if it is unknown.
+        """
         try:
             return str(importlib.import_module(cls.package).__version__)
         except (Exception, SystemExit):
@@ -127,9 +163,24 @@ class Backend:
     # -- devices, and their dtypes ---------------------------------------------------------------
 
     def find_device(self, device: Any) -> Any:
-        """The library's device object for a name, a device object, or None (the default device).
+        """The library's device object.
 
-        ValueError for a device that the library lacks, BackendUnavailableError for one it cannot use.
+        Parameters
+        ----------
+        device : str, device object or None
+            None is the default device.
+
+        Returns
+        -------
+        device
+            An object of the library.
+
+        Raises
+        ------
+        ValueError
+            If the library has no such device.
+        BackendUnavailableError
+            If it cannot be used.
         """
         info = self.xp.__array_namespace_info__()
         if device is None:
@@ -142,47 +193,127 @@ class Backend:
         raise self.unknown_device(device, known)
 
     def unknown_device(self, device: Any, known: Any) -> ValueError:
-        """The error to raise for a device that is not among the `known` ones."""
+        """The error to raise for a device that is not among the known ones.
+
+        Parameters
+        ----------
+        device : object
+            What was given.
+        known : iterable
+            What is accepted.
+
+        Returns
+        -------
+        ValueError
+        """
         return ValueError(
             f"backend {self.name!r} has no device {device!r}; accepted: {', '.join(map(str, known))}"
         )
 
     def device_name(self) -> str:
-        """The device as a short string, which `find_device` accepts."""
+        """The device as a short string, which `find_device` accepts.
+
+        Returns
+        -------
+        str
+        """
         return self.name_device(self.device)
 
     @classmethod
     def name_device(cls, device: Any) -> str:
-        """A device of this library as a short string; each device has its own."""
+        """A device of this library as a short string; each device has its own.
+
+        Parameters
+        ----------
+        device : device
+            An object of the library.
+
+        Returns
+        -------
+        str
+        """
         return str(device)
 
     @classmethod
     def device_of(cls, x: Any) -> Any:
-        """The device of `x`; None if it is unknown, as for an array that is being traced."""
+        """The device of an array.
+
+        Parameters
+        ----------
+        x : array
+            Of this library.
+
+        Returns
+        -------
+        device or None
+            None if it is unknown, as for an array that is being traced.
+        """
         return getattr(x, "device", None)
 
     @classmethod
     def values_known(cls, x: Any) -> bool:
-        """Whether the values of `x` can be read now; False while a function is being traced."""
+        """Whether the values of an array can be read now.
+
+        Parameters
+        ----------
+        x : array
+            Of this library.
+
+        Returns
+        -------
+        bool
+            False while a function is being traced.
+        """
         return True
 
     @classmethod
     @contextlib.contextmanager
     def own_settings(cls) -> Iterator[None]:
-        """The library's settings while this package computes: none that refuse what a formula needs."""
+        """The library's settings while this package computes: none that refuse what a formula needs.
+
+        Yields
+        ------
+        None
+            After the ``with`` the settings are as before.
+        """
         yield
 
     def ready(self, *arrays: Array) -> None:
-        """Wait until `arrays` have been computed. By default a library computes before it returns."""
+        """Wait until arrays have been computed. By default a library computes before it returns.
+
+        Parameters
+        ----------
+        *arrays : array
+            Of this library.
+        """
 
     def dtypes(self) -> dict[str, Any]:
-        """The dtypes that this device supports, by name."""
+        """The dtypes that this device supports.
+
+        Returns
+        -------
+        dict of str to dtype
+            The library's dtypes, by name.
+        """
         return dict(self.xp.__array_namespace_info__().dtypes(device=self.device))
 
     def dtype(self, dtype: Any) -> Any:
-        """The library's dtype for a name ("float32") or a dtype of any library.
+        """The library's dtype.
 
-        Raises TypeError if the device does not support it: nothing is narrowed silently.
+        Parameters
+        ----------
+        dtype : str or dtype
+            A name ("float32"), or a dtype of any library.
+
+        Returns
+        -------
+        dtype
+            An object of this library.
+
+        Raises
+        ------
+        TypeError
+            If the device does not support it: nothing is narrowed silently.
         """
         name, here = dtype_name(dtype), self.dtypes()
         if name not in here:
@@ -193,24 +324,59 @@ class Backend:
         return getattr(self.xp, name)
 
     def widest_float(self) -> Any:
-        """float64 if this device supports it, else float32: the dtype of sums over an epoch."""
+        """The dtype of sums over an epoch.
+
+        Returns
+        -------
+        dtype
+            float64 if this device supports it, else float32.
+        """
         here = self.dtypes()
         return here.get("float64", here["float32"])
 
     def check_usable(self, x: Array) -> None:
-        """Raise TypeError where the library, as it is set now, cannot compute with `x`."""
+        """Check that the library, as it is set now, can compute with an array.
+
+        Parameters
+        ----------
+        x : array
+            Of this library.
+
+        Raises
+        ------
+        TypeError
+            If it cannot.
+        """
 
     def index_dtype(self) -> Any:
-        """The dtype that this library wants for indices."""
+        """The dtype that this library wants for indices.
+
+        Returns
+        -------
+        dtype
+        """
         return self.xp.__array_namespace_info__().default_dtypes(device=self.device)["indexing"]
 
     # -- arrays ----------------------------------------------------------------------------------
 
     def asarray(self, x: Any, dtype: Any = None) -> Array:
-        """`x` on this device: the same object if it is there already, else a copy.
+        """`x` as an array on this device: the same object if it is there already, else a copy.
 
-        `x` may be an array of any registered backend, or anything that `numpy.asarray` accepts. Raises
-        TypeError for what has no numeric dtype, or one that this device does not support.
+        Parameters
+        ----------
+        x : array-like
+            An array of any registered backend, or anything that `numpy.asarray` accepts.
+        dtype : str or dtype, optional
+            A name or a dtype of any library; by default that of `x`.
+
+        Returns
+        -------
+        array
+
+        Raises
+        ------
+        TypeError
+            For what has no numeric dtype, or one that this device does not support.
         """
         if self.owns(x) and self.device_of(x) == self.device:
             return self.xp.astype(x, self.dtype(x.dtype if dtype is None else dtype), copy=False)
@@ -221,79 +387,220 @@ class Backend:
         return self.from_host(host.astype(host.dtype.newbyteorder("="), copy=False), wanted)
 
     def from_host(self, host: HostArray, dtype: Any) -> Array:
-        """A copy of a host array on this device, as `dtype`, a dtype of this library."""
+        """A copy of a host array on this device.
+
+        Parameters
+        ----------
+        host : numpy.ndarray
+            The values.
+        dtype : dtype
+            Of this library.
+
+        Returns
+        -------
+        array
+        """
         return self.xp.asarray(host, dtype=dtype, device=self.device, copy=True)
 
     def to_numpy(self, x: Array) -> HostArray:
-        """The values of `x` as a NumPy array on the host; it may share memory with `x`."""
+        """The values of an array on the host.
+
+        Parameters
+        ----------
+        x : array
+            Of this library.
+
+        Returns
+        -------
+        numpy.ndarray
+            It may share memory with `x`.
+        """
         return np.asarray(x)
 
     def duplicate(self, x: Array) -> Array:
-        """A deep copy of `x`, in the same memory order."""
+        """A deep copy of an array, in the same memory order.
+
+        Parameters
+        ----------
+        x : array
+            Of this library.
+
+        Returns
+        -------
+        array
+        """
         return copy.deepcopy(x)
 
     def all_finite(self, x: Array) -> Array:
-        """Whether no element of `x` is NaN or infinite, as a 0-d array of this library."""
+        """Whether no element of an array is NaN or infinite.
+
+        Parameters
+        ----------
+        x : array
+            Of this library.
+
+        Returns
+        -------
+        0-d array
+            A boolean of this library.
+        """
         return self.xp.all(self.xp.isfinite(x))
 
     def finite_matrices(self, *arrays: Array) -> Array:
-        """Whether each matrix of the stacks (..., m, n) is finite in all of them, as bools (...,)."""
+        """Whether each matrix of the stacks is finite in all of them.
+
+        Parameters
+        ----------
+        *arrays : array (..., m, n)
+            Of this library; m and n may differ from array to array.
+
+        Returns
+        -------
+        array (...,)
+            Booleans.
+        """
         each = [self.xp.all(self.xp.isfinite(x), axis=(-2, -1)) for x in arrays]
         return functools.reduce(lambda one, other: one & other, each)
 
     def row_shards(self, x: Array) -> int:
-        """Over how many devices the rows of `x`, along the axis -2, are split."""
+        """Over how many devices the rows of an array are split.
+
+        Parameters
+        ----------
+        x : array (..., rows, columns)
+            Of this library.
+
+        Returns
+        -------
+        int
+            1 by default.
+        """
         return 1
 
     def laid_out(self, x: Array, like: Array) -> Array:
-        """`x`, which is on this device, split over devices as `like` is; by default `x` itself."""
+        """An array, split over devices as another is; by default `x` itself.
+
+        Parameters
+        ----------
+        x : array
+            Of this library, on this device.
+        like : array
+            How it is to be split.
+
+        Returns
+        -------
+        array
+        """
         return x
 
     # -- steps -----------------------------------------------------------------------------------
 
     def compile(self, step: Step) -> Step:
-        """`step`, compiled if this library can; by default `step` itself.
+        """A step, compiled if this library can; by default `step` itself.
 
-        The arguments and the results of a step are trees of arrays. A step that depends on nothing but
-        its arguments can say so by ``step.steady = True``; it is then never traced again for arguments
-        of the same shapes and dtypes. One that depends on nothing else but on what certain functions
-        read can say so by ``step.functions``; it is then traced again where that has changed.
+        A step that depends on nothing but its arguments can say so by ``step.steady = True``; it is then
+        never traced again for arguments of the same shapes and dtypes. One that depends on nothing else
+        but on what certain functions read can say so by ``step.functions``; it is then traced again
+        where that has changed.
+
+        Parameters
+        ----------
+        step : callable
+            Its arguments and results are trees of arrays.
+
+        Returns
+        -------
+        callable
+            Called as `step` is.
         """
         return step
 
     def prepare(self, step: Step, first: Tree, at_once: bool = False) -> Prepared | None:
         """A short way to ``step(first, x)``, if there is one, of a step that depends on these alone.
 
-        It gives None for an x it does not take: the first ones, unless `at_once`.
+        Parameters
+        ----------
+        step : callable
+            What `compile` takes.
+        first : tree of arrays
+            Its first argument, in every call.
+        at_once : bool
+            Whether the short way is to be there from the first x on.
+
+        Returns
+        -------
+        callable or None
+            It takes x, and gives None for one that it does not take: the first ones, unless `at_once`.
         """
         return None
 
     def scan(self, step: ScanStep) -> Scan:
-        """A function that runs many steps in a row: ``run(carry, fixed, each, owned)``.
+        """A function that runs many steps in a row.
 
-        It computes ``carry = step(xp, carry, fixed, one)`` for each `one` of `each` and returns the last
-        carry. All are trees of arrays; the first axis of those in `each` is the steps. `owned` says
-        which parts of the carry may be overwritten.
+        Parameters
+        ----------
+        step : callable
+            ``step(xp, carry, fixed, one)`` gives the next carry.
+
+        Returns
+        -------
+        callable
+            ``run(carry, fixed, each, owned)`` computes ``carry = step(xp, carry, fixed, one)`` for each
+            `one` of `each` and returns the last carry. All are trees of arrays; the first axis of those
+            in `each` is the steps. `owned` says which parts of the carry may be overwritten.
         """
         return scan(self, step)
 
     def scan_in_halves(self, first: First, second: Second, exchange: Exchange) -> Scan:
-        """As `scan`: each step is ``second(*arguments, flat)``, for the arguments of a step of a scan.
+        """As `scan`, with an exchange of arrays in the middle of each step.
 
-        `flat` (n,) has the arrays ``first(*arguments)``, and `exchange` has overwritten it.
+        Parameters
+        ----------
+        first : callable
+            Takes the arguments of a step of a scan, and gives a list of arrays.
+        second : callable
+            ``second(*arguments, flat)`` gives the next carry; `flat` (n,) has the arrays of `first`.
+        exchange : callable
+            Overwrites `flat` between the two, with the sum over several processes say.
+
+        Returns
+        -------
+        callable
+            Called as that of `scan`.
         """
         return scan_in_halves(self, first, second, exchange)
 
     def networks_at_once(self, bytes_of_one: int) -> int | None:
-        """How many networks of a stack are best trained as one, None being all; `bytes_of_one` is what a
-        step of one touches: parameters, the optimizer's arrays, a batch.
+        """How many networks of a stack are best trained as one.
+
+        Parameters
+        ----------
+        bytes_of_one : int
+            What a step of one network touches: parameters, the optimizer's arrays, a batch.
+
+        Returns
+        -------
+        int or None
+            None is all of them.
         """
         return None
 
     def threads(self) -> int:
-        """How many stacks may be trained at the same time, each by a thread of its own."""
+        """How many stacks may be trained at the same time, each by a thread of its own.
+
+        Returns
+        -------
+        int
+            1 by default.
+        """
         return 1
 
     def sender(self) -> Sender:
-        """An object that moves rows of host arrays to this device, chunk by chunk: see `Sender`."""
+        """An object that moves rows of host arrays to this device, chunk by chunk.
+
+        Returns
+        -------
+        Sender
+            See `portable_nn.backends.streaming`.
+        """
         return Sender(self)

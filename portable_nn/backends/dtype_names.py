@@ -9,7 +9,24 @@ import numpy as np
 
 
 def dtype_name(dtype: Any) -> str:
-    """The name, such as "float32", of a dtype of any library; a name or a NumPy type is accepted too."""
+    """The name, such as "float32", of a dtype of any library.
+
+    Parameters
+    ----------
+    dtype : dtype
+        Of any library; a name or a NumPy type is accepted too.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import portable_nn as pnn
+    >>> pnn.backends.dtype_name(np.float32), pnn.backends.dtype_name(np.asarray([1.0]).dtype)
+    ('float32', 'float64')
+    """
     if isinstance(dtype, np.dtype):
         return name_of(dtype)
     try:

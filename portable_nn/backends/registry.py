@@ -78,6 +78,13 @@ def register(name: str, backend: str | type[Backend]) -> None:
     ------
     TypeError, ValueError
         If an argument is not of that form, or `name` is the name of a built-in backend.
+
+    Examples
+    --------
+    >>> import portable_nn as pnn
+    >>> pnn.backends.register("mine", "my_package.backends:MyBackend")
+    >>> "mine" in pnn.backends.names()
+    True
     """
     if not isinstance(name, str) or not name:
         raise TypeError(f"`name` is {name!r}; accepted: a non-empty string")
@@ -141,12 +148,36 @@ def backend_class(name: str) -> type[Backend]:
 
 
 def names() -> tuple[str, ...]:
-    """The names of all known backends, available or not."""
+    """The names of all known backends, available or not.
+
+    Returns
+    -------
+    tuple of str
+        Sorted.
+
+    Examples
+    --------
+    >>> import portable_nn as pnn
+    >>> {"array_api_strict", "cupy", "jax", "numpy", "torch"} <= set(pnn.backends.names())
+    True
+    """
     return tuple(sorted(known()))
 
 
 def available() -> tuple[str, ...]:
-    """The names of the backends that work here. Their libraries are imported to find out."""
+    """The names of the backends that work here. Their libraries are imported to find out.
+
+    Returns
+    -------
+    tuple of str
+        Sorted.
+
+    Examples
+    --------
+    >>> import portable_nn as pnn
+    >>> "numpy" in pnn.backends.available()
+    True
+    """
     return tuple(name for name in names() if failure(name) is None)
 
 
@@ -168,6 +199,11 @@ def get(name: str | Backend, device: Any = None) -> Backend:
     device : optional
         A device object of the library, or its name; None for the library's default.
 
+    Returns
+    -------
+    Backend
+        The one object for this library and device.
+
     Raises
     ------
     UnknownBackendError
@@ -176,6 +212,12 @@ def get(name: str | Backend, device: Any = None) -> Backend:
         If it does not work here; the message says what is missing and how to install it.
     ValueError
         If the library has no such device.
+
+    Examples
+    --------
+    >>> import portable_nn as pnn
+    >>> pnn.backends.get("numpy")
+    <backend 'numpy' on cpu>
     """
     if isinstance(name, Backend):
         return name if device is None else on_device(type(name), device)
@@ -191,7 +233,21 @@ def on_device(cls: type[Backend], device: Any) -> Backend:
 
 @contextlib.contextmanager
 def own_settings() -> Iterator[None]:
-    """The settings that this package asks of the libraries in use: see `Backend.own_settings`."""
+    """The settings that this package asks of the libraries in use: see `Backend.own_settings`.
+
+    Yields
+    ------
+    None
+        Within the ``with`` the settings hold; after it they are as before.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import portable_nn as pnn
+    >>> with pnn.backends.own_settings():
+    ...     pnn.equations.ACTIVATIONS["relu"].g(np, np.array([-1.0, 1.0]))
+    array([0., 1.])
+    """
     with contextlib.ExitStack() as stack:
         for cls in _changing:
             stack.enter_context(cls.own_settings())
@@ -199,7 +255,28 @@ def own_settings() -> Iterator[None]:
 
 
 def with_own_settings(function: F) -> F:
-    """`function`, run under `own_settings`."""
+    """A decorator: the function is run under `own_settings`.
+
+    Parameters
+    ----------
+    function : callable
+        Any function.
+
+    Returns
+    -------
+    callable
+        A function of the same arguments and result.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import portable_nn as pnn
+    >>> @pnn.backends.with_own_settings
+    ... def relu(Z):
+    ...     return pnn.equations.ACTIVATIONS["relu"].g(np, Z)
+    >>> relu(np.array([-1.0, 1.0]))
+    array([0., 1.])
+    """
 
     @functools.wraps(function)
     def run(*arguments: Any, **options: Any) -> Any:
@@ -240,7 +317,25 @@ def owner_class(x: object) -> type[Backend] | None:
 
 
 def owner(x: object) -> Backend | None:
-    """The backend that owns `x`, on its device; None if `x` is an array of no known library."""
+    """The backend that owns `x`, on its device.
+
+    Parameters
+    ----------
+    x : object
+        An array, or anything else.
+
+    Returns
+    -------
+    Backend or None
+        None if `x` is an array of no known library.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import portable_nn as pnn
+    >>> pnn.backends.owner(np.ones(3)), pnn.backends.owner([1, 1, 1])
+    (<backend 'numpy' on cpu>, None)
+    """
     cls = owner_class(x)
     if cls is None:
         return None
@@ -252,10 +347,26 @@ def owner(x: object) -> Backend | None:
 def of(x: object) -> Backend:
     """The backend that owns the array `x`, on the device of `x`.
 
+    Parameters
+    ----------
+    x : array
+        Of any known library.
+
+    Returns
+    -------
+    Backend
+
     Raises
     ------
     TypeError
         If `x` is not an array of a known library.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import portable_nn as pnn
+    >>> pnn.backends.of(np.ones(3))
+    <backend 'numpy' on cpu>
     """
     backend = owner(x)
     if backend is None:
@@ -267,9 +378,30 @@ def of(x: object) -> Backend:
 
 
 def to_host(x: Any) -> HostArray:
-    """The values of `x`, an array of any registered backend or anything that `numpy.asarray` accepts.
+    """The values of `x` as a NumPy array.
 
-    Raises TypeError for a masked array.
+    Parameters
+    ----------
+    x : array-like
+        An array of any registered backend, or anything that `numpy.asarray` accepts.
+
+    Returns
+    -------
+    numpy.ndarray
+        It may share memory with `x`.
+
+    Raises
+    ------
+    TypeError
+        If `x` is a masked array.
+
+    Examples
+    --------
+    >>> import portable_nn as pnn
+    >>> net = pnn.Network((2, 1), ("identity",), "squared_error")
+    >>> W, b = net.initialize(backend="numpy")[0]
+    >>> type(pnn.backends.to_host(W)).__name__
+    'ndarray'
     """
     backend = owner(x)
     if isinstance(x, np.ma.MaskedArray):

@@ -34,6 +34,15 @@ def show_backends() -> None:
     """Print a table of the known backends: name, version, device, whether it works, and if not, why.
 
     ``python -m portable_nn`` prints the same.
+
+    Examples
+    --------
+    >>> import portable_nn as pnn
+    >>> pnn.show_backends()
+    name              version  device  works  why not
+    ...
+    numpy             2...     cpu     yes
+    ...
     """
     table = [HEADINGS, *rows()]
     widths = [max(len(row[column]) for row in table) for column in range(len(HEADINGS))]

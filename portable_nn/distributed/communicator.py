@@ -25,26 +25,78 @@ class Communicator(Protocol):
     Attributes
     ----------
     rank, size : int
+
+    Examples
+    --------
+    A user-defined one needs no base class:
+
+    >>> import portable_nn as pnn
+    >>> class OfOne:
+    ...     rank, size = 0, 1
+    ...     def sum_(self, flat): ...
+    ...     def broadcast_(self, flat, root=0): ...
+    ...     def max(self, value):
+    ...         return value
+    ...     def abort(self): ...
+    >>> isinstance(OfOne(), pnn.distributed.Communicator)
+    True
     """
 
     rank: int
     size: int
 
     def sum_(self, flat: Any) -> None:
-        """Overwrite `flat` with the sum of those of all processes: the same bits for all."""
+        """Overwrite `flat` with the sum of those of all processes: the same bits for all.
+
+        Parameters
+        ----------
+        flat : array (n,)
+            Contiguous, of float32, float64 or int64; n may be 0.
+        """
 
     def broadcast_(self, flat: Any, root: int = 0) -> None:
-        """Overwrite `flat` with that of the process `root`."""
+        """Overwrite `flat` with that of one process.
+
+        Parameters
+        ----------
+        flat : array (n,)
+            Contiguous, of float32, float64, int64 or bytes (uint8); n may be 0.
+        root : int
+            The process whose values all get.
+        """
 
     def max(self, value: int) -> int:
-        """The largest of the integers that the processes give, which may be negative, as an int."""
+        """The largest of the integers that the processes give.
+
+        Parameters
+        ----------
+        value : int
+            May be negative.
+
+        Returns
+        -------
+        int
+        """
 
     def abort(self) -> None:
         """End all processes at once."""
 
 
 class Alone:
-    """A `Communicator` of one process."""
+    """A `Communicator` of one process.
+
+    Attributes
+    ----------
+    rank, size : int
+        0 and 1.
+
+    Examples
+    --------
+    >>> import portable_nn as pnn
+    >>> group = pnn.distributed.Alone()
+    >>> group.rank, group.size, group.max(7)
+    (0, 1, 7)
+    """
 
     rank, size = 0, 1
 

@@ -105,6 +105,15 @@ def mpi(comm: Any = None) -> MPICommunicator:
         If mpi4py, or an MPI library, is not installed.
     TypeError
         If `comm` is no communicator of mpi4py, or is COMM_NULL or has been freed.
+
+    Examples
+    --------
+    In a script that ``mpiexec -n 4 python train.py`` starts, `size` is 4; without a launcher:
+
+    >>> import portable_nn as pnn
+    >>> group = pnn.distributed.mpi()
+    >>> group.rank, group.size
+    (0, 1)
     """
     try:
         from mpi4py import MPI  # noqa: PLC0415

@@ -104,6 +104,15 @@ def torch(group: Any = None) -> TorchCommunicator | Alone:
         If torch is not installed, or is a build without torch.distributed.
     ValueError
         If the group has no engine for the CPU, over which processes agree on what they do.
+
+    Examples
+    --------
+    In a script that ``torchrun --nproc-per-node 4 train.py`` starts, `size` is 4; without a launcher:
+
+    >>> import portable_nn as pnn
+    >>> group = pnn.distributed.torch()
+    >>> group.rank, group.size
+    (0, 1)
     """
     try:
         import torch as library  # noqa: PLC0415
