@@ -77,6 +77,18 @@ def load(
     -----
     UserWarning
         If an estimator is loaded as a network because scikit-learn is missing.
+
+    Examples
+    --------
+    A user-defined activation is saved by name, and given again:
+
+    >>> import portable_nn as pnn
+    >>> cube = pnn.Activation("cube", lambda xp, Z: Z**3, lambda xp, Z: 3 * Z**2)
+    >>> net = pnn.Network((2, 1), (cube,), "squared_error")
+    >>> pnn.save("model.safetensors", (net, net.initialize()), custom={"cube": cube})
+    >>> loaded, params = pnn.load("model.safetensors", custom={"cube": cube})
+    >>> loaded == net
+    True
     """
     check_flag("mmap", mmap)
     check_flag("as_network", as_network)

@@ -70,6 +70,17 @@ def save(
     -----
     UserWarning
         If callbacks of an estimator, or attributes that are not its own, are left out.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import portable_nn as pnn
+    >>> net, X = pnn.Network((2, 1), ("sigmoid",), "binary_cross_entropy"), np.ones((3, 2), "float32")
+    >>> params = net.initialize()
+    >>> pnn.save("model.safetensors", (net, params))
+    >>> loaded, its_params = pnn.load("model.safetensors")
+    >>> loaded == net, bool((loaded.predict(its_params, X) == net.predict(params, X)).all())
+    (True, True)
     """
     check_flag("for_prediction", for_prediction)
     left_out: list[str] = []

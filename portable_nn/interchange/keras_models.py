@@ -55,8 +55,12 @@ def from_keras(
         Built, of layers of Keras itself that compute in float32 or float64; models may be nested.
         Dropout has no effect on predictions, and is not carried over. Beside dense layers there may be
         BatchNormalization and LayerNormalization.
-    loss, output, backend
-        As for `from_torch`; ``output="softmax"`` where it was trained ``from_logits=True``.
+    loss : str or Loss, optional
+        As for `from_torch`.
+    output : str or Activation, optional
+        As for `from_torch`; "softmax" where it was trained ``from_logits=True``.
+    backend : str or Backend
+        Where the parameters, which are copies, go.
 
     Returns
     -------
@@ -68,6 +72,16 @@ def from_keras(
     TypeError, ValueError
         For a layer or an activation of another kind, which is named: "gelu" is the erf form there; for
         subclasses, mixed precision, and quantized layers.
+
+    Examples
+    --------
+    >>> import keras
+    >>> import portable_nn as pnn
+    >>> dense = keras.layers.Dense
+    >>> model = keras.Sequential([keras.Input((2,)), dense(3, activation="relu"), dense(1)])
+    >>> net, params = pnn.interchange.from_keras(model)
+    >>> net.sizes
+    (2, 3, 1)
     """
     keras = require_keras()
     if not isinstance(model, keras.Model):
@@ -114,6 +128,15 @@ def to_keras(model: Any) -> Any:
     Keras' momentum is 1 - ours, and its running variance moves by sigma^2, ours by sigma^2 B / (B - 1).
     Keras computes products in float32, whatever the dtype of a layer: predictions of models of float64
     differ by about 1e-7 of the largest one.
+
+    Examples
+    --------
+    >>> import keras
+    >>> import portable_nn as pnn
+    >>> net = pnn.Network((2, 3, 1), ("relu", "identity"), "squared_error")
+    >>> model = pnn.interchange.to_keras((net, net.initialize()))
+    >>> isinstance(model, keras.Model), model.count_params()
+    (True, 13)
     """
     keras = require_keras()
     found = model_of(model)

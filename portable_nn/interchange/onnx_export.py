@@ -69,6 +69,16 @@ def to_onnx(model: Any, path: str | os.PathLike[str] | None = None) -> Any:
     NaN.
     onnxruntime's predictions are within 1e-6 (float32) or 1e-12 (float64) of the largest one here; its
     own functions of float32 lose digits where all predictions of a network are small.
+
+    Examples
+    --------
+    >>> import onnx
+    >>> import portable_nn as pnn
+    >>> net = pnn.Network((2, 3, 1), ("relu", "identity"), "squared_error")
+    >>> model = pnn.interchange.to_onnx((net, net.initialize()), "model.onnx")
+    >>> onnx.checker.check_model("model.onnx")
+    >>> [node.op_type for node in model.graph.node]
+    ['Gemm', 'Relu', 'Gemm']
     """
     helper = require_onnx()
     if is_of_tables(model):

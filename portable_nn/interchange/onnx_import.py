@@ -29,8 +29,13 @@ def from_onnx(
     Parameters
     ----------
     model : path, or onnx.ModelProto
-    loss, output, backend
+        The file, or the model.
+    loss : str or Loss, optional
         As for `from_torch`.
+    output : str or Activation, optional
+        As for `from_torch`.
+    backend : str or Backend
+        Where the parameters, which are copies, go.
 
     Returns
     -------
@@ -46,6 +51,16 @@ def from_onnx(
         ONNX; the message names the node, the outputs or the file.
     ImportError
         If onnx is not installed.
+
+    Examples
+    --------
+    >>> import onnx
+    >>> import portable_nn as pnn
+    >>> net = pnn.Network((2, 3, 1), ("relu", "identity"), "squared_error")
+    >>> model = pnn.interchange.to_onnx((net, net.initialize()))
+    >>> its_net, params, classes = pnn.interchange.from_onnx(model)
+    >>> its_net.sizes, classes
+    ((2, 3, 1), None)
     """
     require_onnx()
     onnx = importlib.import_module("onnx")

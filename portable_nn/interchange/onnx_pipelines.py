@@ -37,6 +37,20 @@ def register_with_skl2onnx() -> None:
     are rounded. As for scikit-learn's own classifiers probabilities come as dictionaries, unless
     ``options={"zipmap": False}`` is passed. With inputs of float64 pass it: onnxruntime makes
     dictionaries of float32 alone, and does not load the model otherwise.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import skl2onnx
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> import portable_nn as pnn
+    >>> X = np.random.default_rng(0).normal(size=(50, 2)).astype("float32")
+    >>> mlp = pnn.MLPRegressor(hidden_layer_sizes=(4,), tol=1.0, random_state=0)
+    >>> model = make_pipeline(StandardScaler(), mlp).fit(X, X[:, 0])
+    >>> pnn.interchange.register_with_skl2onnx()
+    >>> [each.name for each in skl2onnx.to_onnx(model, X[:1]).graph.output]
+    ['variable']
     """
     try:
         skl2onnx = importlib.import_module("skl2onnx")

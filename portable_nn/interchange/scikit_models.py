@@ -26,6 +26,17 @@ def from_sklearn(estimator: Any) -> Any:
         For another thing.
     sklearn.exceptions.NotFittedError
         If it is not fitted.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.neural_network import MLPRegressor
+    >>> import portable_nn as pnn
+    >>> X = np.random.default_rng(0).normal(size=(50, 2))
+    >>> theirs = MLPRegressor(hidden_layer_sizes=(4,), tol=1.0, random_state=0).fit(X, X[:, 0])
+    >>> ours = pnn.interchange.from_sklearn(theirs)
+    >>> bool(np.allclose(ours.predict(X), theirs.predict(X)))
+    True
     """
     from portable_nn.estimators.scikit_import import fitted_twin  # noqa: PLC0415
 
@@ -47,6 +58,16 @@ def to_sklearn(estimator: Any) -> Any:
     ------
     TypeError
         For another thing, such as (net, params).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import portable_nn as pnn
+    >>> X = np.random.default_rng(0).normal(size=(50, 2))
+    >>> ours = pnn.MLPRegressor(hidden_layer_sizes=(4,), tol=1.0, random_state=0).fit(X, X[:, 0])
+    >>> theirs = pnn.interchange.to_sklearn(ours)
+    >>> type(theirs).__module__.partition(".")[0], bool(np.allclose(ours.predict(X), theirs.predict(X)))
+    ('sklearn', True)
     """
     if not hasattr(estimator, "to_sklearn"):
         raise TypeError(

@@ -41,6 +41,16 @@ def to_c(model: Any, path: str | os.PathLike[str], name: str | None = None) -> N
     with many labels a row ``NAME_labels(x, labels)``. ``NAME_INPUTS``, ``NAME_OUTPUTS`` and
     ``NAME_CLASSES`` are their sizes, ``NAME_features`` the names of the inputs, if they have any. The
     first lines of the file say how to use it. A code that is none, of an embedding, gives NaN.
+
+    Examples
+    --------
+    >>> import portable_nn as pnn
+    >>> net = pnn.Network((2, 1), ("sigmoid",), "binary_cross_entropy")
+    >>> pnn.to_c((net, net.initialize()), "model.c")
+    >>> with open("model.c") as file:
+    ...     source = file.read()
+    >>> "model_predict(" in source
+    True
     """
     if name is None:
         name = os.path.splitext(os.path.basename(os.fspath(path)))[0]
@@ -75,6 +85,16 @@ def to_javascript(model: Any, path: str | os.PathLike[str]) -> None:
     array of 0 and 1; and ``inputs``, ``outputs``, ``classes`` and ``features``, where there are any.
     Whole numbers among the labels that a number of JavaScript does not hold exactly are of the type
     BigInt. A code that is none, of an embedding, gives NaN.
+
+    Examples
+    --------
+    >>> import portable_nn as pnn
+    >>> net = pnn.Network((2, 1), ("sigmoid",), "binary_cross_entropy")
+    >>> pnn.to_javascript((net, net.initialize()), "model.mjs")
+    >>> with open("model.mjs") as file:
+    ...     source = file.read()
+    >>> "export function predict(" in source
+    True
     """
     source = written(model_of(model), "JavaScript", javascript_source)
     replace_file(path, source.encode("ascii"))

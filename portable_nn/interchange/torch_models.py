@@ -95,6 +95,15 @@ def from_torch(
     -----
     relu and leaky_relu have torch's derivatives at 0. A normalization without a scale or a shift gets
     them, 1 and 0, and an Embedding a table for each column: they would be trained here.
+
+    Examples
+    --------
+    >>> import torch
+    >>> import portable_nn as pnn
+    >>> module = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.ReLU(), torch.nn.Linear(3, 4))
+    >>> net, params = pnn.interchange.from_torch(module, output="softmax")
+    >>> net.sizes, net.loss
+    ((2, 3, 4), Loss('categorical_cross_entropy'))
     """
     torch = require_torch()
     torch_nn, chain = torch.nn, Chain()
@@ -143,6 +152,15 @@ def to_torch(model: Any) -> Any:
     TypeError, ValueError
         For another thing, for an activation that torch.nn has no module for (exp, user-defined ones),
         and a user-defined layer with statistics.
+
+    Examples
+    --------
+    >>> import torch
+    >>> import portable_nn as pnn
+    >>> net = pnn.Network((2, 3, 1), ("relu", "identity"), "squared_error")
+    >>> module = pnn.interchange.to_torch((net, net.initialize()))
+    >>> module(torch.zeros(5, 2)).shape
+    torch.Size([5, 1])
     """
     torch = require_torch()
     found = model_of(model)

@@ -37,11 +37,14 @@ class Columns:
 
     Examples
     --------
-    ::
+    >>> import numpy as np
+    >>> import portable_nn as pnn
+    >>> table = np.array([[0.5, 1.5, 0.0], [2.5, 3.5, 1.0]])  # or ``h5py.File("table.h5")["rows"]``
+    >>> X, Y = pnn.Columns(table, slice(0, 2)), pnn.Columns(table, -1, dtype="int64")
+    >>> X.shape, Y[:]
+    ((2, 2), array([0, 1]))
 
-        table = h5py.File("table.h5")["rows"]  # (n_samples, 11), the classes in the last column
-        X, Y = pnn.Columns(table, slice(0, 10)), pnn.Columns(table, -1, dtype="int64")
-        pnn.fit(net, params, X, Y, stream=True)
+    ``pnn.fit(net, params, X, Y, stream=True)`` learns from them.
     """
 
     def __init__(

@@ -52,11 +52,17 @@ class ParquetRows:
 
     Examples
     --------
-    ::
+    >>> import pyarrow
+    >>> from pyarrow import parquet
+    >>> import portable_nn as pnn
+    >>> table = {"age": [30, 40, 50], "income": [1.5, 2.0, 1.0], "label": [0, 1, 1]}
+    >>> parquet.write_table(pyarrow.table(table), "train.parquet")
+    >>> X = pnn.ParquetRows("train.parquet", ["age", "income"], dtype="float32")
+    >>> Y = pnn.ParquetRows("train.parquet", "label")
+    >>> X.shape, Y.shape, X[:2].tolist()
+    ((3, 2), (3,), [[30.0, 1.5], [40.0, 2.0]])
 
-        X = pnn.ParquetRows("train.parquet", ["age", "income"], dtype="float32")
-        Y = pnn.ParquetRows("train.parquet", "label")
-        pnn.fit(net, params, X, Y, stream=True)
+    ``pnn.fit(net, params, X, Y, stream=True)`` learns from them.
     """
 
     def __init__(
@@ -106,7 +112,23 @@ class ParquetRows:
         return found.reshape(-1, *self.shape[1:])
 
     def read(self, group: Group) -> HostArray:
-        """The rows of a row group, (rows, columns)."""
+        """The rows of a row group.
+
+        Parameters
+        ----------
+        group : Group
+            One of ``self.groups``: its file, its number there, and its rows.
+
+        Returns
+        -------
+        array (rows, columns)
+            Of the dtype `dtype`, on the host; the last one is kept.
+
+        Raises
+        ------
+        ValueError
+            If a value is missing in a column of integers or booleans.
+        """
         if self.last is not None and self.last[0] == group:
             return self.last[1]
         self.last = None  # before the memory of the next one is needed

@@ -34,6 +34,18 @@ class TrainingState:
         What the optimizer remembers; None where there is no optimizer of ours (L-BFGS).
     snapshot : function or None
         What a `Checkpoint` writes; None where a training cannot be resumed (L-BFGS).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import portable_nn as pnn
+    >>> class Printer(pnn.Callback):
+    ...     def on_epoch_end(self, state):
+    ...         print(f"epoch {state.epoch} of {state.epochs}, {state.step} updates")
+    >>> net, X = pnn.Network((1, 1), ("identity",), "squared_error"), np.ones((6, 1), "float32")
+    >>> fitted = pnn.fit(net, net.initialize(), X, X, epochs=2, batch_size=2, callbacks=[Printer()])
+    epoch 1 of 2, 3 updates
+    epoch 2 of 2, 6 updates
     """
 
     epochs: int
@@ -52,7 +64,10 @@ class TrainingState:
     def stop(self, reason: str = "callback") -> None:
         """End the training after this epoch, or before the first.
 
-        `reason` becomes ``history.stopped_by``.
+        Parameters
+        ----------
+        reason : str
+            Becomes ``history.stopped_by``; that of the first call, if there are several.
         """
         self.stopped = self.stopped or reason or "callback"
 
@@ -69,16 +84,49 @@ class Callback:
 
     Of several processes that train together (see `portable_nn.distributed`) the first one calls the
     callbacks, and all of them those that have the attribute ``every_rank = True``.
+
+    Examples
+    --------
+    Stop once the cost is low enough:
+
+    >>> import numpy as np
+    >>> import portable_nn as pnn
+    >>> class Until(pnn.Callback):
+    ...     def on_epoch_end(self, state):
+    ...         if state.history.cost[-1] < 0.01:
+    ...             state.stop("low cost")
+    >>> net, X = pnn.Network((1, 1), ("identity",), "squared_error"), np.ones((4, 1), "float32")
+    >>> _, history = pnn.fit(net, net.initialize(), X, X, pnn.SGD(0.1), epochs=1000, callbacks=[Until()])
+    >>> history.stopped_by, history.epochs < 1000
+    ('low cost', True)
     """
 
     def on_train_begin(self, state: TrainingState) -> None:
-        """Before the first epoch; ``state.epoch`` is 0, ``state.params`` where training starts."""
+        """Called before the first epoch.
+
+        Parameters
+        ----------
+        state : TrainingState
+            Its `epoch` is 0, and its `params` are those where training starts.
+        """
 
     def on_epoch_end(self, state: TrainingState) -> None:
-        """After each epoch; its costs are the last in ``state.history``, as numbers on the host."""
+        """Called after each epoch.
+
+        Parameters
+        ----------
+        state : TrainingState
+            The costs of the epoch are the last in ``state.history``, as numbers on the host.
+        """
 
     def on_train_end(self, state: TrainingState) -> None:
-        """After the last epoch, whatever ended the training (an error excepted)."""
+        """Called after the last epoch, whatever ended the training (an error excepted).
+
+        Parameters
+        ----------
+        state : TrainingState
+            That of the last epoch.
+        """
 
 
 def check_callbacks(callbacks: Any) -> list[Any]:

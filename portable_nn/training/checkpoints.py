@@ -66,12 +66,18 @@ class Checkpoint(Callback):
 
     Examples
     --------
-    ::
+    Start, or go on if the file is there; ``resume="run.ckpt"`` asks for the file:
 
-        checkpoint = pnn.Checkpoint("run.ckpt", every_epochs=5)
-        pnn.fit(net, params, X, Y, epochs=100, callbacks=[checkpoint], resume=checkpoint)
-
-    starts, or goes on if the file is there; ``resume="run.ckpt"`` asks for the file.
+    >>> import numpy as np
+    >>> import portable_nn as pnn
+    >>> net, X = pnn.Network((1, 1), ("identity",), "squared_error"), np.ones((4, 1), "float32")
+    >>> start, checkpoint = net.initialize(), pnn.Checkpoint("run.ckpt", every_epochs=2)
+    >>> for epochs in (3, 5):
+    ...     params, history = pnn.fit(net, start, X, X, epochs=epochs, callbacks=[checkpoint],
+    ...                               resume=checkpoint)
+    ...     print(history.epochs)
+    3
+    5
     """
 
     def __init__(
@@ -120,7 +126,15 @@ class Checkpoint(Callback):
         self.saved_at, self.last_time = (state.epoch, state.step), time.monotonic()
 
     def on_batches_end(self, state: TrainingState, done: int, total: int) -> None:
-        """Within an epoch, after `done` of its `total` batches; `state` is what callbacks are shown."""
+        """Called within an epoch.
+
+        Parameters
+        ----------
+        state : TrainingState
+            That of the epoch before; its `snapshot` is up to date.
+        done, total : int
+            How many of the epoch's batches have been sent to the device, and how many there are.
+        """
         if done < total and (self.pauses_every is not None or self.is_late()):
             snapshot: Snapshot = state.snapshot()  # type: ignore[misc]  # checked when training began
             if self.pauses_every is None or snapshot.optimizer_state.t % self.pauses_every == 0:
@@ -137,15 +151,26 @@ class Checkpoint(Callback):
             self.save(state.snapshot())
 
     def is_late(self) -> bool:
-        """Whether so many seconds have passed since the last checkpoint."""
+        """Whether `every_seconds` have passed since the last checkpoint.
+
+        Returns
+        -------
+        bool
+            False without `every_seconds`.
+        """
         if self.every_seconds is None:
             return False
         return time.monotonic() - self.last_time >= self.every_seconds
 
     def save(self, snapshot: Snapshot) -> None:
-        """Save the training as `snapshot` has it; a warning says so if that fails.
+        """Save a training; a warning says so if that fails.
 
         Within an epoch parameters that are not finite are not saved: the end of the epoch will tell.
+
+        Parameters
+        ----------
+        snapshot : Snapshot
+            What ``state.snapshot()`` gives.
         """
         if snapshot.position.batches and not is_finite(snapshot.params):
             return

@@ -26,6 +26,24 @@ class EarlyStopping:
         A cost counts as fallen when it is more than this below the last one that counted, >= 0.
     restore_best : bool
         Whether `fit` returns the parameters of the epoch with the lowest cost, or the last ones.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a number is not in its range, or `restore_best` neither True nor False.
+
+    Examples
+    --------
+    The cost of these validation data rises from the first epoch on:
+
+    >>> import numpy as np
+    >>> import portable_nn as pnn
+    >>> net, X = pnn.Network((1, 1), ("identity",), "squared_error"), np.ones((1, 1))
+    >>> params = [(np.zeros((1, 1)), np.zeros((1, 1)))]
+    >>> params, history = pnn.fit(net, params, X, X, pnn.SGD(0.1), epochs=100, validation=(X, -X),
+    ...                           early_stopping=pnn.EarlyStopping(patience=3))
+    >>> history.epochs, history.best_epoch, history.stopped_by
+    (4, 1, 'early stopping')
     """
 
     patience: int = 10

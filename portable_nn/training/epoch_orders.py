@@ -34,9 +34,15 @@ class WindowShuffle:
         The order of an epoch is a function of this seed, the number of the epoch and the number of rows:
         the same on every backend, and after a training was resumed.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is no whole number in its range.
+
     Examples
     --------
-    >>> order = WindowShuffle(chunk=3, window=2, seed=1)
+    >>> import portable_nn as pnn
+    >>> order = pnn.WindowShuffle(chunk=3, window=2, seed=1)
     >>> sorted(order(0, 8).tolist())
     [0, 1, 2, 3, 4, 5, 6, 7]
 

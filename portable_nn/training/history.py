@@ -53,6 +53,15 @@ class History:
     optimizer_state : OptimizerState
         The optimizer's state after the last update; pass it to `fit` to continue the training. None
         for a stack whose networks have made different numbers of updates.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import portable_nn as pnn
+    >>> net, X = pnn.Network((1, 1), ("identity",), "squared_error"), np.ones((4, 1))
+    >>> params, history = pnn.fit(net, net.initialize(dtype="float64"), X, X, epochs=5, metrics="r2")
+    >>> history.epochs, len(history.cost), list(history.curves), history.stopped_by
+    (5, 5, ['cost', 'r2'], 'epochs')
     """
 
     cost: list[Any] = field(default_factory=list)
@@ -90,13 +99,25 @@ class History:
         return "\n".join(lines)
 
     def state(self) -> dict[str, Any]:
-        """What was recorded of each epoch, as arrays by name: what a checkpoint holds of it."""
+        """What was recorded of each epoch: what a checkpoint holds of it.
+
+        Returns
+        -------
+        dict
+            Arrays by name; those of the metrics in a dict, under "metrics".
+        """
         plain = {name: getattr(self, name) for name in RECORDED}
         metrics = {name: np.asarray(values) for name, values in self.metrics.items()}
         return {name: np.asarray(values) for name, values in plain.items()} | {"metrics": metrics}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from what `state` gave."""
+        """Go on from what `state` gave.
+
+        Parameters
+        ----------
+        state : dict
+            The arrays of the record, which is overwritten.
+        """
         for name in RECORDED:
             getattr(self, name)[:] = entries(state[name])
         self.metrics.update({name: entries(values) for name, values in state["metrics"].items()})

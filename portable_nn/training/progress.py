@@ -18,13 +18,21 @@ class ProgressBar(Callback):
 
     Parameters
     ----------
-    **options
-        Passed to ``tqdm``, such as ``desc="training"``, ``leave=False`` or ``file``.
+    **options : arguments of tqdm
+        Such as ``desc="training"``, ``leave=False`` or ``file``.
 
     Raises
     ------
     ImportError
         If tqdm is not installed.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import portable_nn as pnn
+    >>> net, X = pnn.Network((1, 1), ("identity",), "squared_error"), np.ones((4, 1), "float32")
+    >>> bar = pnn.ProgressBar(desc="training", leave=False)
+    >>> params, history = pnn.fit(net, net.initialize(), X, X, epochs=3, callbacks=[bar])
     """
 
     def __init__(self, **options: Any) -> None:
@@ -42,7 +50,15 @@ class ProgressBar(Callback):
         self.bar = self.draw(total=state.epochs, **self.options)
 
     def on_batches_end(self, state: TrainingState, done: int, total: int) -> None:
-        """After a part of an epoch: `done` of its `total` batches are."""
+        """Called after a part of an epoch.
+
+        Parameters
+        ----------
+        state : TrainingState
+            That of the epoch before.
+        done, total : int
+            How many of the epoch's batches have been sent to the device, and how many there are.
+        """
         self.move_to(state.epoch + round(done / total, 2))
 
     def on_epoch_end(self, state: TrainingState) -> None:
@@ -55,7 +71,13 @@ class ProgressBar(Callback):
         self.close()
 
     def move_to(self, epochs: float) -> None:
-        """So many epochs are done; the bar is drawn again if enough time has passed."""
+        """Draw the bar again, if enough time has passed.
+
+        Parameters
+        ----------
+        epochs : float
+            How many are done.
+        """
         step = epochs - self.bar.n
         self.bar.update(step)
         self.bar.n = epochs  # without rounding errors, and whole after a whole epoch
