@@ -32,8 +32,11 @@ class MLPEnsembleClassifier(ClassPredictions, ClassifierMixin, BaseMLPEnsemble):
     ----------
     {{parameters_of_ensembles}}
 
-    **of_member
-        Every parameter of `MLPClassifier`, with its default and meaning.
+    {{parameters_of_members}}
+
+    {{parameters_of_classifiers}}
+
+    {{further_parameters}}
 
     Attributes
     ----------

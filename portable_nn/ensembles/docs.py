@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from portable_nn.estimators.docs import TEXTS as OF_ESTIMATORS
 from portable_nn.estimators.docs import Documented, with_shared_texts
+
+OF_ENSEMBLES = ("random_state ", "warm_start ")  # parameters of members that mean something else here
 
 
 def with_texts(documented: Documented) -> Documented:
@@ -10,7 +13,13 @@ def with_texts(documented: Documented) -> Documented:
     return with_shared_texts(documented, TEXTS)
 
 
+def without(names: tuple[str, ...], parameters: str) -> str:
+    """The text of some parameters, without those of these names."""
+    return "\n\n".join(each for each in parameters.split("\n\n") if not each.startswith(names))
+
+
 TEXTS = {
+    "parameters_of_members": without(OF_ENSEMBLES, OF_ESTIMATORS["parameters_of_scikit_learn"]),
     "parameters_of_ensembles": """\
 n_estimators : int, default=16
     How many networks.

@@ -33,8 +33,13 @@ class MLPEnsembleRegressor(ValuePredictions, RegressorMixin, IntervalEnsemble):
         The share of the rows that `fit` sets aside, drawn by `random_state`, and calibrates the
         intervals with; 0: none, see `calibrate`.
 
-    **of_member
-        Every parameter of `MLPRegressor`, with its default and meaning.
+    {{parameters_of_members}}
+
+    {{loss_of_regressors}}
+
+    {{quantile}}
+
+    {{further_parameters}}
 
     Attributes
     ----------
@@ -67,7 +72,7 @@ class MLPEnsembleRegressor(ValuePredictions, RegressorMixin, IntervalEnsemble):
     >>> X = rng.uniform(-3, 3, size=(600, 1))
     >>> y = np.sin(2 * X[:, 0]) + 0.2 * rng.normal(size=600)
     >>> ensemble = MLPEnsembleRegressor(8, hidden_layer_sizes=(32,), learning_rate_init=0.01,
-    ...                                 calibration_fraction=0.2, random_state=0).fit(X, y)
+    ...                                 tol=1e-3, calibration_fraction=0.2, random_state=0).fit(X, y)
     >>> mean, std = ensemble.predict([[0.0], [6.0]], return_std=True)
     >>> std[1] > 5 * std[0]
     np.True_

@@ -38,18 +38,7 @@ class MLPClassifier(ClassPredictions, ClassifierMixin, BaseMLP):
     ----------
     {{parameters_of_scikit_learn}}
 
-    loss : {'log_loss'} or Loss, default='log_loss'
-        'log_loss' is the cross-entropy. A user-defined `portable_nn.Loss` is used with its matched
-        output activation, or with softmax (for two classes or many labels: sigmoid).
-
-    class_weight : dict, 'balanced', list of dicts or None, default=None
-        Weights of the classes, which multiply the `sample_weight`, of the validation data too.
-        'balanced': inverse to how often the classes occur (each row counted by its `sample_weight`). A
-        list of dicts, one per column, for targets with many labels a row. A class without a weight
-        weighs 1; a weight for a class that y lacks counts for nothing.
-
-    label_smoothing : float, default=0.0
-        In [0, 1): the share of each target that is spread over all classes (Szegedy et al., 2016).
+    {{parameters_of_classifiers}}
 
     {{further_parameters}}
 
@@ -83,8 +72,8 @@ class MLPClassifier(ClassPredictions, ClassifierMixin, BaseMLP):
     >>> from portable_nn import MLPClassifier
     >>> X, y = load_digits(return_X_y=True)
     >>> X, X_test, y, y_test = train_test_split(X / 16, y, random_state=0)
-    >>> clf = MLPClassifier((64,), dropout=0.2, class_weight="balanced", max_iter=60, tol=0.01,
-    ...                     random_state=0)
+    >>> clf = MLPClassifier((64,), dropout=0.2, class_weight="balanced", tol=0.01,
+    ...                     learning_rate_init=0.005, random_state=0)
     >>> clf.fit(X, y, X_val=X_test, y_val=y_test).score(X_test, y_test) > 0.96
     True
     >>> clf.predict(X_test[:5])

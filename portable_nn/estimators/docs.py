@@ -113,6 +113,28 @@ n_iter_no_change : int or numpy.inf, default=10
 
 max_fun : int, default=15000
     The largest number of evaluations of the loss, for 'lbfgs'.""",
+    "parameters_of_classifiers": """\
+loss : {'log_loss'} or Loss, default='log_loss'
+    'log_loss' is the cross-entropy. A user-defined `portable_nn.Loss` is used with its matched output
+    activation, or with softmax (for two classes or many labels: sigmoid).
+
+class_weight : dict, 'balanced', list of dicts or None, default=None
+    Weights of the classes, which multiply the `sample_weight`, of the validation data too. 'balanced':
+    inverse to how often the classes occur (each row counted by its `sample_weight`). A list of dicts,
+    one per column, for targets with many labels a row. A class without a weight weighs 1; a weight for
+    a class that y lacks counts for nothing.
+
+label_smoothing : float, default=0.0
+    In [0, 1): the share of each target that is spread over all classes (Szegedy et al., 2016).""",
+    "loss_of_regressors": """\
+loss : str or Loss, default='squared_error'
+    'squared_error' (half of it, the mean over the outputs), 'poisson' (half the deviance; the outputs
+    are exponentials, y >= 0), 'absolute_error', 'huber' (squared up to 1, then absolute), 'pinball' (for
+    `quantile`), or a `portable_nn.Loss`, such as ``portable_nn.huber(delta)``, used with its matched
+    output activation, or with none. All but 'squared_error' are summed over the outputs.""",
+    "quantile": """\
+quantile : float, default=0.5
+    The quantile of y, in (0, 1), that the loss 'pinball' makes the predictions.""",
     "further_parameters": """\
 dropout : float or callable, or list of these, default=0.0
     The probability, in [0, 1), of leaving a unit out for a row of a batch, for all hidden layers or for

@@ -28,17 +28,11 @@ class MLPRegressor(ValuePredictions, RegressorMixin, BaseMLP):
 
     Parameters
     ----------
-    loss : str or Loss, default='squared_error'
-        'squared_error' (half of it, the mean over the outputs), 'poisson' (half the deviance; the
-        outputs are exponentials, y >= 0), 'absolute_error', 'huber' (squared up to 1, then absolute),
-        'pinball' (for `quantile`), or a `portable_nn.Loss`, such as ``portable_nn.huber(delta)``, used
-        with its matched output activation, or with none. All but 'squared_error' are summed over the
-        outputs.
+    {{loss_of_regressors}}
 
     {{parameters_of_scikit_learn}}
 
-    quantile : float, default=0.5
-        The quantile of y, in (0, 1), that the loss 'pinball' makes the predictions.
+    {{quantile}}
 
     {{further_parameters}}
 

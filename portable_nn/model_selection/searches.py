@@ -12,7 +12,7 @@ from sklearn.experimental import enable_halving_search_cv  # noqa: F401  (two of
 from sklearn.utils._param_validation import Interval
 
 from portable_nn.model_selection.context import gathered
-from portable_nn.model_selection.docs import N_PASSES, OF_PASSES, extended
+from portable_nn.model_selection.docs import N_PASSES, OF_PASSES, extended, with_example
 from portable_nn.model_selection.tasks import MAX_STACK_BYTES, Settings
 
 ADDED = {"max_stack_bytes": [Interval(Integral, 1, None, closed="left")], "progress": ["boolean"]}
@@ -25,6 +25,16 @@ the scores of candidates whose `random_state` is an integer or a `RandomState`. 
 several jobs each worker makes passes of its share of the fits.
 
 """
+
+SEARCH = """\
+>>> search = {name}(model, {{"alpha": [1e-4, 1e-2, 1.0]}}, cv=3{options}).fit(X, y)
+>>> sorted(search.best_params_), search.n_passes_ < 9
+(['alpha'], True)"""
+OPTIONS = {
+    "HalvingGridSearchCV": ", random_state=0",
+    "HalvingRandomSearchCV": ", n_candidates=3, random_state=0",
+    "RandomizedSearchCV": ", n_iter=2, random_state=0",
+}
 
 
 class Search:
@@ -44,7 +54,9 @@ class Search:
         cls._parameter_constraints = {**theirs._parameter_constraints, **ADDED}
         summary = SUMMARY.format(name=theirs.__name__) + (inspect.getdoc(cls) or "")
         added = {"Parameters": OF_PASSES, "Attributes": N_PASSES}
-        cls.__doc__ = extended(summary, theirs.__doc__, added)
+        name = cls.__name__
+        example = SEARCH.format(name=name, options=OPTIONS.get(name, ""))
+        cls.__doc__ = with_example(extended(summary, theirs.__doc__, added), name, example)
 
     _parameter_constraints: ClassVar[dict[str, Any]]
 

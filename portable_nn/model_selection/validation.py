@@ -10,7 +10,7 @@ from typing import Any
 from sklearn import model_selection
 
 from portable_nn.model_selection.context import check_max_stack_bytes, gathered
-from portable_nn.model_selection.docs import OF_PASSES, extended
+from portable_nn.model_selection.docs import OF_PASSES, extended, with_example
 from portable_nn.model_selection.tasks import MAX_STACK_BYTES, Settings
 
 SUMMARY = """\
@@ -22,7 +22,7 @@ here: `max_stack_bytes` does.
 """
 
 
-def together(function: Callable[..., Any]) -> Callable[..., Any]:
+def together(function: Callable[..., Any], example: str) -> Callable[..., Any]:
     """A function of scikit-learn's, with two parameters more: `max_stack_bytes` and `progress`."""
 
     @functools.wraps(function)
@@ -43,13 +43,51 @@ def together(function: Callable[..., Any]) -> Callable[..., Any]:
     )
     run.__module__ = __name__
     summary = SUMMARY.format(name=function.__name__)
-    run.__doc__ = extended(summary, function.__doc__, {"Parameters": OF_PASSES, "Returns": ""})
+    text = extended(summary, function.__doc__, {"Parameters": OF_PASSES, "Returns": ""})
+    run.__doc__ = with_example(text, function.__name__, example)
     return run
 
 
-cross_validate = together(model_selection.cross_validate)
-cross_val_score = together(model_selection.cross_val_score)
-cross_val_predict = together(model_selection.cross_val_predict)
-learning_curve = together(model_selection.learning_curve)
-validation_curve = together(model_selection.validation_curve)
-permutation_test_score = together(model_selection.permutation_test_score)
+cross_validate = together(
+    model_selection.cross_validate,
+    """\
+>>> sorted(cross_validate(model, X, y, cv=3))
+['fit_time', 'score_time', 'test_score']""",
+)
+cross_val_score = together(
+    model_selection.cross_val_score,
+    """\
+>>> scores = cross_val_score(model, X, y, cv=3)
+>>> scores.shape, bool(scores.mean() > 0.8)
+((3,), True)""",
+)
+cross_val_predict = together(
+    model_selection.cross_val_predict,
+    """\
+>>> cross_val_predict(model, X, y, cv=3).shape
+(150,)""",
+)
+learning_curve = together(
+    model_selection.learning_curve,
+    """\
+>>> sizes, on_train, on_test = learning_curve(model, X, y, train_sizes=[50, 100], cv=3, shuffle=True,
+...                                           random_state=0)
+>>> on_test.shape  # sizes, folds
+(2, 3)""",
+)
+validation_curve = together(
+    model_selection.validation_curve,
+    """\
+>>> on_train, on_test = validation_curve(model, X, y, param_name="alpha", param_range=[1e-4, 1e-2],
+...                                      cv=3)
+>>> on_test.shape  # values, folds
+(2, 3)""",
+)
+permutation_test_score = together(
+    model_selection.permutation_test_score,
+    """\
+>>> score, of_permutations, p = permutation_test_score(model, X, y, cv=3, n_permutations=5,
+...                                                    random_state=0)
+>>> bool(score > of_permutations.max())
+True""",
+)

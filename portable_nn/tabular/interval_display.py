@@ -36,6 +36,19 @@ class IntervalDisplay:
         The intervals.
     inside_, outside_ : matplotlib Line2D
         The values in their intervals, and the others.
+
+    Examples
+    --------
+    Of a fitted regressor ``IntervalDisplay.from_estimator(regressor, X, y)`` makes, and draws, one. From
+    intervals that are known:
+
+    >>> import numpy as np
+    >>> import portable_nn as pnn
+    >>> y, middle = np.array([1.0, 2.0, 3.0, 9.0]), np.array([1.5, 2.0, 2.5, 4.0])
+    >>> display = pnn.IntervalDisplay(y=y, prediction=middle, low=middle - 1, high=middle + 1,
+    ...                               coverage=0.9)
+    >>> display.share_inside
+    0.75
     """
 
     def __init__(

@@ -51,6 +51,19 @@ class ReliabilityDisplay:
     ----------
     Naeini, Cooper and Hauskrecht, "Obtaining well calibrated probabilities using Bayesian binning",
     2015.
+
+    Examples
+    --------
+    Of a fitted classifier ``ReliabilityDisplay.from_estimator(classifier, X, y)`` makes, and draws, one.
+    From bins that are known:
+
+    >>> import numpy as np
+    >>> import portable_nn as pnn
+    >>> confidence, accuracy = np.array([0.5, 0.9]), np.array([0.5, 0.8])
+    >>> display = pnn.ReliabilityDisplay(confidence=confidence, accuracy=accuracy,
+    ...                                  counts=np.array([10, 30]))
+    >>> round(display.expected_calibration_error, 3)
+    0.075
     """
 
     def __init__(
