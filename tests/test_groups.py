@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import doctest
 import pickle
 
 import numpy as np
@@ -12,7 +11,7 @@ import pytest
 from helpers import flat, worst
 
 import portable_nn as pnn
-from portable_nn.optimizers import ArrayName, formulas, optimizer
+from portable_nn.optimizers import ArrayName
 from portable_nn.optimizers.groups import FrozenMapping
 
 pytestmark = pytest.mark.usefixtures("host_only")
@@ -262,13 +261,6 @@ def test_settings_for_another_stack_are_refused(random):
     params, grads = two_layers(random)
     with pytest.raises(ValueError, match=r"`groups\[1\]\['factor'\]` holds numbers of shape \(2,\)"):
         updated(pnn.SGD(groups={1: {"factor": [1.0, 2.0]}}), params, grads)
-
-
-@pytest.mark.parametrize("module", [formulas, optimizer], ids=lambda module: module.__name__)
-def test_the_examples_of_the_optimizers_run(module):
-    found = doctest.testmod(module)
-    assert found.attempted
-    assert not found.failed
 
 
 def test_scales_are_not_taken_for_weights_where_nobody_says_what_is_which(host_only):

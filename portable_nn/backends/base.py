@@ -107,6 +107,11 @@ class Backend:
         -------
         namespace
             Becomes `xp`.
+
+        Raises
+        ------
+        NotImplementedError
+            If the subclass defines none.
         """
         raise NotImplementedError
 
@@ -122,6 +127,11 @@ class Backend:
         Returns
         -------
         bool
+
+        Raises
+        ------
+        NotImplementedError
+            If the subclass defines none.
         """
         raise NotImplementedError
 

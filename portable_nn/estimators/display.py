@@ -110,6 +110,11 @@ class LossCurveDisplay:
         -------
         display : LossCurveDisplay
             With `ax_`, `figure_`, `line_` and `validation_line_`.
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
         """
         try:
             import matplotlib.pyplot as plt  # noqa: PLC0415

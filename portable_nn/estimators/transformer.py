@@ -98,6 +98,13 @@ class MLPTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         -------
         X_new : array of shape (n_samples, n_units)
             On the device of X.
+
+        Raises
+        ------
+        NotFittedError
+            If the transformer is not fitted.
+        ValueError
+            If X has other columns than in `fit`, or is on another device.
         """
         check_is_fitted(self, "estimator_")
         return self.estimator_.activations(X)[self.layer]  # type: ignore[no-any-return]

@@ -106,6 +106,15 @@ class IntervalDisplay:
         Returns
         -------
         display : IntervalDisplay
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            If it predicts several values a row, or X and y do not suit each other.
+        ImportError
+            If matplotlib is not installed.
         """
         check_is_fitted(estimator)
         low, high = (inputs.host(each) for each in estimator.predict_interval(X, coverage))
@@ -138,6 +147,11 @@ class IntervalDisplay:
         -------
         display : IntervalDisplay
             With `ax_`, `figure_`, `band_`, `inside_` and `outside_`.
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
         """
         ax = axes(ax, "IntervalDisplay")
         name = self.estimator_name if name is None else name

@@ -109,6 +109,15 @@ class ReliabilityDisplay:
         Returns
         -------
         display : ReliabilityDisplay
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        TypeError, ValueError
+            If `n_bins` is no whole number >= 1, or y has other classes than the estimator.
+        ImportError
+            If matplotlib is not installed.
         """
         check_is_fitted(estimator)
         P = np.asarray(inputs.host(estimator.predict_proba(X)))
@@ -121,19 +130,29 @@ class ReliabilityDisplay:
     def of_predictions(
         cls, y: Any, P: Host, classes: Host, *, n_bins: int = 10, name: str | None = None
     ) -> Self:
-        """The display of probabilities P (n_samples, n_classes) of the `classes`, not drawn yet.
+        """The display of probabilities, not drawn yet.
 
         Parameters
         ----------
         y : array-like of shape (n_samples,)
+            The true classes.
         P : ndarray of shape (n_samples, n_classes)
+            The probabilities.
         classes : ndarray of shape (n_classes,)
+            What the columns of P stand for.
         n_bins : int, default=10
+            Into how many bins the rows are sorted.
         name : str or None, default=None
+            Stands in the legend.
 
         Returns
         -------
         display : ReliabilityDisplay
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `n_bins` is no whole number >= 1, P has another shape, or y other classes.
         """
         check_whole("n_bins", n_bins, 1)
         P, classes, true = np.asarray(P), np.asarray(classes), column_or_1d(y)
@@ -173,6 +192,11 @@ class ReliabilityDisplay:
         -------
         display : ReliabilityDisplay
             With `ax_`, `figure_` and `line_`.
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
         """
         ax = axes(ax, "ReliabilityDisplay")
         name = self.estimator_name if name is None else name

@@ -116,6 +116,20 @@ class Checkpoint(Callback):
         return f"Checkpoint({self.path!r}, {given[0]}, keep={self.keep})"
 
     def on_train_begin(self, state: TrainingState) -> None:
+        """Check that the training can be resumed, and the file be written.
+
+        Parameters
+        ----------
+        state : TrainingState
+            That before the first epoch.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the training cannot be resumed, or a callback's `state_dict` gives what cannot be saved.
+        OSError
+            If there is no folder for the file, or it cannot be written to.
+        """
         if state.snapshot is None:
             raise ValueError(
                 "`callbacks` holds a Checkpoint, and this training cannot be resumed; accepted: one by "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
 import threading
 
 import joblib
@@ -19,7 +18,7 @@ from sklearn.multiclass import OneVsOneClassifier, OneVsRestClassifier
 from sklearn.multioutput import MultiOutputRegressor
 
 from portable_nn import model_selection as ours
-from portable_nn.model_selection import context, tasks
+from portable_nn.model_selection import tasks
 
 pytestmark = [
     pytest.mark.usefixtures("host_only"),
@@ -135,12 +134,6 @@ def test_outside_all_is_as_it_was():
     with pytest.raises(ZeroDivisionError), ours.in_one_pass():
         raise ZeroDivisionError
     assert type(joblib.parallel.get_active_backend()[0]) is backend
-
-
-def test_the_example_of_the_docstring_runs():
-    found = doctest.testmod(context)
-    assert found.attempted
-    assert not found.failed
 
 
 @pytest.mark.parametrize("n_jobs", [None, 2, -1])

@@ -1,8 +1,7 @@
-"""What docs/guides/tabular.md shows runs, and the docstrings' examples; SHAP explains the estimators."""
+"""What docs/guides/tabular.md shows runs; SHAP explains the estimators."""
 
 from __future__ import annotations
 
-import doctest
 import re
 from pathlib import Path
 
@@ -11,7 +10,6 @@ import pytest
 from tables import SHORT, table
 
 import portable_nn as pnn
-from portable_nn.tabular import classifier, regressor
 
 pytestmark = pytest.mark.usefixtures("host_only")
 DOCUMENT = Path(__file__).parents[2] / "docs" / "guides" / "tabular.md"
@@ -27,14 +25,6 @@ def test_the_code_of_the_document_runs(capsys):
     assert float(score) > 0.9
     assert 80 <= int(inside) <= 100
     assert second.startswith("T = ")
-
-
-@pytest.mark.parametrize("module", [classifier, regressor], ids=lambda module: module.__name__)
-def test_the_examples_of_the_docstrings_run(module):
-    pytest.importorskip("pandas")
-    found = doctest.testmod(module)
-    assert found.attempted
-    assert not found.failed
 
 
 @pytest.mark.filterwarnings("default")

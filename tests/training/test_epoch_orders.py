@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import doctest
-
 import numpy as np
 import pytest
 
 import portable_nn as pnn
-from portable_nn.training import epoch_orders
 
 pytestmark = pytest.mark.usefixtures("host_only")
 
@@ -66,9 +63,3 @@ def test_bad_arguments_are_refused(arguments, error, message):
     with pytest.raises(error, match=message):
         pnn.WindowShuffle(**arguments)
     assert pnn.WindowShuffle(np.int64(3)) == pnn.WindowShuffle(3)
-
-
-def test_the_example_of_the_docstring_runs():
-    found = doctest.testmod(epoch_orders)
-    assert found.attempted
-    assert not found.failed
