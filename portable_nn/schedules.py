@@ -51,7 +51,7 @@ class constant:  # noqa: N801  (used like a function)
     Raises
     ------
     TypeError, ValueError
-        If `learning_rate` is no number >= 0.
+        If `learning_rate` is not a number >= 0.
 
     Examples
     --------

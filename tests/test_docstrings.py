@@ -219,12 +219,13 @@ def with_examples() -> dict[str, str]:
 
 
 EXAMPLES = with_examples()
-LIBRARY = {  # what needs one that its example does not import
+LIBRARY = {  # that an example needs and does not import
     "distributed.mpi": "mpi4py.MPI",
     "distributed.torch": "torch",
-    "LossCurveDisplay": "matplotlib",
-    "plot": "matplotlib",
-    "ProgressBar": "tqdm",
+    "pnn.MLPRegressor": "sklearn",
+    "LossCurveDisplay.from_": "matplotlib",
+    "as_frame=True": "pandas",
+    "ProgressBar(": "tqdm",
 }
 
 
@@ -234,7 +235,7 @@ def test_an_example_runs_as_it_would_in_a_new_interpreter(name, monkeypatch, tmp
     monkeypatch.setenv("KERAS_BACKEND", "torch")
     test = doctest.DocTestParser().get_doctest(EXAMPLES[name], {"__name__": "__main__"}, name, None, 0)
     source = "".join(example.source for example in test.examples)
-    for library in [*IMPORTED.findall(source), *(LIBRARY[c] for c in LIBRARY if f"{c}(" in source)]:
+    for library in [*IMPORTED.findall(source), *(LIBRARY[use] for use in LIBRARY if use in source)]:
         pytest.importorskip(library)
     if importlib.util.find_spec("matplotlib") is not None:
         monkeypatch.setenv("MPLBACKEND", "Agg")

@@ -141,7 +141,7 @@ def forward(
     Raises
     ------
     TypeError
-        If one of the `activations` is no `Activation`.
+        If one of the `activations` is not an `Activation`.
 
     Examples
     --------
@@ -351,7 +351,7 @@ def backward(
     Raises
     ------
     TypeError
-        If one of the `activations` is no `Activation`.
+        If one of the `activations` is not an `Activation`.
 
     Examples
     --------
@@ -396,7 +396,7 @@ def backward_to(
     Raises
     ------
     TypeError
-        If one of the `activations` is no `Activation`.
+        If one of the `activations` is not an `Activation`.
 
     Examples
     --------

@@ -36,7 +36,7 @@ class Activation:
     Raises
     ------
     TypeError
-        If `name` is no string, or a function cannot be called.
+        If `name` is not a string, or a function cannot be called.
 
     Notes
     -----
@@ -278,7 +278,7 @@ def relu(at_zero: float = 1.0) -> Activation:
     Raises
     ------
     ValueError
-        If `at_zero` is no number in [0, 1].
+        If `at_zero` is not a number in [0, 1].
 
     Examples
     --------

@@ -9,7 +9,7 @@ Axis: TypeAlias = int | tuple[int, ...]
 
 
 class Array(Protocol):  # noqa: PLW1641  (it has no hash)
-    """An array of any library of the standard; declared is all that the equations ask of one.
+    """An array of any library of the standard, with all that the equations ask of one.
 
     Examples
     --------
@@ -52,7 +52,7 @@ class Array(Protocol):  # noqa: PLW1641  (it has no hash)
 
 
 class Namespace(Protocol):
-    """A library's namespace, `xp` in the equations; declared is all that they ask of one.
+    """A library's namespace, `xp` in the equations, with all that they ask of one.
 
     Examples
     --------

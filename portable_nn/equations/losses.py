@@ -46,7 +46,7 @@ class Loss:
     Raises
     ------
     TypeError
-        If `name` is no string, or a function cannot be called.
+        If `name` is not a string, or a function cannot be called.
     ValueError
         If `targets` is none of the four.
 
@@ -186,7 +186,7 @@ def huber(delta: float = 1.0) -> Loss:
     Raises
     ------
     ValueError
-        If `delta` is no finite number > 0.
+        If `delta` is not a finite number > 0.
 
     Examples
     --------
@@ -216,7 +216,7 @@ def pinball(quantile: float = 0.5) -> Loss:
     Raises
     ------
     ValueError
-        If `quantile` is no number in (0, 1).
+        If `quantile` is not a number in (0, 1).
 
     Examples
     --------

@@ -28,7 +28,7 @@ class Dense(Layer):
     Raises
     ------
     TypeError, ValueError
-        If `units` is no whole number >= 1, or `bias` neither True nor False.
+        If `units` is not a whole number >= 1, or `bias` neither True nor False.
 
     Examples
     --------
@@ -86,7 +86,7 @@ class SharedDense(Layer):
     Raises
     ------
     TypeError, ValueError
-        If `units` is no whole number >= 1.
+        If `units` is not a whole number >= 1.
 
     Examples
     --------

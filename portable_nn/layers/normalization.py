@@ -82,7 +82,7 @@ class LayerNorm(Layer):
     Raises
     ------
     TypeError, ValueError
-        If `epsilon` is no number > 0.
+        If `epsilon` is not a number > 0.
 
     Examples
     --------

@@ -199,7 +199,7 @@ class PiecewiseLinear(Layer):
         Raises
         ------
         TypeError, ValueError
-            If X is no such array, or a column has one value only.
+            If X is not such an array, or a column has one value only.
 
         Examples
         --------

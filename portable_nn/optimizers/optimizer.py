@@ -236,7 +236,7 @@ class Optimizer:
         Raises
         ------
         TypeError, ValueError
-            If `params` is no such tree.
+            If `params` is not such a tree.
         """
         backend = check_gradients(params, params)
         return init_state(backend.xp, self, params)

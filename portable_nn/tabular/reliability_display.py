@@ -115,7 +115,7 @@ class ReliabilityDisplay:
         NotFittedError
             If the estimator is not fitted.
         TypeError, ValueError
-            If `n_bins` is no whole number >= 1, or y has other classes than the estimator.
+            If `n_bins` is not a whole number >= 1, or y has other classes than the estimator.
         ImportError
             If matplotlib is not installed.
         """
@@ -152,7 +152,7 @@ class ReliabilityDisplay:
         Raises
         ------
         TypeError, ValueError
-            If `n_bins` is no whole number >= 1, P has another shape, or y other classes.
+            If `n_bins` is not a whole number >= 1, P has another shape, or y other classes.
         """
         check_whole("n_bins", n_bins, 1)
         P, classes, true = np.asarray(P), np.asarray(classes), column_or_1d(y)
