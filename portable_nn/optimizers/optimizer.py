@@ -132,9 +132,23 @@ class Optimizer:
 
     Examples
     --------
+    A tenth of the learning rate for the first layer, and one of their own for biases:
+
     >>> import portable_nn as pnn
     >>> pnn.SGD(1e-2, groups={"biases": {"learning_rate": 1e-3}, 1: {"factor": 0.1}}).groups
     {'biases': {'learning_rate': 0.001}, 1: {'factor': 0.1}}
+
+    A user-defined optimizer, whose steps are all alpha long:
+
+    >>> from dataclasses import dataclass
+    >>> import numpy as np
+    >>> @dataclass(frozen=True)
+    ... class SignDescent(pnn.Optimizer):
+    ...     def rule(self, xp, theta, g, alpha):
+    ...         return (theta - alpha * xp.sign(g),)
+    >>> optimizer, params = SignDescent(0.1), [(np.array([[1.0, 2.0]]),)]
+    >>> optimizer.update(params, [(np.array([[-7.0, 0.5]]),)], optimizer.init(params))[0]
+    [(array([[1.1, 1.9]]),)]
     """
 
     learning_rate: Value | Callable[[int], Value] = 1e-3
