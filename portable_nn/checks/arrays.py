@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -13,6 +14,7 @@ from portable_nn.stores import StoredRows, is_store
 
 Named = Mapping[str, Array]  # arrays by the names that messages give them
 FLOATS = ("float32", "float64")
+PARAMETER = re.compile(r"\w+\[\d+\]")  # how messages call an array of a layer, such as W[1]
 WHOLE = ("bool", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)))
 STREAM = "; or give `stream=True` to fit or predict, which read stores in slices of rows"
 LABELS = "; class labels become integers by numpy.unique(labels, return_inverse=True)[1]"
@@ -78,8 +80,16 @@ def check_one_dtype(arrays: Named, whole: Collection[str] = ()) -> None:
         if dtype != dtypes[first]:
             raise TypeError(
                 f"`{first}` has dtype {dtypes[first]}, `{name}` {dtype}; accepted: one dtype; cast one "
-                "of them" + how_to_cast(arrays[name], dtypes[first])
+                "of them"
+                + how_to_cast(arrays[name], dtypes[first])
+                + how_to_initialize(first, name, dtype)
             )
+
+
+def how_to_initialize(first: str, name: str, dtype: str) -> str:
+    """How parameters get the dtype of the data, for a message; "" between other arrays."""
+    is_between = PARAMETER.fullmatch(first) is not None and name.endswith("X")
+    return f", or begin with net.initialize(dtype={dtype!r})" if is_between else ""
 
 
 def how_to_cast(array: Array, dtype: str) -> str:

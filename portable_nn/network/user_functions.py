@@ -62,7 +62,7 @@ def is_built_in(function: Any) -> bool:
         return all(type(c) is float for c in function.constants) and is_built_in(function.function)
     if type(function) is not FunctionType:
         return False
-    name = function.__module__  # which may be copied from another function, as may the other names
+    name = function.__module__ or ""  # which may be copied from another function, as may the other names
     module = sys.modules.get(name) if name.startswith(PACKAGE) else None
     if module is None or function.__globals__ is not vars(module):
         return False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -71,8 +71,23 @@ class Columns:
         """Those of the store."""
         return getattr(self.store, "chunks", None)
 
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> HostArray:
+        """All rows, in memory."""
+        return np.asarray(self[:], dtype)
+
     def __getitem__(self, rows: slice) -> HostArray:
-        """These rows of the columns."""
+        """These rows of the columns.
+
+        Raises
+        ------
+        TypeError
+            For what is no slice, as a store may have nothing else.
+        """
+        if not isinstance(rows, slice):
+            raise TypeError(f"rows {rows!r} were asked for; accepted: a slice, such as [10:20]")
         given = np.asanyarray(self.store[rows])
         picked = given if self.columns is None else given[:, self.columns]
         start, stop, _ = rows.indices(self.shape[0])
@@ -91,9 +106,9 @@ def checked_columns(columns: Any, shape: tuple[int, ...]) -> int | slice | list[
         )
     if isinstance(columns, slice):
         return columns
-    accepted = "an integer, a slice or a list of integers"
+    accepted = "an integer, a slice or a list of integers; of a mask: numpy.flatnonzero(mask)"
     try:
-        if isinstance(columns, (bool, str)):
+        if isinstance(columns, (bool, str)) or has_booleans(columns):
             raise TypeError
         is_one = hasattr(columns, "__index__") and not getattr(columns, "shape", ())
         each = list(map(operator.index, [columns] if is_one else columns))
@@ -103,3 +118,8 @@ def checked_columns(columns: Any, shape: tuple[int, ...]) -> int | slice | list[
         if not -shape[1] <= column < shape[1]:
             raise IndexError(f"`columns` has {column}; accepted: 0 to {shape[1] - 1}, or from the end")
     return each[0] if is_one else each
+
+
+def has_booleans(columns: Any) -> bool:
+    """Whether there are some among the columns: NumPy takes them for a mask, and Python for 0 and 1."""
+    return isinstance(columns, Iterable) and any(isinstance(x, (bool, np.bool)) for x in columns)

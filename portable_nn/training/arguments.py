@@ -51,12 +51,12 @@ def described(value: Any, depth: int = 0) -> Any:
 
 def name_of(value: Any) -> str:
     """The module and the name of a function or a class."""
-    return f"{value.__module__}.{value.__qualname__}"
+    return f"{value.__module__ or ''}.{value.__qualname__}"
 
 
 def function_described(function: FunctionType, depth: int) -> Any:
     """See `described`; what a function reads of global variables is not looked at."""
-    if function.__module__.partition(".")[0] == PACKAGE:
+    if (function.__module__ or "").partition(".")[0] == PACKAGE:  # there is none where exec defined it
         return name_of(function)
     cells = []
     for cell in function.__closure__ or ():

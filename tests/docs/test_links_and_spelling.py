@@ -113,5 +113,5 @@ def test_words_are_spelled_right():
 SPELLED = (
     *("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "benchmarks/README.md"),
     *("docs", "portable_nn", "examples", "--skip", "*/_build/*,*/auto_*/*,*/generated/*,*/fonts/*"),
-    *("--ignore-words-list", "statics"),
+    *("--ignore-words-list", "statics,tourch"),
 )

@@ -49,6 +49,29 @@ def test_a_user_defined_activation_and_loss_train(backend, random):
     assert float(net.cost(trained, x, y)) < start
 
 
+@pytest.mark.usefixtures("host_only")
+def test_parameters_of_another_dtype_than_the_data_are_refused_with_the_way_out(random):
+    net = pnn.Network((2, 1), ("identity",), "squared_error")
+    X = random.normal(size=(4, 2))
+    with pytest.raises(TypeError, match=r"begin with net\.initialize\(dtype='float64'\)"):
+        pnn.fit(net, net.initialize(0), X, X[:, :1])
+    with pytest.raises(TypeError) as caught:
+        pnn.fit(net, net.initialize(0), X.astype("float32"), X[:, :1])
+    assert "initialize" not in str(caught.value)  # X is as the parameters are
+
+
+@pytest.mark.usefixtures("host_only")
+def test_functions_that_no_module_has_defined_are_user_defined(random):
+    names: dict = {}
+    exec("def g(xp, Z): return Z * Z\ndef g_prime(xp, Z): return 2 * Z", {}, names)
+    assert names["g"].__module__ is None
+    square = pnn.Activation("square", names["g"], names["g_prime"])
+    net = pnn.Network((2, 2, 2), (square, square), "squared_error")
+    params, X, Y = problem(net, random)
+    callbacks = [pnn.EarlyStopping()]
+    assert pnn.fit(net, params, X / 3, Y, epochs=2, callbacks=callbacks)[1].epochs == 2
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [

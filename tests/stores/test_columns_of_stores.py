@@ -27,6 +27,19 @@ def test_they_are_those_of_numpy(columns, random):
     assert store.slices == [(2, 7)]
 
 
+def test_they_are_arrays_where_one_is_asked_for():
+    array = np.arange(20.0).reshape(5, 4)
+    found = pnn.Columns(array, [3, 1], dtype="float32")
+    assert len(found) == 5
+    made = np.asarray(found)
+    assert made.dtype == np.float32
+    np.testing.assert_array_equal(made, array[:, [3, 1]])
+    assert np.asarray(pnn.Columns(array, 0), dtype="int64").tolist() == [0, 4, 8, 12, 16]
+    for rows in (3, [3, 1]):
+        with pytest.raises(TypeError, match=r"accepted: a slice, such as \[10:20\]"):
+            found[rows]
+
+
 def test_they_know_the_chunks_of_the_store_and_may_be_nested():
     store = Chunked(np.arange(20.0).reshape(5, 4), chunks=(2, 4))
     outer = pnn.Columns(pnn.Columns(store, [3, 1]), 1, dtype="int64")
@@ -62,6 +75,8 @@ def test_values_are_cast_and_integers_stay_the_same_numbers():
         ((np.zeros((3, 2)), [0, -3]), IndexError, "`columns` has -3; accepted: 0 to 1"),
         ((np.zeros((3, 2)), "a"), TypeError, "`columns` is 'a'; accepted: an integer, a slice or a l"),
         ((np.zeros((3, 2)), True), TypeError, "`columns` is True"),
+        ((np.zeros((3, 2)), [True, False]), TypeError, r"accepted: .*of a mask: numpy.flatnonzero"),
+        ((np.zeros((3, 2)), np.array([True, False])), TypeError, "of a mask: numpy.flatnonzero"),
         ((np.zeros((3, 2)), [0.0]), TypeError, r"`columns` is \[0.0\]"),
         ((np.zeros(3), 0), ValueError, r"`store` has shape \(3,\); accepted where `columns`"),
         ((np.zeros((3, 2)), 0, "complex64"), TypeError, "`dtype` is 'complex64'; accepted: floats"),
