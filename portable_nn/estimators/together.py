@@ -27,6 +27,7 @@ from portable_nn.training.callbacks import TrainingState
 from portable_nn.training.data import DeviceSource
 from portable_nn.training.description import Training
 from portable_nn.training.draws import Buffer, Piece, Shape, separate_pieces
+from portable_nn.training.dropout import Rates
 from portable_nn.training.history import History
 from portable_nn.training.loop import Epoch, Loop
 from portable_nn.training.passes import Block, Pass, bytes_of_batch
@@ -104,11 +105,16 @@ class Follower:
 
     @cached_property
     def order_of_rows(self) -> Hashable:
-        """What decides which rows each batch has: the same for candidates of a search in one fold."""
+        """What decides which rows each batch has: the same for candidates of a search in one fold.
+
+        Dropout masks come from the generator that shuffles: who draws some for other layers, or none, has
+        other orders from the second epoch on.
+        """
         problem = self.problem
         own = None if problem.rows is None else problem.rows.tobytes()
         drawn = None if not self.estimator.shuffle else repr(values_of(self.shuffles.state()["random"]))
-        return own, drawn
+        masked = None if drawn is None else tuple(Rates(self.training.dropout).drops)
+        return own, drawn, masked
 
     def see(self, epoch: Epoch) -> bool:
         """Take note of an epoch; whether it was the last one."""

@@ -86,6 +86,27 @@ def test_each_follows_its_own_rules_and_rows(iris, random):
             assert_same(estimator.partial_fit(A, b), alone.partial_fit(A, b))
 
 
+DROPOUTS = [0.0, 0.2, 0.5, [0.0, 0.3], [0.3, 0.0], [0.2, 0.1], lambda step: 0.1 * (step % 3)]
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+@pytest.mark.parametrize("solver", ["adam", "sgd"])
+def test_those_of_one_seed_draw_each_its_own_orders_and_masks(iris, shuffle, solver):
+    how = {"random_state": 0, "max_iter": 5, "shuffle": shuffle, "solver": solver, "batch_size": 40}
+    estimators = [MLPClassifier((6, 5), dropout=dropout, **how) for dropout in DROPOUTS + DROPOUTS[:1]]
+    _, errors = fitted_together(estimators, [iris] * len(estimators))
+    assert errors == [None] * len(estimators)
+    for estimator in estimators:
+        assert_same(estimator, twin(estimator).fit(*iris))
+
+
+def test_those_of_one_seed_follow_their_own_rules(iris):
+    estimators = [MLPClassifier((9,), random_state=0, **{"max_iter": 20, **o}) for o in OPTIONS]
+    fitted_together(estimators, [iris] * len(estimators))
+    for estimator in estimators:
+        assert_same(estimator, twin(estimator).fit(*iris))
+
+
 def test_a_regressor_with_weights_and_values_of_its_own(random):
     X, Y = random.normal(size=(60, 4)), random.normal(size=(60, 3))
     estimators = [MLPRegressor(hidden_layer_sizes=(5,), random_state=i, max_iter=10) for i in range(3)]

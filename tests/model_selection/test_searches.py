@@ -28,6 +28,12 @@ def test_a_grid_has_the_results_and_the_best_estimator_of_scikit_learn():
     assert found.score(X, y) == expected.score(X, y)
 
 
+def test_rates_of_dropout_are_searched_with_none_among_them():
+    both(
+        "GridSearchCV", classifier(), {"dropout": [0.0, 0.2, 0.5], "learning_rate_init": RATES[:2]}, cv=2
+    )
+
+
 def test_a_pipeline_is_fitted_fold_by_fold():
     both("GridSearchCV", pipeline(), IN_PIPELINE, cv=3)
 
