@@ -1,4 +1,4 @@
-"""The exceptions of this package, and the message for an unknown name."""
+"""The exceptions of this package, and how arguments are named in messages and signatures."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ __all__ = [
     "ModelFormatError",
     "NonFiniteCostError",
     "OtherProcessError",
+    "SignatureOfInit",
     "UnknownBackendError",
     "missing_attribute",
     "naming_ours",
@@ -185,3 +186,19 @@ def naming_ours(**ours: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
         return checked
 
     return decorate
+
+
+class SignatureOfInit:
+    """A descriptor: ``inspect.signature`` of a class is that of its ``__init__``.
+
+    Of a class with a ``__new__`` that looks at the arguments it would be that of ``__new__``, without a
+    name and a default.
+    """
+
+    def __get__(self, thing: Any, kind: type) -> Any:
+        import inspect  # noqa: PLC0415  (few ask)
+
+        if kind.__init__ is object.__init__:  # type: ignore[misc]
+            return inspect.Signature()
+        of_init = inspect.signature(kind.__init__)  # type: ignore[misc]
+        return of_init.replace(parameters=[*of_init.parameters.values()][1:])

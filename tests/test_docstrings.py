@@ -250,3 +250,10 @@ def test_an_example_runs_as_it_would_in_a_new_interpreter(name, monkeypatch, tmp
     flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
     found = doctest.DocTestRunner(optionflags=flags).run(test, out=report.append)
     assert not found.failed, "".join(report)
+
+
+def test_optimizers_and_layers_show_their_parameters_and_defaults():
+    adam = inspect.signature(pnn.AdamW)
+    assert list(adam.parameters)[:2] == ["learning_rate", "beta_1"]
+    assert adam.parameters["weight_decay"].default == 0.01
+    assert list(inspect.signature(pnn.Embedding).parameters) == ["levels", "dim"]

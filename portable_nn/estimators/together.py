@@ -107,8 +107,8 @@ class Follower:
     def order_of_rows(self) -> Hashable:
         """What decides which rows each batch has: the same for candidates of a search in one fold.
 
-        Dropout masks come from the generator that shuffles: who draws some for other layers, or none, has
-        other orders from the second epoch on.
+        Dropout masks come from the generator that shuffles: who draws some for other layers, or none,
+        has other orders from the second epoch on.
         """
         problem = self.problem
         own = None if problem.rows is None else problem.rows.tobytes()

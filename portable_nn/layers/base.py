@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, Self, TypeAlias
 
 from portable_nn.equations import Activation, Array, Namespace
+from portable_nn.errors import SignatureOfInit
 from portable_nn.optimizers.array_names import KINDS, UNTRAINED
 
 ALL_KINDS = KINDS + UNTRAINED
@@ -104,6 +105,8 @@ class Layer:
     >>> [[array.shape for array in layer] for layer in net.initialize()]
     [[(2, 1)], [(3, 2), (3, 1)], [(1, 3), (1, 1)]]
     """
+
+    __signature__ = SignatureOfInit()
 
     def __new__(cls, *arguments: Any, **named: Any) -> Self:
         """A layer; TypeError for an argument under the name that another library gives it."""

@@ -29,6 +29,7 @@ from portable_nn.checks import (
 from portable_nn.checks.numbers import are_unchecked, differ
 from portable_nn.checks.trees import check_gradients, check_no_overflow, check_slots
 from portable_nn.equations import Array, Namespace, Parameters
+from portable_nn.errors import SignatureOfInit
 from portable_nn.optimizers.array_names import ArrayName, check_arrays
 from portable_nn.optimizers.groups import NO_GROUPS, check_groups
 from portable_nn.optimizers.parts import Parts, parts_of
@@ -160,6 +161,8 @@ class Optimizer:
         super().__init_subclass__(**named)
         if "__repr__" not in vars(cls):  # else the decorator makes one, which shows groups always
             cls.__repr__ = Optimizer.__repr__  # type: ignore[method-assign]
+
+    __signature__ = SignatureOfInit()
 
     def __new__(cls, *arguments: Any, **named: Any) -> Self:
         """An optimizer; TypeError for an argument under the name that another library gives it."""
