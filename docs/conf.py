@@ -23,6 +23,7 @@ extensions = [
     "myst_parser",
     "numpydoc",
     "outside",
+    "playground",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx_copybutton",
@@ -76,6 +77,7 @@ html_static_path = ["_static"]
 html_favicon = "_static/favicon.svg"
 html_context = {"default_mode": "auto"}  # light or dark as the reader's system is
 html_css_files = ["site.css"]
+html_sidebars = {"playground/index": []}  # the playground needs the room
 html_copy_source = False
 html_show_sphinx = False
 html_theme_options = {
