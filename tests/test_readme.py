@@ -134,7 +134,7 @@ def test_the_examples_of_the_layers_run(capsys):
     names = {}
     for example in re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL):
         exec(example, names)
-    (table,) = re.findall(r"```\n(Network with.*?)```", text, flags=re.DOTALL)
+    (table,) = re.findall(r"```text\n(Network with.*?)```", text, flags=re.DOTALL)
     shown = capsys.readouterr().out
     assert shown.startswith(table)
     assert shown.endswith("(32, 4) (8, 4, 1)\n")

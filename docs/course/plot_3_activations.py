@@ -10,7 +10,7 @@ not begin at zero.
 # The four of the course
 # ----------------------
 #
-# Each function has its derivative right under it in the source. First the **sigmoid**, then **tanh**,
+# Each function has its derivative right under it in the package. First the **sigmoid**, then **tanh**,
 # **relu** and **leaky relu**; :math:`a` stands for :math:`g(z)`.
 #
 # .. beside:: portable_nn.equations.activations.sigmoid

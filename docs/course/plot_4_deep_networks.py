@@ -174,8 +174,8 @@ assert count == sum(array.size for layer in params for array in layer) == 609
 #    A network with one wide hidden layer has about as many parameters: 2-152-1. Does it follow the arms
 #    as well?
 #
-# Not in the same time. It draws the boundary from the sum of 152 bends, while each further layer bends
-# what is bent already.
+# Not quite, in as many epochs; from other seeds the two may be closer. It draws the boundary from the
+# sum of 152 bends, while each further layer bends what is bent already.
 
 wide = pnn.Network((2, 152, 1), ("relu", "sigmoid"), "binary_cross_entropy")
 first = wide.initialize(seed=0, dtype="float64")

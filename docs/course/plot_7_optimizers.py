@@ -10,7 +10,7 @@ give each parameter a pace of its own: three ideas that make it fast.
 # ----------
 #
 # Each rule takes a parameter :math:`\theta`, its gradient :math:`g`, and what it remembers. All four are
-# in one file of the source, in this order.
+# in one file of the package, in this order.
 #
 # **Gradient descent** remembers nothing.
 #

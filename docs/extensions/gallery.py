@@ -41,6 +41,7 @@ TITLES = {  # in the order of the page
     "many_processes": "Several processes",
     "cluster_search": "A search on a cluster",
 }
+WHERE = "Run it in a clone of the repository: some programs share a small file, ``command_line.py``."
 HEAD = """\
 Gallery
 =======
@@ -92,7 +93,7 @@ def page(program: Path, printed: str, pictures: list[str]) -> str:
     """The page in reStructuredText."""
     docstring = ast.get_docstring(ast.parse(program.read_text(encoding="utf-8"))) or program.stem
     title = TITLES[program.stem]
-    lines = [title, "=" * len(title), "", *as_blocks(without_command(docstring)), ""]
+    lines = [title, "=" * len(title), "", *as_blocks(without_command(docstring)), "", WHERE, ""]
     for picture in pictures:
         lines += [f".. image:: {picture}", f"   :alt: what {program.name} draws", ""]
     lines += ["What it prints", "-" * 14, "", ".. code-block:: text", ""]
