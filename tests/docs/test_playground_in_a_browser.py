@@ -55,7 +55,7 @@ def browser():
 class Reader:
     """A reader of the page, and what the browser told of it."""
 
-    def __init__(self, browser: Any, server: str, **options: Any) -> None:
+    def __init__(self, browser: Any, server: str, address: str = "", **options: Any) -> None:
         self.context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}} | options)
         self.page = self.context.new_page()
         self.requests: list[str] = []
@@ -63,7 +63,7 @@ class Reader:
         self.page.on("request", lambda request: self.requests.append(request.url))
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.on("console", self.noted)
-        self.page.goto(f"{server}/playground/index.html")
+        self.page.goto(f"{server}/playground/index.html{address}")
         self.page.wait_for_function("app.pictures > 0")
 
     def noted(self, message: Any) -> None:
@@ -250,6 +250,21 @@ def test_own_points_are_learned(reader):
     page.trained(200)
     page.page.click("#pg-run")
     assert page.text("accuracy") == "100.0 %"
+
+
+def test_the_address_holds_the_settings(reader):
+    page = reader()
+    page.page.select_option("#pg-data-set", "moons")
+    page.focus_by_tab("width-2")
+    page.press("ArrowRight", "n")
+    address = "#" + page.page.url.partition("#")[2]
+    other = reader(address=address)
+    for same in ("JSON.stringify(app.settings)", "app.seed", "[...app.training.parameters.W3]"):
+        assert other.value(same) == page.value(same)
+    wrong = reader(address="#data-set=cat&depth=9&width-1=99&noise=x&seed=-a&other=1&l2=0.1")
+    expected = {**reader().value("app.settings"), "l2": 0.1}
+    assert wrong.value("app.settings") == expected
+    assert wrong.value("app.seed") == 1
 
 
 @pytest.mark.parametrize("hidden", [0, 4])

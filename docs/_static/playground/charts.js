@@ -40,7 +40,7 @@ function drawCosts(canvas, history, colors) {
     context.stroke();
   }
   context.textBaseline = "alphabetic";
-  context.fillText(last ? `epoch ${last}` : "epochs", width - right, height - 2);
+  context.fillText(last ? `epoch ${Math.floor(last)}` : "epochs", width - right, height - 2);
   for (const [name, color, dashes] of [["heldOut", colors.muted, [5, 4]], ["learned", colors.ink, []]]) {
     [context.strokeStyle, context.lineWidth] = [color, 2];
     context.setLineDash(dashes);
@@ -51,8 +51,8 @@ function drawCosts(canvas, history, colors) {
   context.setLineDash([]);
 }
 
-/** Draw a bar for each layer: the norm of dW, on a logarithmic scale. */
-function drawGradients(canvas, training, lit, colors) {
+/** Draw the norm of dW of the layers for which it is known, on a logarithmic scale; one bar may be lit. */
+function drawGradients(canvas, training, known, lit, colors) {
   const { context, width, height } = emptyCanvas(canvas);
   const [left, right, bottom] = [30, 6, 16];
   const x = (power) => left + ((width - left - right) * (power - SMALLEST)) / (LARGEST - SMALLEST);
@@ -73,10 +73,11 @@ function drawGradients(canvas, training, lit, colors) {
     const middle = row * (l - 0.5);
     context.fillStyle = colors.muted;
     context.fillText(`[${l}]`, left - 5, middle);
-    const norm = training.updates || lit.length ? training.normOfGradient(l) : 0;
-    const end = x(Math.max(SMALLEST, Math.min(LARGEST, Math.log10(norm || 1e-99))));
-    context.fillStyle = lit.includes(l) ? colors.primary : colors.ink;
-    context.fillRect(left, middle - size / 2, end - left, size);
+    if (!known.includes(l)) continue;
+    const power = Math.log10(training.normOfGradient(l) || 10 ** SMALLEST);
+    const end = x(Math.max(SMALLEST, Math.min(LARGEST, power)));
+    context.fillStyle = l === lit ? colors.primary : colors.ink;
+    context.fillRect(left, Math.round(middle - size / 2), Math.round(end) - left, Math.round(size));
   }
 }
 

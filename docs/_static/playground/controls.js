@@ -59,6 +59,27 @@ function showSettings(settings) {
   setControl("speed", settings.speed);
 }
 
+/** The settings as a part of the address, such as depth=2&noise=0.1. */
+function settingsAsText() {
+  const controls = [...document.querySelectorAll("#playground form :is(input, select)")];
+  const pairs = controls.map((control) => {
+    const text = valuesOf(control)?.[control.valueAsNumber] ?? control.value;
+    return [control.id.replace("pg-", ""), text];
+  });
+  return new URLSearchParams(pairs).toString();
+}
+
+/** Let the page show the settings of an address; what it does not offer is passed over. */
+function showSettingsOf(text) {
+  for (const [name, value] of new URLSearchParams(text)) {
+    const control = document.querySelector(`#playground form [id="pg-${CSS.escape(name)}"]`);
+    if (!control) continue;
+    const [before, wanted] = [control.value, String(valuesOf(control)?.indexOf(value) ?? value)];
+    control.value = wanted;
+    if (control.value !== wanted) control.value = before;
+  }
+}
+
 /** Write the values beside their sliders, and show only those that count. */
 function describeControls(settings) {
   for (const slider of document.querySelectorAll("#playground input[type=range]")) {

@@ -71,12 +71,14 @@ function partsOfStep(training) {
 function createShownStep(training) {
   training.computeGradients();
   const parts = partsOfStep(training);
+  const known = []; // the layers whose dW has been shown
   let i = 0;
 
   /** Do the next part: of all but the updates the numbers are there, and are shown. */
   function next() {
     if (i === parts.length) return null;
     const part = parts[i++];
+    if (part.formula === "dW") known.push(part.l);
     if (part.formula === "update") training.updateLayer(part.l);
     if (i === parts.length) training.endUpdate();
     return { ...part, text: typeof part.text === "function" ? part.text() : part.text };
@@ -87,5 +89,5 @@ function createShownStep(training) {
     while (next() !== null);
   }
 
-  return { next, finish, rows: training.arrays.rows.slice(0, training.B) };
+  return { next, finish, known, rows: training.arrays.rows.slice(0, training.B) };
 }

@@ -5,7 +5,7 @@ const GRID = { running: 64, runningLarge: 44, atRest: 100 }; // places, each way
 const LARGE = 24; // units in all, from which on a network is large
 const LONGEST = 10; // milliseconds of training per picture
 const STILL = { milliseconds: 500, pictures: 30 }; // with reduced motion: so many pictures' training at once
-const app = { seed: 1, isRunning: false, history: [], cursor: null, shown: null, lit: null, pictures: 0 };
+const app = { isRunning: false, history: [], cursor: null, shown: null, lit: null, pictures: 0 };
 
 /** Whether the reader has asked for less motion. */
 function isStill() {
@@ -42,8 +42,7 @@ function judge() {
   app.learned = training.judgeLearned();
   app.heldOut = training.judgeHeldOut();
   if (training.N === 0) return;
-  const epoch = Number((training.updates / Math.ceil(training.N / (app.settings.batchSize || training.N))).toFixed(1));
-  remember(app.history, epoch, app.learned.cost, app.heldOut.cost);
+  remember(app.history, training.epochsPassed(), app.learned.cost, app.heldOut.cost);
   if (app.isRunning && !Number.isFinite(app.learned.cost)) {
     run(false);
     announce("The cost is no number any more. Choose a smaller learning rate, and reset.", true);
@@ -79,7 +78,8 @@ function picture() {
   drawPlane(part("plane"), view, app.data.learned, shown?.rows ?? [], app.cursor, colors);
   drawNetwork(part("network"), training, view, layers, colors);
   drawCosts(part("costs"), app.history, colors);
-  drawGradients(part("gradients"), training, lit?.formula === "dW" ? [lit.l] : [], colors);
+  const known = shown?.known ?? (training.updates ? training.layers : []);
+  drawGradients(part("gradients"), training, known, lit?.formula === "dW" ? lit.l : 0, colors);
   drawMatrix(part("matrix"), lit?.matrix() ?? null, colors);
   showStatus();
   app.pictures += 1;
@@ -159,6 +159,11 @@ function takePoints(learned) {
   if (learned.Y.length === 0) run(false);
 }
 
+/** Put the seed and the settings into the address of the page. */
+function keepInAddress() {
+  window.history.replaceState(null, "", `#seed=${app.seed}&${settingsAsText()}`);
+}
+
 /** Listen to the buttons, the settings, the plane and the keys. */
 function listen() {
   const pressed = (name, action) => part(name).addEventListener("click", action);
@@ -178,6 +183,7 @@ function listen() {
   pressed("new-seed", () => {
     app.seed += 1;
     restart(true);
+    keepInAddress();
     announce(`Reset, with seed ${app.seed}.`);
   });
   pressed("undo", () => takePoints(changedPoints(app.data.learned)));
@@ -189,6 +195,7 @@ function listen() {
     if (kind === "data" && app.settings.dataSet === "own") part("clear").click();
     else if (kind !== "training") restart(kind === "data");
   });
+  document.querySelector("#playground form").addEventListener("change", keepInAddress);
   onPlane(part("plane"), {
     add(point, y) {
       takePoints(changedPoints(app.data.learned, point, y));
@@ -210,6 +217,8 @@ function listen() {
 }
 
 showSettings({ ...DEFAULTS, speed: 5 });
+showSettingsOf(location.hash.slice(1));
+app.seed = Math.abs(parseInt(new URLSearchParams(location.hash.slice(1)).get("seed"))) || 1;
 app.settings = readSettings();
 app.colors = readColors();
 describeControls(app.settings);

@@ -28,7 +28,7 @@ function announceStatus() {
   const { training, learned, settings } = app;
   if (training.N === 0) return announce("There are no points yet.");
   const text = `Epoch ${training.epoch}, cost ${learned.cost.toFixed(3)}, accuracy ${(100 * learned.accuracy).toFixed(1)} %`;
-  const norms = Array.from({ length: training.L }, (_, l) => training.normOfGradient(l + 1).toPrecision(2));
+  const norms = training.layers.map((l) => training.normOfGradient(l).toPrecision(2));
   part("costs").setAttribute("aria-label", `The cost, epoch by epoch. ${text}`);
   part("gradients").setAttribute("aria-label", `The norms of dW, layer by layer: ${norms.join(", ")}`);
   part("network").setAttribute("aria-label", `The network: 2 inputs, hidden layers of ${settings.widths.join(", ") || "none"}, 1 output`);

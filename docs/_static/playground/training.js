@@ -74,6 +74,7 @@ function createTraining(settings, data, seed, before = null) {
   const gradients = N > 0 ? gradientsOn(data.learned, units, activation, parameters) : null;
   const arrays = gradients?.arrays ?? parameters;
   const training = { units, L, N, activation, parameters, arrays, data, epoch: 0, updates: 0 };
+  training.layers = Array.from({ length: L }, (_, l) => l + 1);
   let [optimizer, numbers, layers, t] = [null, null, [], 0];
   let [order, next, masked] = [null, 0, false];
 
@@ -128,6 +129,9 @@ function createTraining(settings, data, seed, before = null) {
     training.updates += 1;
     if (next >= N) training.epoch += 1;
   };
+
+  /** How many epochs have passed, the one that is not complete with the part that is. */
+  training.epochsPassed = () => training.epoch + (next < N ? next / N : 0);
 
   /** One update of all layers. */
   training.update = () => {
