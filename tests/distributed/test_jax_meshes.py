@@ -174,7 +174,7 @@ def free_port() -> str:
 def test_the_examples_of_the_page_run():
     text = (HERE.parents[1] / "docs" / "guides" / "jax_meshes.md").read_text(encoding="utf-8")
     program = "".join(re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL))
-    shown = "".join(re.findall(r"```\n\n```\n(.*?)```", text, flags=re.DOTALL))
+    shown = "".join(re.findall(r"```\n\n```text\n(.*?)```", text, flags=re.DOTALL))
     environment = {k: v for k, v in os.environ.items() if k not in ("XLA_FLAGS", "JAX_ENABLE_X64")}
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", program],
