@@ -55,7 +55,8 @@ def pages() -> list[str]:
 def needed(code: str) -> set[str]:
     """The packages that the code imports, or chooses as a backend."""
     code = re.sub(r"#.*", "", code)
-    return {*IMPORT.findall(code), *NAMED.findall(code)}
+    more = {"mpi4py"} if "distributed.mpi(" in code else set()
+    return {*IMPORT.findall(code), *NAMED.findall(code), *more}
 
 
 @pytest.mark.parametrize("page", sorted(set(pages()) - ELSEWHERE))
