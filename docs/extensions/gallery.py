@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +110,7 @@ def without_command(docstring: str) -> str:
 
 
 def as_blocks(text: str) -> list[str]:
-    """Paragraphs as they are; what is indented, such as a command, as it stands."""
+    """Paragraphs unchanged; what is indented, such as a command, as a block of text."""
     found = []
     for paragraph in re.split(r"\n\s*\n", text.strip("\n")):
         lines = paragraph.splitlines()
@@ -133,9 +134,8 @@ def text_as_picture(printed: str, path: Path) -> None:
     figure.savefig(path, dpi=150)
 
 
-def state_of(program: Path) -> str:
-    """A checksum of all that a page depends on."""
-    files = [program, Path(__file__), *sorted((ROOT / "portable_nn").rglob("*.py"))]
+def checksum_of(files: Iterable[Path]) -> str:
+    """A checksum of what is in the files."""
     found = hashlib.sha256()
     for file in files:
         found.update(file.read_bytes())
@@ -146,10 +146,10 @@ def make(app: Any) -> None:
     """Write all pages into ``auto_gallery``."""
     target = Path(app.srcdir) / "auto_gallery"
     target.mkdir(exist_ok=True)
-    cards = []
+    cards, shared = [], checksum_of([Path(__file__), *sorted((ROOT / "portable_nn").rglob("*.py"))])
     for program in programs():
         name, mark = program.stem, target / f"{program.stem}.state"
-        state = state_of(program)
+        state = f"{shared} {checksum_of([program])}"
         if not mark.exists() or mark.read_text() != state:
             logger.info("gallery: running %s", program.name)
             for old in target.glob(f"{name}*"):

@@ -9,17 +9,14 @@ import numpy as np
 import pytest
 from javascript_helpers import Case, run_cases, worst
 from programs import node, run
+from training_helpers import traced
 
 from portable_nn.compiler.graph import UntraceableError
 from portable_nn.compiler.javascript import Named, NamedStep, source_of
 from portable_nn.compiler.javascript.parentheses import Binding, binding
 from portable_nn.compiler.javascript.sizes import PRIMES, Sizes
-from portable_nn.compiler.known_functions import FOLLOWS_VIEWS
 
 pytestmark = pytest.mark.usefixtures("host_only")
-traced = pytest.mark.skipif(
-    not FOLLOWS_VIEWS, reason="with NumPy before 2.2 what joins or reshapes arrays runs eagerly"
-)
 FLOAT = np.dtype("float64")
 GIVEN = {
     "X": ("rows", "columns"),

@@ -7,16 +7,13 @@ import json
 import numpy as np
 import pytest
 from programs import gcc, node, run
+from training_helpers import traced
 
-from portable_nn.compiler.known_functions import FOLLOWS_VIEWS
 from portable_nn.compiler.languages import C99, JavaScript
 from portable_nn.compiler.rows import trace_row
 from portable_nn.compiler.sources import statements_of
 
 pytestmark = pytest.mark.usefixtures("host_only")
-traced = pytest.mark.skipif(
-    not FOLLOWS_VIEWS, reason="with NumPy before 2.2 what joins or reshapes arrays runs eagerly"
-)
 W = np.random.default_rng(2).normal(size=(2, 3))
 ROW = np.array([0.3, -1.5, 2.25])
 

@@ -8,16 +8,12 @@ import pytest
 from cuda_helpers import CLOSE, needs_gcc
 from helpers import training_difference
 from layer_networks import EMBEDDED, NORMALIZED, network_of, rows
-from training_helpers import assert_same
+from training_helpers import assert_same, traced
 
 import portable_nn as pnn
-from portable_nn.compiler.known_functions import FOLLOWS_VIEWS
 from portable_nn.compiler.numpy import steps
 
 pytestmark = pytest.mark.usefixtures("host_only")
-traced = pytest.mark.skipif(
-    not FOLLOWS_VIEWS, reason="with NumPy before 2.2 what joins or reshapes arrays runs eagerly"
-)
 NETWORKS = [pytest.param(EMBEDDED, id="embedded"), pytest.param(NORMALIZED, id="normalized")]
 
 

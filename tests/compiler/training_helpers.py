@@ -1,11 +1,17 @@
-"""Comparing two trainings to the bit."""
+"""What tests of compiled steps share: comparing two trainings to the bit, and when views are traced."""
 
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from helpers import samples
 
 import portable_nn as pnn
+from portable_nn.compiler.known_functions import FOLLOWS_VIEWS
+
+traced = pytest.mark.skipif(
+    not FOLLOWS_VIEWS, reason="with NumPy before 2.2 what joins or reshapes arrays runs eagerly"
+)
 
 
 def assert_same(found, expected):

@@ -1,4 +1,4 @@
-// Points of one's own, by mouse, finger or keyboard; and the keys of the buttons.
+// The user's points, by mouse, finger or keyboard; and the keys of the buttons.
 "use strict";
 
 const CURSOR_STEP = 0.125;

@@ -148,7 +148,7 @@ function endShownStep() {
   lightFormula(document.getElementById("playground"), null, 0, app.isRunning);
 }
 
-/** Change the points to those of one's own, and go on with the parameters there are. */
+/** Learn from the user's points, and go on with the present parameters. */
 function takePoints(learned) {
   endShownStep();
   app.data = { learned, heldOut: null };
