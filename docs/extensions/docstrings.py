@@ -17,17 +17,24 @@ ROLE = re.compile(rf":(?:{ROLES}):`[~!]?([^`<]+?)\s*(?:<[^`>]*>)?`")
 SINGLE = re.compile(r"(?<![`:\w])`([^`]+)`(?![`_\w])")
 CODE = re.compile(r"(``.+?``|`[^`]+`_{0,2})", re.DOTALL)
 ATTRIBUTE = re.compile(r"(?<![\w*])(\w+_)(?![\w{^])")
+NAMED = re.compile(r"^( *\w+_(?:, \w+_)*)(?= : )", re.M)  # where a section begins to describe attributes
 VERBATIM = (">>>", "...", "..", "+", "|")  # examples, directives, tables
 
 
 def shown(lines: list[str]) -> list[str]:
     """The lines of a docstring in the markup of reStructuredText."""
-    text = ROLE.sub(lambda found: f"``{' '.join(found[1].split())}``", "\n".join(lines))
+    text = ROLE.sub(words_of, "\n".join(lines))
     found: list[str] = []
     for is_prose, some in groupby(marked(text.split("\n")), key=itemgetter(0)):
         part = "\n".join(line for _, line in some)
         found += (prose(part) if is_prose else part).split("\n")
     return found
+
+
+def words_of(found: re.Match[str]) -> str:
+    """A link to another project's page as words."""
+    words = " ".join(found[1].split())
+    return "scikit-learn's gallery" if words.startswith("sphx_glr_") else f"``{words}``"
 
 
 def marked(lines: list[str]) -> Iterator[tuple[bool, str]]:
@@ -44,13 +51,20 @@ def marked(lines: list[str]) -> Iterator[tuple[bool, str]]:
 
 def prose(text: str) -> str:
     """Prose with what is no markup made literal."""
-    parts = CODE.split(SINGLE.sub(r"``\1``", text))
+    parts = CODE.split(CODE.sub(apart, SINGLE.sub(r"``\1``", text)))
     return "".join(part if part.startswith("`") else outside_code(part) for part in parts)
+
+
+def apart(code: re.Match[str]) -> str:
+    """A piece of code, with a space between it and a word before it."""
+    before = code.string[: code.start()]
+    return f" {code[0]}" if before[-1:].isalnum() else code[0]
 
 
 def outside_code(part: str) -> str:
     """Text between pieces of code."""
-    return ATTRIBUTE.sub(r"``\1``", part).replace("|", r"\|").replace("(*", r"(\*")
+    named = NAMED.sub(lambda found: re.sub(r"_(?!\w)", r"\\_", found[1]), part)
+    return ATTRIBUTE.sub(r"``\1``", named).replace("|", r"\|").replace("(*", r"(\*")
 
 
 def change(app: Any, what: str, name: str, thing: Any, options: Any, lines: list[str]) -> None:

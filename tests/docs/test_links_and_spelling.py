@@ -101,6 +101,42 @@ def test_no_page_of_the_site_loads_anything_from_elsewhere():
         assert not [tag for tag in found if 'rel="canonical"' not in tag], path
 
 
+class Words(HTMLParser):
+    """What a page says, without its code and its formulas."""
+
+    ASIDE = frozenset({"pre", "code", "script", "style", "math", "head"})
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.aside: list[str] = []
+        self.said: list[str] = []
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag in self.ASIDE:
+            self.aside.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if self.aside and tag == self.aside[-1]:
+            self.aside.pop()
+
+    def handle_data(self, data: str) -> None:
+        if not self.aside:
+            self.said.append(data)
+
+
+def test_no_page_of_the_site_shows_its_markup():
+    if not SITE.exists():
+        pytest.skip("the site has not been built: nox -s docs")
+    markup = re.compile(r"""``|`\w[^`]*`|:\w+:`|\\(?:frac|mathbb|sum)|\]\(\w+\.\w|^\.\. \w""", re.M)
+    shown = set()
+    for path in SITE.rglob("*.html"):
+        if "_static" not in path.parts:
+            said = "".join(Words(path).said)
+            shown |= {f"{path.relative_to(SITE)}: {found[0]}" for found in markup.finditer(said)}
+    assert not shown, sorted(shown)
+
+
 def test_words_are_spelled_right():
     if shutil.which("codespell") is None and not (Path(sys.executable).parent / "codespell").exists():
         pytest.skip("codespell is not installed")

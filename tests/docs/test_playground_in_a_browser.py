@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import http.server
-import shutil
-import threading
 from typing import Any
 
 import pytest
@@ -16,40 +12,9 @@ OPTIMIZERS = ("sgd", "momentum", "rmsprop", "adam")
 
 
 @pytest.fixture(scope="module")
-def server(playground):
+def server(serve, playground):
     """The address of a server of the site."""
-
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *args: Any) -> None:
-            pass
-
-        def do_GET(self) -> None:
-            if self.path == "/favicon.ico":  # which browsers ask for by themselves
-                self.send_response(204)
-                self.end_headers()
-            else:
-                super().do_GET()
-
-    handler = functools.partial(Quiet, directory=playground)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:
-        threading.Thread(target=running.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{running.server_port}"
-        running.shutdown()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """Chromium, without a window."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    names = ("chromium", "chromium-browser", "google-chrome")
-    path = next(filter(None, map(shutil.which, names)), None)
-    if path is None:
-        pytest.skip("Chromium is not installed")
-    arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-    with playwright.sync_playwright() as running:
-        opened = running.chromium.launch(executable_path=path, args=arguments)
-        yield opened
-        opened.close()
+    return serve(playground)
 
 
 class Reader:

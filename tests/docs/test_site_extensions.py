@@ -56,10 +56,16 @@ def test_the_links_of_an_included_file_are_those_of_its_page(home, link, turned)
     ("lines", "shown"),
     [
         (["The `fit` of ``X``."], ["The ``fit`` of ``X``."]),
+        (["based on``sizes`` alone"], ["based on ``sizes`` alone"]),
+        (["see :ref:`sphx_glr_plot.py`"], ["see scikit-learn's gallery"]),
         (["see :ref:`the guide <mlp>`"], ["see ``the guide``"]),
         (
             ["Attributes classes_ and n_, of |a - y|."],
             ["Attributes ``classes_`` and ``n_``, of \\|a - y\\|."],
+        ),
+        (
+            ["classes_ : array", "in_, out_ : list of n_"],
+            ["classes\\_ : array", "in\\_, out\\_ : list of ``n_``"],
         ),
         (["shapes (n_l, n_{l-1})"], ["shapes (n_l, n_{l-1})"]),
         (["(*stack, n)"], ["(\\*stack, n)"]),
