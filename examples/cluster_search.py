@@ -2,7 +2,7 @@
 
     python examples/cluster_search.py [dask|ray] [--address ADDRESS]
 
-Without an address the cluster is one of this machine; with one, such as tcp://10.0.0.1:8786, it is one
+Without an address the cluster is one of this machine; with one, such as `tcp://10.0.0.1:8786`, it is one
 that runs already. joblib hands each worker its share of the fits, and a worker trains its share in one
 pass. It needs:
 
@@ -66,7 +66,7 @@ def search(name: str) -> Any:
     found = GridSearchCV(pnn.MLPClassifier((30,), max_iter=20, random_state=0), GRID, cv=4)
     found.fit(X / 16, y)
     seconds = time.perf_counter() - started
-    print(f"{name:5} best score {found.best_score_:.4f}, {found.n_passes_} passes, {seconds:.1f} s")
+    print(f"{name:5} best score {found.best_score_:.4f}, passes: {found.n_passes_}, {seconds:.1f} s")
     return found
 
 

@@ -1,4 +1,4 @@
-"""What normalization does to the gradients of a deep network: a table, and with --plot a picture.
+"""What normalization does to the gradients of a deep network: a table, and with `--plot` a picture.
 
     python examples/normalization.py --plot normalization.png
 

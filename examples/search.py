@@ -67,7 +67,7 @@ def plot(found: Found, path: Path) -> None:
         panel.plot(RATES, line, marker="o", label=f"alpha = {alpha:.2g}")
     panel.set(xscale="log", xlabel="learning_rate_init", ylabel="mean accuracy of 5 folds")
     panel.set_title(
-        f"{scores.size * 5} networks in {found.search.n_passes_} stacks, {found.seconds:.1f} s"
+        f"{scores.size * 5} networks, stacks: {found.search.n_passes_}, {found.seconds:.1f} s"
     )
     panel.grid(alpha=0.3)
     panel.legend()

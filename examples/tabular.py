@@ -93,7 +93,7 @@ def main() -> None:
     sets = clf.predict_set(X_test, coverage=0.9)
     is_in = sets[np.arange(len(sets)), np.searchsorted(clf.classes_, leaves_test)]
     size = sets.sum(axis=1).mean()
-    print(f"sets for 90 %: the truth is in {is_in.mean():.1%}; {size:.2f} classes each")
+    print(f"sets for 90%: the truth is in {is_in.mean():.1%}; {size:.2f} classes each")
     new = X_test.head(3).assign(town="a town never seen", plan=None)
     print(f"of towns and plans never seen: {np.round(clf.predict_proba(new)[:, 0], 2)}")
 

@@ -50,7 +50,7 @@ def draw(ensemble: pnn.MLPEnsembleRegressor, X: np.ndarray, y: np.ndarray, path:
     low, high = ensemble.predict_interval(x[:, None], coverage=0.9)
     figure = Figure(figsize=(9, 6), layout="constrained")
     band, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
-    band.fill_between(x, low, high, color="tab:blue", alpha=0.2, label="interval for 90 % of the values")
+    band.fill_between(x, low, high, color="tab:blue", alpha=0.2, label="interval for 90% of the values")
     for k, member in enumerate(ensemble.estimators_):
         band.plot(x, member.predict(x[:, None]), color="tab:blue", lw=0.5, alpha=0.5, label=k and "_")
     band.lines[0].set_label("the 16 networks")

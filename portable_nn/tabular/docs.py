@@ -91,7 +91,7 @@ are those of the weighted rows; in sets and intervals every row counts as one. R
 out. Names of columns are compared with those in `fit` where all are strings, as in scikit-learn.
 
 The rows set aside choose epochs and calibrate. Where they are few, sets and intervals hold a little less
-than they say: for 90 %, 86 to 88 % with 20 of them, 88 to 89 % with 100; see `calibrate`.""",
+than they say: for 90%, 86 to 88% with 20 of them, 88 to 89% with 100; see `calibrate`.""",
     "references": """\
 Holzmueller, Grinsztajn and Steinwart, "Better by default: strong pre-tuned MLPs and boosted trees on
 tabular data", 2024.

@@ -1,8 +1,7 @@
-"""What docs/guides/model_selection.md shows runs, and the names in it are those of the package."""
+"""The example of a search runs, and its page has the names of the package."""
 
 from __future__ import annotations
 
-import re
 import runpy
 import warnings
 from pathlib import Path
@@ -15,17 +14,8 @@ pytestmark = pytest.mark.usefixtures("host_only")
 ROOT = Path(__file__).parents[2]
 
 
-def test_the_examples_of_the_page_run(capsys):
+def test_the_page_names_all_that_the_package_has():
     text = (ROOT / "docs" / "guides" / "model_selection.md").read_text(encoding="utf-8")
-    names = {}
-    with warnings.catch_warnings():
-        for example in re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL):
-            exec(example, names)
-    search, resources, bagging = capsys.readouterr().out.splitlines()
-    assert float(search.partition(",")[0]) > 0.9
-    assert resources == "[6, 18]"
-    assert bagging.startswith("10 networks")
-    assert names["halving"].n_passes_ > 0
     for name in ours.__all__:
         assert name in text, name
 
