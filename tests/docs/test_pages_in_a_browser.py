@@ -15,9 +15,10 @@ PAGES = (
     *("auto_gallery/index", "auto_inside/plot_1_compiler", "playground/index"),
     *(f"{NAMED}.MLPEnsembleRegressor", f"{NAMED}.model_selection.HalvingRandomSearchCV"),
     *(f"{NAMED}.model_selection.permutation_test_score", f"{NAMED}.ReliabilityDisplay"),
+    *(f"{NAMED}.interchange.from_sklearn", f"{NAMED}.interchange.register_with_skl2onnx"),
 )
 
-# what makes the article wider than its window, and formulas that are not seen whole
+# what makes the article wider than its window; links to the next page, and formulas, not seen whole
 TOO_WIDE = """(width) => {
     const article = document.querySelector(".bd-article-container");
     const edge = article.getBoundingClientRect().right + 1;
@@ -25,10 +26,9 @@ TOO_WIDE = """(width) => {
         || scrolls(part.parentElement));
     const found = [...article.querySelectorAll("*")].filter((part) =>
         part.getBoundingClientRect().right > edge && !scrolls(part.parentElement));
-    if (width > 1000) {
-        found.push(...[...article.querySelectorAll(".math-block")].filter((part) =>
-            part.scrollWidth > part.clientWidth + 1));
-    }
+    const whole = width > 1000 ? ".prev-next-area a, .math-block" : ".prev-next-area a";
+    found.push(...[...article.querySelectorAll(whole)].filter((part) =>
+        part.scrollWidth > part.clientWidth + 1));
     return found.map((part) => `${part.tagName} ${part.className}: ${part.textContent.slice(0, 60)}`);
 }"""
 
