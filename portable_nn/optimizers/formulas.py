@@ -31,9 +31,11 @@ from portable_nn.optimizers.update import Rule
 class SGD(Optimizer):
     """Gradient descent, plain, with momentum (Polyak, 1964), or looking ahead (Nesterov, 1983).
 
-    mu = 0:     theta <- theta - alpha g
-    momentum:   v <- mu v - alpha g,   theta <- theta + v
-    nesterov:   v <- mu v - alpha g,   theta <- theta + mu v - alpha g
+    A parameter theta with the gradient g becomes::
+
+        mu = 0:     theta <- theta - alpha g
+        momentum:   v <- mu v - alpha g,   theta <- theta + v
+        nesterov:   v <- mu v - alpha g,   theta <- theta + mu v - alpha g
 
     Parameters
     ----------
@@ -148,7 +150,9 @@ class SGD(Optimizer):
 class RMSprop(Optimizer):
     """Steps divided by a running root mean square of the gradient (Tieleman and Hinton, 2012).
 
-    v <- rho v + (1 - rho) g^2,   theta <- theta - alpha g / (sqrt(v) + epsilon)
+    A parameter theta with the gradient g becomes::
+
+        v <- rho v + (1 - rho) g^2,   theta <- theta - alpha g / (sqrt(v) + epsilon)
 
     Parameters
     ----------
@@ -199,9 +203,11 @@ class RMSprop(Optimizer):
 class Adam(Optimizer):
     """Running means of the gradient and of its square, bias-corrected (Kingma and Ba, 2015).
 
-    m <- beta_1 m + (1 - beta_1) g,      m^ = m / (1 - beta_1^t)
-    v <- beta_2 v + (1 - beta_2) g^2,    v^ = v / (1 - beta_2^t)
-    theta <- theta - alpha m^ / (sqrt(v^) + epsilon)
+    A parameter theta with the gradient g becomes, in update t = 1, 2, ...::
+
+        m <- beta_1 m + (1 - beta_1) g,      m^ = m / (1 - beta_1^t)
+        v <- beta_2 v + (1 - beta_2) g^2,    v^ = v / (1 - beta_2^t)
+        theta <- theta - alpha m^ / (sqrt(v^) + epsilon)
 
     Parameters
     ----------
@@ -261,7 +267,9 @@ class Adam(Optimizer):
 class AdamW(Adam):
     """Adam with a decay of every parameter apart from the gradient (Loshchilov and Hutter, 2019).
 
-    theta <- theta - alpha weight_decay theta - alpha m^ / (sqrt(v^) + epsilon)
+    A parameter theta becomes, with the means m^ and v^ of `Adam`::
+
+        theta <- theta - alpha weight_decay theta - alpha m^ / (sqrt(v^) + epsilon)
 
     Parameters
     ----------
