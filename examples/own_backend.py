@@ -35,5 +35,5 @@ for name in ("numpy", "counted"):
     Y = X[:, :1] * X[:, 1:]
     params, _ = pnn.fit(net, net.initialize(0, name, "float64"), X, Y, epochs=50, batch_size=50)
     found.append([net.predict(params, X), *(array for layer in params for array in layer)])
-worst = max(float(np.max(np.abs(a - b))) for a, b in zip(*found, strict=True))
+worst = np.max([np.max(np.abs(a - b)) for a, b in zip(*found, strict=True)])
 print(f"{Counted.products} matrix products (3L - 1 an update); largest difference from NumPy: {worst}")

@@ -166,7 +166,7 @@ def training_difference(found: Any, expected: Any) -> float:
     pairs += list(zip(flat(params), flat(theirs), strict=True))
     for a, b in pairs:
         assert (a.shape, a.dtype) == (b.shape, b.dtype)
-    return max(float(np.max(np.abs(a - b)) / max(np.max(np.abs(b)), 1e-30)) for a, b in pairs)
+    return float(np.max([np.max(np.abs(a - b)) / max(np.max(np.abs(b)), 1e-30) for a, b in pairs]))
 
 
 # hyperparameters that are swept, in groups that one compiled step is enough for

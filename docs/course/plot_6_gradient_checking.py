@@ -22,15 +22,17 @@ and watch it being caught.
 # In the code :math:`\varepsilon` is ``h``. ``left`` and ``right`` are one-sided differences: at a kink
 # such as relu's every slope between them counts as right.
 #
+# The errors are these differences from the gradient, relative to the largest derivative of all.
+#
+# .. beside:: portable_nn.network.gradient_check.errors
+#    :line: return np.reshape(apart / largest, gradient.shape)
+#
+#    \frac{|\mathrm{d}\theta_k - \mathrm{d}\theta_k^{\text{approx}}|}
+#    {\max_j |\mathrm{d}\theta_j^{\text{approx}}|}
+#
 # ``check_gradients`` does this for every entry of every :math:`W` and :math:`b`, and returns the largest
-# difference, relative to the largest derivative. (The course divides one norm by another; the idea is
-# the same, and a single wrong entry shows more clearly in a maximum.)
-#
-# .. beside:: portable_nn.network.gradient_check.worst_difference
-#    :line: return worst / largest if largest else worst
-#
-#    \frac{\max_k |\mathrm{d}\theta_k - \mathrm{d}\theta_k^{\text{approx}}|}
-#    {\max_k |\mathrm{d}\theta_k^{\text{approx}}|}
+# error. (The course divides one norm by another; the idea is the same, and a single wrong entry shows
+# more clearly in a maximum.)
 
 import textwrap
 import warnings
@@ -88,50 +90,27 @@ print(f"right {net.check_gradients(params, X, Y):.1e}, wrong {wrong.check_gradie
 # Which parameters are wrong?
 # ---------------------------
 #
-# Compare entry by entry, and the pattern tells where to look. The gradient of the last layer is right:
-# no derivative of the sloppy tanh is in it. Below, everything is wrong. So the error is in
-# :math:`g^{[2]\prime}`, the first factor on the way down from there. (The loop over the parameters is
-# what ``check_gradients`` does inside, written out.)
+# ``gradient_errors`` has the errors of all entries, array by array, and the pattern tells where to look.
 
+found = wrong.gradient_errors(params, X, Y)
+for name, errors in found.items():
+    print(f"{name} {errors.shape!s:7} {errors.max():.0e}")
 
-def by_differences(net, params, epsilon):
-    """dJ/dtheta for each entry of each array, by two-sided differences."""
-    found = []
-    for l, layer in enumerate(params):
-        for k, array in enumerate(layer):
-            slopes = np.empty(array.shape)
-            for place in np.ndindex(array.shape):
-                J = []
-                for step in (epsilon, -epsilon):
-                    moved = [[each.copy() for each in arrays] for arrays in params]
-                    moved[l][k][place] += step
-                    J.append(float(net.cost(moved, X, Y)))
-                slopes[place] = (J[0] - J[1]) / (2 * epsilon)
-            found.append(slopes)
-    return found
+# %%
+# The gradient of the last layer is right: no derivative of the sloppy tanh is in it. Below, everything
+# is wrong. So the error is in :math:`g^{[2]\prime}`, the first factor on the way down from there.
 
-
-def relative_errors(net, epsilon=1e-5):
-    """For each array, the errors of its entries relative to the largest derivative of all."""
-    _, grads = net.cost_and_gradients(params, X, Y)
-    exact = [array for layer in grads for array in layer]
-    measured = by_differences(net, params, epsilon)
-    largest = max(np.max(np.abs(each)) for each in measured)
-    return [np.abs(a - b).ravel() / largest for a, b in zip(exact, measured, strict=True)]
-
-
-names = [f"{symbol}[{l}]" for l in (1, 2, 3) for symbol in "Wb"]
 figure, axes = plt.subplots(figsize=(8.5, 4))
 for label, checked, marker, color, shift in (
     ("right", net, "o", "C0", -0.15),
     ("one derivative wrong", wrong, "^", "C1", 0.15),
 ):
-    for place, errors in enumerate(relative_errors(checked)):
+    for place, errors in enumerate(checked.gradient_errors(params, X, Y).values()):
         around = place + shift + np.linspace(-0.1, 0.1, errors.size)
         named = {"label": label} if place == 0 else {}
-        axes.semilogy(around, errors + 1e-14, marker, color=color, markersize=4, **named)
+        axes.semilogy(around, errors.ravel() + 1e-14, marker, color=color, markersize=4, **named)
 axes.axhline(1e-7, color="#8c8c8c", linestyle="--", linewidth=1)
-axes.set(xticks=range(6), xticklabels=names, ylabel="relative error of each entry")
+axes.set(xticks=range(6), xticklabels=found, ylabel="relative error of each entry")
 axes.set_title("The gradient against differences, entry by entry")
 axes.legend(loc="upper right")
 plt.show()

@@ -17,26 +17,30 @@ Host = np.ndarray[Any, Any]
 Cost = Callable[[Parameters], Any]
 
 
-def worst_difference(J: Cost, params: Parameters, grads: Parameters, epsilon: float) -> float:
-    """max |grads - two-sided differences of J| / max |differences|, over every trained parameter.
+def relative_errors(J: Cost, params: Parameters, grads: Parameters, epsilon: float) -> list[Host | None]:
+    """For each array |grads - two-sided differences of J| / max |differences|; None if not trained.
 
-    Where J has a kink, its one-sided differences part, and every value between them is right.
+    The maximum is that over all parameters. Where J has a kink, its one-sided differences part, and
+    every value between them is right.
     """
     here = float(J(params))
-    each = [g for layer in grads for g in layer]  # None for what is not trained
+    each = [None if g is None else to_host(g) for layer in grads for g in layer]
     found = [
-        (*differences(J, params, place, here, epsilon), to_host(g).ravel())
-        for place, g in enumerate(each)
-        if g is not None
+        differences(J, params, place, here, epsilon) for place, g in enumerate(each) if g is not None
     ]
-    largest = max(float(np.max(np.abs(both))) for _, both, _, _ in found)
-    worst = 0.0
-    for left, both, right, analytic in found:
-        low, high = np.minimum(left, right), np.maximum(left, right)
-        outside = np.maximum(np.maximum(low - analytic, analytic - high), 0)
-        is_kink = high - low > 1e-3 * largest
-        worst = max(worst, float(np.max(np.where(is_kink, outside, np.abs(both - analytic)))))
-    return worst / largest if largest else worst
+    largest = float(np.max([np.max(np.abs(both)) for _, both, _ in found])) or 1.0
+    measured = iter(found)
+    return [None if g is None else errors(g, *next(measured), largest) for g in each]
+
+
+def errors(gradient: Host, left: Host, both: Host, right: Host, largest: float) -> Host:
+    """Those of one array, relative to the largest difference of all, in its shape."""
+    analytic = gradient.ravel()
+    low, high = np.minimum(left, right), np.maximum(left, right)
+    outside = np.maximum(np.maximum(low - analytic, analytic - high), 0)
+    is_kink = high - low > 1e-3 * largest
+    apart = np.where(is_kink, outside, np.abs(analytic - both))
+    return np.reshape(apart / largest, gradient.shape)
 
 
 def differences(

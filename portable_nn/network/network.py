@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from portable_nn import backends
 from portable_nn.checks import (
     NONNEGATIVE,
@@ -20,7 +22,7 @@ from portable_nn.checks import (
 )
 from portable_nn.equations import Array, Namespace, Parameters
 from portable_nn.network.architecture import Architecture
-from portable_nn.network.gradient_check import worst_difference
+from portable_nn.network.gradient_check import Host, relative_errors
 from portable_nn.network.objective import Batch, as_dtype
 from portable_nn.network.parameters import check_batch, check_parameters
 from portable_nn.network.prediction import compiled_prediction, layers, predict, streamed
@@ -351,7 +353,7 @@ class Network(Architecture):
         Returns
         -------
         float
-            The largest relative error; 0 for equal ones.
+            The largest relative error; 0 for equal ones. `gradient_errors` has that of each entry.
 
         Raises
         ------
@@ -367,6 +369,52 @@ class Network(Architecture):
         >>> net.check_gradients(net.initialize(dtype="float64"), X, Y) < 1e-6
         True
         """
+        found = self.gradient_errors(params, X, Y, l2, sample_weight, epsilon)
+        return float(np.max([errors.max() for errors in found.values()]))
+
+    @backends.with_own_settings
+    def gradient_errors(
+        self,
+        params: Parameters,
+        X: Array,
+        Y: Array,
+        l2: float = 0.0,
+        sample_weight: Array | None = None,
+        epsilon: float = 1e-5,
+    ) -> dict[str, Host]:
+        """How far the gradient of each entry is from a difference: where `check_gradients` is large.
+
+        An array whose errors are small is right. If W[l] is right and W[l-1] is not, so is all above,
+        and the derivative that is wrong is the one between them: that of the activation of layer l-1.
+
+        Parameters
+        ----------
+        params : list of (W, b)
+            Of one network, not of a stack.
+        X, Y, l2, sample_weight, epsilon : array, float
+            As for `check_gradients`.
+
+        Returns
+        -------
+        dict of str to array
+            The errors of each trained array by its name, W[1], b[1], ..., as NumPy arrays of its shape,
+            relative to the largest difference of all arrays.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As for `check_gradients`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import portable_nn as pnn
+        >>> net = pnn.Network((2, 3, 1), ("tanh", "sigmoid"), "binary_cross_entropy")
+        >>> X, Y = np.array([[0.5, -1.0], [1.0, 2.0]]), np.array([[0.0], [1.0]])
+        >>> found = net.gradient_errors(net.initialize(dtype="float64"), X, Y)
+        >>> {name: bool(errors.max() < 1e-6) for name, errors in found.items()}
+        {'W[1]': True, 'b[1]': True, 'W[2]': True, 'b[2]': True}
+        """
         xp, batch, penalty = self._check(params, Given(X, Y, sample_weight), l2, True)
         epsilon = check_number("epsilon", epsilon, POSITIVE)
         if check_parameters(self.described, self.loss, params).stack:
@@ -377,7 +425,8 @@ class Network(Architecture):
             return backends.to_host(objective.cost(xp, perturbed, batch, penalty, training=True))
 
         _, grads = objective.gradients(xp, params, batch, penalty)
-        return worst_difference(J, params, grads, epsilon)
+        each = zip(self.arrays, relative_errors(J, params, grads, epsilon), strict=True)
+        return {array.name: errors for array, errors in each if errors is not None}
 
     def _check(
         self, params: Parameters, given: Given, l2: Value = 0.0, training: bool = False

@@ -144,4 +144,4 @@ def worst(found: Mapping[str, Any], expected: Mapping[str, Any]) -> float:
         assert mine.shape == theirs.shape, name
         assert np.isfinite(theirs).all(), name
         differences.append(np.max(np.abs(mine - theirs)) / max(np.max(np.abs(theirs)), 1e-300))
-    return float(max(differences))
+    return float(np.max(differences))

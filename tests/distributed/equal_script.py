@@ -87,7 +87,7 @@ def fits(communicator: Any, backend: Any) -> None:
             communicator,
             case=name,
             difference=float(np.max(np.abs(a - b)) / np.max(np.abs(a))),
-            curves=max(float(np.max(np.abs(np.subtract(u, v)))) for u, v in pairs),
+            curves=float(np.max([np.max(np.abs(np.subtract(u, v))) for u, v in pairs])),
             epochs=[alone.epochs, history.epochs],
             best=[alone.best_epoch, history.best_epoch],
             bits=same_bits(communicator, b),

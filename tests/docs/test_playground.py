@@ -184,7 +184,7 @@ def trained(javascript: Any, sizes: tuple[int, ...], **settings: Any) -> Any:
 def difference(found: Any, expected: Any) -> float:
     """max |a - b| / max |b| over the arrays."""
     pairs = [pair for layers in zip(found, expected, strict=True) for pair in zip(*layers, strict=True)]
-    return max(float(np.max(np.abs(a - b)) / np.max(np.abs(b))) for a, b in pairs)
+    return float(np.max([np.max(np.abs(a - b)) / np.max(np.abs(b)) for a, b in pairs]))
 
 
 def network(sizes: tuple[int, ...], activation: str) -> pnn.Network:

@@ -115,7 +115,7 @@ def worst_difference(found: Any, expected: Any, rows: dict[str, Any]) -> float:
     """The largest difference of the kinds of rows, each by itself: huge ones would hide the others."""
     ends = np.cumsum([len(X) for X in rows.values()])[:-1]
     pairs = zip(np.split(found, ends), np.split(expected, ends), strict=True)
-    return max(difference(a, b) for a, b in pairs)
+    return float(np.max([difference(a, b) for a, b in pairs]))
 
 
 MAIN = """

@@ -125,7 +125,7 @@ def check_values(est, *tables, margin=None):
         assert found["variable"].dtype == np.float64
         assert found["variable"].shape == (len(X), est.n_outputs_)
         columns = zip(found["variable"].T, expected.reshape(len(X), -1).T, strict=True)
-        worst = max(difference(*each) for each in columns)
+        worst = np.max([difference(*each) for each in columns])
         assert worst <= TOLERANCE, worst
         if margin is not None:
             margin("values of a table in onnxruntime", "float32", worst)

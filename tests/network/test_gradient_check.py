@@ -7,7 +7,7 @@ import pytest
 from helpers import network, problem, to
 
 import portable_nn as pnn
-from portable_nn.network.gradient_check import worst_difference
+from portable_nn.network.gradient_check import relative_errors
 from portable_nn.network.objective import Batch
 
 pytestmark = pytest.mark.usefixtures("host_only")
@@ -32,16 +32,46 @@ def test_the_gradient_check_looks_at_every_entry(random):
     def J(p):
         return net.objective.cost(np, p, Batch(X, Y))
 
-    assert worst_difference(J, params, grads, 1e-5) < 1e-7
+    assert max(each.max() for each in relative_errors(J, params, grads, 1e-5)) < 1e-7
     wrong = [(grads[0][0] + last, grads[0][1]), grads[1]]
-    assert worst_difference(J, params, wrong, 1e-5) > 0.1
+    weights, *others = relative_errors(J, params, wrong, 1e-5)
+    assert weights[-1, -1] > 0.1
+    assert weights.ravel()[:-1].max() < 1e-7
+    assert max(each.max() for each in others) < 1e-7
 
 
 def test_the_gradient_check_finds_a_wrong_derivative(random):
     wrong = pnn.Activation("wrong", lambda xp, Z: xp.tanh(Z), lambda xp, Z: 1 - xp.tanh(Z))
     with pytest.warns(UserWarning, match=r"`g_prime` of Activation\('wrong'\)"):
         net = pnn.Network((4, 5, 3), (wrong, "softmax"), "categorical_cross_entropy")
-    assert net.check_gradients(*problem(net, random)) > 0.01
+    data = problem(net, random)
+    found = net.gradient_errors(*data)
+    assert [(name, errors.shape) for name, errors in found.items()] == [
+        *(("W[1]", (5, 4)), ("b[1]", (5, 1)), ("W[2]", (3, 5)), ("b[2]", (3, 1)))
+    ]
+    assert {name for name, errors in found.items() if errors.max() > 0.01} == {"W[1]", "b[1]"}
+    assert net.check_gradients(*data) == max(errors.max() for errors in found.values()) > 0.01
+
+
+@pytest.mark.filterwarnings("ignore:`g_prime` of Activation:UserWarning")
+def test_a_derivative_that_is_nan_is_not_right(random):
+    never = pnn.Activation("never", lambda xp, Z: xp.tanh(Z), lambda xp, Z: xp.full_like(Z, xp.nan))
+    net = pnn.Network((4, 5, 3), (never, "softmax"), "categorical_cross_entropy")
+    assert np.isnan(net.check_gradients(*problem(net, random)))
+
+
+def test_what_is_not_trained_has_no_gradient_errors(random):
+    net = pnn.Network((3, pnn.BatchNorm(), "relu", 1), loss="squared_error")
+    params, X = net.initialize(dtype="float64"), random.normal(size=(9, 3))
+    assert list(net.gradient_errors(params, X, X[:, :1])) == ["gamma[1]", "beta[1]", "W[2]", "b[2]"]
+
+
+def test_a_gradient_of_zero_that_is_zero_has_no_error():
+    net = pnn.Network((1, 1), ("identity",), "squared_error")
+    found = net.gradient_errors(
+        [(np.zeros((1, 1)), np.zeros((1, 1)))], np.zeros((2, 1)), np.zeros((2, 1))
+    )
+    assert max(errors.max() for errors in found.values()) == 0
 
 
 def test_the_gradient_check_is_right_at_a_kink(random):
