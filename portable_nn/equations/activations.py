@@ -64,7 +64,7 @@ class Activation:
             check_named_functions("Activation", self.name, delta=self.delta)
 
     def __repr__(self) -> str:
-        return f"Activation({self.name!r})"
+        return named("Activation", self.name, self.g_prime, self == ACTIVATIONS.get(self.name))
 
 
 @dataclass(frozen=True, init=False)
@@ -97,6 +97,12 @@ class Bound:
 
     def __call__(self, xp: Namespace, *arrays: Array) -> Array:
         return self.function(xp, *arrays, *self.constants)
+
+
+def named(kind: str, name: str, function: object, is_usual: bool) -> str:
+    """Its representation: with the constants of `function`, unless they are the usual ones."""
+    constants = () if is_usual or not isinstance(function, Bound) else function.constants
+    return f"{kind}({name!r}, constants={constants})" if constants else f"{kind}({name!r})"
 
 
 def check_named_functions(kind: str, name: object, **functions: object) -> None:

@@ -16,6 +16,7 @@ from portable_nn.equations.activations import (
     Activation,
     Bound,
     check_named_functions,
+    named,
     number,
     unit_step,
 )
@@ -81,7 +82,7 @@ class Loss:
             raise ValueError(f"`targets` of Loss is {self.targets!r}; accepted: {accepted}")
 
     def __repr__(self) -> str:
-        return f"Loss({self.name!r})"
+        return named("Loss", self.name, self.derivative, self == LOSSES.get(self.name))
 
 
 def positive(xp: Namespace, A: Array) -> Array:  # its logarithm and y/a are finite, and y/a * g' too

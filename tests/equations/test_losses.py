@@ -31,6 +31,14 @@ def test_functions_with_a_constant_are_equal_by_value_and_can_be_pickled(factory
     assert factory(0.25) == factory(0.25)
     assert factory(0.25) != factory(0.5)
     assert pickle.loads(pickle.dumps(factory(0.25))) == factory(0.25)
+    assert "constants=(0.25," in repr(factory(0.25))
+    assert "constants=(0.25," in repr(pickle.loads(pickle.dumps(factory(0.25))))
+
+
+def test_constants_are_shown_where_they_are_not_the_usual_ones():
+    assert [repr(each) for each in (huber(), pinball(), leaky_relu())] == [
+        *("Loss('huber')", "Loss('pinball')", "Activation('leaky_relu')")
+    ]
 
 
 @pytest.mark.parametrize("wrong", [0, -1, float("inf"), float("nan"), None])
