@@ -77,6 +77,7 @@ html_static_path = ["_static"]
 html_favicon = "_static/favicon.svg"
 html_context = {"default_mode": "auto"}  # light or dark as the reader's system is
 html_css_files = ["site.css"]
+html_search_scorer = str(Path(__file__).parent / "search_scorer.js")
 html_sidebars = {"playground/index": []}  # the playground needs the room
 html_copy_source = False
 html_show_sphinx = False

@@ -75,3 +75,24 @@ def test_pages_fit_their_window_and_can_be_read(browser, server, width, scheme):
         found[name] = [*page.evaluate(TOO_WIDE, width), *page.evaluate(TOO_PALE)]
     page.close()
     assert not any(found.values()), {name: parts for name, parts in found.items() if parts}
+
+
+@pytest.mark.parametrize(
+    ("asked", "first"),
+    [
+        ("resume+training", "guides/"),
+        ("dropout", "auto_course/"),
+        ("early+stopping", "reference/generated/portable_nn.EarlyStopping.html"),
+    ],
+)
+def test_a_search_finds_what_explains_before_what_records(browser, server, asked, first):
+    page = browser.new_page()
+    page.goto(f"{server}/search.html?q={asked}")
+    page.wait_for_function("document.querySelectorAll('ul.search > li').length > 5")
+    page.wait_for_timeout(500)
+    script = "[...document.querySelectorAll('ul.search > li > a')].map((a) => a.getAttribute('href'))"
+    found = page.evaluate(script)
+    page.close()
+    assert found[0].startswith(first), found
+    records = [place for place, link in enumerate(found) if link.startswith(("project/", "benchmarks"))]
+    assert min(records, default=len(found)) >= 4, found
