@@ -113,3 +113,32 @@ def test_an_example_that_fails_is_an_error(tmp_path):
         gallery.ExtensionError, match=r"(?s)failing\.py has failed:\nso far\n.*the fault"
     ):
         gallery.run(program, tmp_path)
+
+
+def test_an_example_is_asked_for_its_picture_and_says_where_it_is_within_its_folder(tmp_path):
+    import gallery
+
+    program = tmp_path / "drawing.py"
+    program.write_text(
+        "import pathlib, sys\n"
+        'place = pathlib.Path(sys.argv[sys.argv.index("--plot") + 1]).resolve()\n'
+        "place.write_bytes(b'')\n"
+        "print('saved', place)\n",
+        encoding="utf-8",
+    )
+    folder = (tmp_path / "folder").resolve()
+    folder.mkdir()
+    printed, pictures = gallery.run(program, folder)
+    assert printed == "saved drawing.png\n"
+    assert pictures == [folder / "drawing.png"]
+
+
+def test_commands_of_a_docstring_are_blocks_and_the_rest_is_words():
+    import gallery
+
+    blocks = "\n".join(
+        gallery.as_blocks("It needs `numpy`:\n\n    pip install numpy\n\nand nothing else.")
+    )
+    assert blocks.startswith(
+        "It needs ``numpy``:\n\n.. code-block:: text\n\n   pip install numpy\n\nand"
+    )
