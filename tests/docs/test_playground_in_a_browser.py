@@ -266,6 +266,9 @@ def test_fits_on_a_phone(reader):
         "'#playground *'), (element) => element.getBoundingClientRect().right))"
     )
     assert page.value(wide) == 390
+    for parts in (".pg-columns > *", ".pg-controls > *"):  # one below the other
+        lefts = f"[...document.querySelectorAll('{parts}')].filter((each) => each.offsetWidth)"
+        assert len(set(page.value(f"{lefts}.map((each) => each.offsetLeft)"))) == 1, parts
     page.page.tap("#pg-plane")
     assert page.value("app.training.N") == 401
     page.page.tap("#pg-show")
