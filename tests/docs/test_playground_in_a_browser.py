@@ -88,8 +88,8 @@ def test_the_spiral_is_learned_when_run_is_pressed(reader):
     page.page.click("#pg-run")
     stopped = page.text("updates")
     assert float(page.text("cost")) < 0.3 * first
-    assert float(page.text("accuracy").rstrip(" %")) >= ACCURACY
-    assert float(page.text("held-out").rstrip(" %")) >= ACCURACY
+    assert float(page.text("accuracy").rstrip("%")) >= ACCURACY
+    assert float(page.text("held-out").rstrip("%")) >= ACCURACY
     page.page.wait_for_timeout(100)
     assert page.text("updates") == stopped
     assert "accuracy" in page.text("live")
@@ -214,7 +214,7 @@ def test_own_points_are_learned(reader):
     page.page.click("#pg-run")
     page.trained(200)
     page.page.click("#pg-run")
-    assert page.text("accuracy") == "100.0 %"
+    assert page.text("accuracy") == "100.0%"
 
 
 def test_the_address_holds_the_settings(reader):

@@ -6,7 +6,7 @@ const ANNOUNCED = 5000; // milliseconds between two announcements
 /** Write where the training is. */
 function showStatus() {
   const { training, learned, heldOut } = app;
-  const percent = (x) => (Number.isNaN(x) ? "–" : `${(100 * x).toFixed(1)} %`);
+  const percent = (x) => (Number.isNaN(x) ? "–" : `${(100 * x).toFixed(1)}%`);
   part("seed").textContent = app.seed;
   part("epochs").textContent = training.epoch;
   part("updates").textContent = training.updates;
@@ -27,7 +27,7 @@ function announce(text, isSeen = false) {
 function announceStatus() {
   const { training, learned, settings } = app;
   if (training.N === 0) return announce("There are no points yet.");
-  const text = `Epoch ${training.epoch}, cost ${learned.cost.toFixed(3)}, accuracy ${(100 * learned.accuracy).toFixed(1)} %`;
+  const text = `Epoch ${training.epoch}, cost ${learned.cost.toFixed(3)}, accuracy ${(100 * learned.accuracy).toFixed(1)}%`;
   const norms = training.layers.map((l) => training.normOfGradient(l).toPrecision(2));
   part("costs").setAttribute("aria-label", `The cost, epoch by epoch. ${text}`);
   part("gradients").setAttribute("aria-label", `The norms of dW, layer by layer: ${norms.join(", ")}`);
