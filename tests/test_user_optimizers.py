@@ -137,6 +137,52 @@ def test_what_a_rule_returns_is_checked(what, message, random):
         pnn.fit(net, params, X, Y, optimizer)
 
 
+@dataclass(frozen=True)
+class Sign(pnn.Optimizer):
+    """A rule that widens float32, or is called otherwise than it is."""
+
+    what: str = "where"
+
+    def coefficients(self, t, alpha):
+        return alpha if self.what == "number" else (alpha,)
+
+    @property
+    def rule(self):
+        return {
+            "where": lambda xp, theta, g, alpha: (theta - alpha * xp.where(g > 0, 1.0, -1.0),),
+            "NumPy": lambda xp, theta, g, alpha: (theta - np.float64(0.1) * g,),
+            "few": lambda xp, theta, g: (theta - g,),
+            "own": lambda xp, theta, g, alpha: (theta + None,),
+            "number": lambda xp, theta, g, alpha: (theta - alpha * g,),
+        }[self.what]
+
+
+@pytest.mark.parametrize(
+    ("what", "message"),
+    [
+        (
+            "where",
+            r"`rule` .* array of dtype float64 for a parameter of dtype float32; accepted: the same",
+        ),
+        (
+            "NumPy",
+            r"`rule` .* array of dtype float64 for a parameter of dtype float32; accepted: the same",
+        ),
+        ("few", r"`rule` .* does not take 4 arguments .*accepted: rule\(xp, theta, g, \*slots"),
+        ("own", "unsupported operand"),
+        ("number", r"`coefficients` of the optimizer returned \w+; accepted: a tuple"),
+    ],
+)
+def test_a_rule_that_widens_or_is_called_otherwise_is_refused(what, message, random):
+    net = network("tanh")
+    params, X, Y = problem(net, random, dtype="float32")
+    optimizer = Sign(0.1, what=what)
+    with pytest.raises(TypeError, match=message):
+        optimizer.update(params, params, optimizer.init(params))
+    with pytest.raises(TypeError, match=message):
+        pnn.fit(net, params, X, Y, optimizer)
+
+
 def test_a_rule_that_may_read_what_cannot_be_hashed_is_refused(random):
     net = network("tanh")
     params, X, Y = problem(net, random)

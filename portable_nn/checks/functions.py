@@ -6,7 +6,7 @@ A function that fails is an error, a derivative that is not the function's a war
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,10 @@ from portable_nn.errors import unknown_name
 
 BATCH = np.asarray([[0.5, 0.25], [0.75, 0.5], [0.125, 0.25]], dtype="float32")  # 3 outputs, 2 examples
 TARGETS = np.asarray([[1.0, 0.0], [0.0, 0.5], [0.0, 0.5]], dtype="float32")
+KEEPS = (  # for messages
+    "which constants as Python numbers keep, but not two of them in xp.where: write "
+    "xp.where(Z > 0, xp.ones_like(Z), 0.0)"
+)
 FULL, SUMMED = (3, 2), (1, 2)
 POINTS = np.asarray([[0.37, -0.61], [1.31, -1.73], [0.083, 2.9]])
 SHARES = np.asarray([[1.0, 0.5], [0.75, 1.0], [0.5, 1.25]])  # dL/dA, for a derivative with respect to Z
@@ -127,10 +131,13 @@ def check_function(
     *arrays: Array,
     shapes: tuple[tuple[int, int], ...] = (FULL,),
 ) -> None:
-    """Raise unless ``function(xp, *arrays)`` gives a float32 array of one of the `shapes`."""
-    backend = get("numpy")
+    """Raise unless ``function(xp, *arrays)`` gives a float32 array of one of the `shapes`.
+
+    And leaves the arrays as they are: what is in them is needed again on the way back.
+    """
+    backend, given = get("numpy"), [np.array(array) for array in arrays]
     try:
-        result = backend.compile(function)(backend.xp, *arrays)
+        result = backend.compile(function)(backend.xp, *given)
         shape, dtype = tuple(result.shape), str(result.dtype)
     except Exception as error:
         raise TypeError(
@@ -140,6 +147,15 @@ def check_function(
     if shape not in shapes or dtype != "float32":
         raise ValueError(
             f"{what} gave shape {shape} and dtype {dtype} for a batch of shape {FULL} and dtype "
-            f"float32; accepted: shape {' or '.join(map(str, shapes))} and the same dtype (constants as "
-            "Python numbers keep it)"
+            f"float32; accepted: shape {' or '.join(map(str, shapes))} and the same dtype, {KEEPS}"
+        )
+    check_unchanged(what, arrays, given)
+
+
+def check_unchanged(what: str, before: Iterable[Any], after: Iterable[Any]) -> None:
+    """Raise ValueError where a function has written into its arguments."""
+    if not all(np.array_equal(one, other) for one, other in zip(before, after, strict=True)):
+        raise ValueError(
+            f"{what} changes its arguments in place, as Z *= 2 does; accepted: a function that leaves "
+            "them as they are, as Z = Z * 2 does"
         )

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from portable_nn.backends import get
-from portable_nn.checks.functions import warn_if_wrong
+from portable_nn.checks.functions import KEEPS, check_unchanged, warn_if_wrong
 from portable_nn.layers.base import ALL_KINDS, BY_SCHEME, Layer, Parameter
 from portable_nn.optimizers.array_names import KINDS
 
@@ -43,6 +43,8 @@ def check_layer(layer: Any, n: int) -> None:
     theta = [random.uniform(0.5, 1.5, array.shape).astype("float32") for array in arrays]
     A = random.standard_normal((n, B)).astype("float32")
     dA = random.standard_normal((width, B)).astype("float32")
+    arguments = [A, dA, *theta]
+    before = [array.copy() for array in arguments]
     try:
         out, kept = layer.forward_in_training(backend.xp, theta, A)
         below, grads = layer.backward(backend.xp, theta, kept, dA)
@@ -57,8 +59,9 @@ def check_layer(layer: Any, n: int) -> None:
     if shapes != wanted:
         raise ValueError(
             f"{name} gave shapes and dtypes {shapes} for its output, dL/dA below and the gradients of "
-            f"its arrays; accepted: {wanted} (constants as Python numbers keep the dtype)"
+            f"its arrays; accepted: {wanted}, with the dtype of what is given, {KEEPS}"
         )
+    check_unchanged(name, before, arguments)
     compare(layer, n, int(width), arrays)
 
 

@@ -226,7 +226,7 @@ class Optimizer:
         Returns
         -------
         tuple of arrays
-            The new theta, then the new arrays kept for it.
+            The new theta, then the new arrays kept for it: all of its shape and dtype.
 
         Raises
         ------

@@ -55,8 +55,17 @@ class Part:
             if is_schedule(alpha):
                 alpha = as_array(check_scheduled("learning_rate", alpha, step, NONNEGATIVE, stack))
         alpha = alpha if self.factor is None else alpha * self.factor
-        found: tuple[Any, ...] = optimizer.coefficients(step + 1, alpha)
-        return found
+        return numbers_of(optimizer.coefficients(step + 1, alpha))
+
+
+def numbers_of(found: Any) -> tuple[Any, ...]:
+    """What `coefficients` of an optimizer has returned, if it is a tuple."""
+    if not isinstance(found, (tuple, list)):
+        raise TypeError(
+            f"`coefficients` of the optimizer returned {type(found).__name__}; accepted: a tuple of "
+            "numbers, (alpha,) for one"
+        )
+    return tuple(found)
 
 
 class Parts(NamedTuple):

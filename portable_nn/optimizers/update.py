@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -67,10 +68,26 @@ def apply(
         if g is None:
             new.append((theta, *arrays))
         else:
-            result = rules[part](xp, theta, g, *arrays, *coefficients[part])
+            result = call(rules[part], xp, theta, g, *arrays, *coefficients[part])
             new.append(check_result(result, theta, len(kept)))
     params, *new_slots = (trees.unflatten(form, each) for each in zip(*new, strict=True))
     return params, tuple(new_slots)
+
+
+def call(rule: Rule, *arguments: Any) -> Any:
+    """What the rule gives for them; TypeError with what it is called with where it takes others."""
+    try:
+        return rule(*arguments)
+    except TypeError as error:
+        own = getattr(getattr(rule, "optimizer", None), "rule", rule)
+        try:
+            inspect.signature(own).bind(*arguments)
+        except TypeError:
+            raise TypeError(
+                f"the `rule` of the optimizer does not take {len(arguments)} arguments ({error}); "
+                "accepted: rule(xp, theta, g, *slots, *coefficients), as many of both as there are"
+            ) from error
+        raise
 
 
 def check_result(result: Any, theta: Array, slots: int) -> tuple[Array, ...]:
@@ -86,5 +103,11 @@ def check_result(result: Any, theta: Array, slots: int) -> tuple[Array, ...]:
             raise ValueError(
                 f"the `rule` of the optimizer returned an array of shape {tuple(array.shape)} for a "
                 f"parameter of shape {tuple(theta.shape)}; accepted: the same"
+            )
+        if array.dtype != theta.dtype:
+            raise TypeError(
+                f"the `rule` of the optimizer returned an array of dtype {array.dtype} for a parameter "
+                f"of dtype {theta.dtype}; accepted: the same, which constants as Python numbers keep, "
+                "but not NumPy's, nor two numbers in xp.where: xp.where(g > 0, xp.ones_like(g), -1.0)"
             )
     return tuple(result)

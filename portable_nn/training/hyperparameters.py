@@ -9,7 +9,7 @@ import numpy as np
 
 from portable_nn.checks import Value, as_array
 from portable_nn.optimizers.array_names import UNTRAINED
-from portable_nn.optimizers.parts import parts_of
+from portable_nn.optimizers.parts import numbers_of, parts_of
 from portable_nn.training.clipping import limits_of
 from portable_nn.training.description import Training
 from portable_nn.training.steps import StepKind
@@ -46,7 +46,7 @@ class StepNumbers:
     def row(self, step: int, rate: Value) -> tuple[Any, ...]:
         """The numbers of update 0, 1, ... at this learning rate."""
         if self.plain is not None:
-            return (*self.constants, *self.plain(step + 1, as_array(rate)))
+            return (*self.constants, *numbers_of(self.plain(step + 1, as_array(rate))))
         found = self.members.coefficients(step, as_array(rate), self.stack)
         return sum(found, self.constants)
 
@@ -54,7 +54,10 @@ class StepNumbers:
         """The numbers of these updates, (steps, how many), or as of `stacked`."""
         if self.plain is not None and not self.stack:  # of small networks calls are the time of a step
             constants, plain, pairs = self.constants, self.plain, zip(steps, rates, strict=True)
-            return np.asarray([(*constants, *plain(step + 1, rate)) for step, rate in pairs])
+            found = [plain(step + 1, rate) for step, rate in pairs]
+            if found:
+                numbers_of(found[0])  # the others are alike
+            return np.asarray([(*constants, *each) for each in found])
         numbers = [self.row(step, rate) for step, rate in zip(steps, rates, strict=True)]
         return stacked(numbers) if self.stack else np.asarray(numbers)
 

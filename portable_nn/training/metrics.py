@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from portable_nn.backends import get
+from portable_nn.checks.functions import check_unchanged
 from portable_nn.equations import ACTIVATIONS, Array, Namespace
 from portable_nn.errors import unknown_name
 from portable_nn.network import Network
@@ -150,8 +151,9 @@ def check_metric(name: str, function: Any, n_outputs: int) -> None:
     if not callable(function):
         raise TypeError(f"{what} is {function!r}; accepted: a name, or a function of (xp, A, Y)")
     A, Y = np.full((2, n_outputs), 0.25, "float32"), np.eye(2, n_outputs, dtype="float32")
+    given = A.copy(), Y.copy()
     try:
-        result = function(get("numpy").xp, A, Y)
+        result = function(get("numpy").xp, *given)
         shape = tuple(result.shape)
     except Exception as error:
         raise TypeError(
@@ -163,3 +165,4 @@ def check_metric(name: str, function: Any, n_outputs: int) -> None:
             f"{what} gave shape {shape} for predictions of shape {A.shape}; accepted: (2,), one value "
             "for each example, whose mean is reported"
         )
+    check_unchanged(what, (A, Y), given)

@@ -133,3 +133,45 @@ def test_functions_of_the_package_are_not_tried(monkeypatch):
         for g in (*ACTIVATIONS.values(), pnn.relu(0.5), pnn.leaky_relu(0.3, 0.4)):
             for loss in (*LOSSES.values(), pnn.huber(2.0), pnn.pinball(0.9)):
                 pnn.Network((2, 3), (g,), loss)
+
+
+def doubled(xp, Z):
+    Z *= 2
+    return xp.tanh(Z)
+
+
+def shifted(xp, A, Y):
+    A -= Y
+    return A * A
+
+
+IN_PLACE = {
+    "activation": lambda: with_activation(
+        pnn.Activation("own", doubled, lambda xp, Z: 2 * (1 - xp.tanh(2 * Z) ** 2))
+    ),
+    "loss": lambda: with_loss(pnn.Loss("own", shifted, lambda xp, A, Y: 2 * (A - Y))),
+    "metric": lambda: pnn.fit(
+        with_activation("tanh"),
+        with_activation("tanh").initialize(),
+        np.ones((4, 2), "float32"),
+        np.ones((4, 3), "float32"),
+        metrics={"own": lambda xp, A, Y: xp.sum(shifted(xp, A, Y), axis=-1)},
+    ),
+}
+
+
+@pytest.mark.parametrize("case", IN_PLACE)
+def test_a_function_that_writes_into_its_arguments_is_refused(case):
+    for _ in range(2):  # what it is tried on is not changed for the next one
+        with pytest.raises(ValueError, match=r"changes its arguments in place.*accepted"):
+            IN_PLACE[case]()
+
+
+def test_two_numbers_in_where_are_said_to_have_another_dtype():
+    wrong = pnn.Activation(
+        "own", lambda xp, Z: xp.maximum(Z, 0.0), lambda xp, Z: xp.where(Z > 0, 1.0, 0.0)
+    )
+    with pytest.raises(
+        ValueError, match=r"dtype float64 .* write xp\.where\(Z > 0, xp\.ones_like\(Z\), 0\.0\)"
+    ):
+        with_activation(wrong)
