@@ -5,9 +5,12 @@ No library of frames is imported: what a column is follows from the attributes o
 
 from __future__ import annotations
 
+import datetime
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any, Self, TypeAlias
 
 import numpy as np
@@ -17,6 +20,9 @@ from portable_nn.estimators import inputs
 
 Host: TypeAlias = np.ndarray[Any, Any]
 MISSING = -1  # in place of the number of a level
+REALS = (int, float, np.integer, np.floating, Decimal, Fraction)
+TIMES = (datetime.date, datetime.time, datetime.timedelta, np.datetime64, np.timedelta64)
+NEITHER = (*TIMES, complex, np.complexfloating)  # no number, and no name of a category
 
 
 @dataclass(frozen=True)
@@ -53,6 +59,8 @@ def key(value: Any) -> str:
     """
     if isinstance(value, (bool, np.bool_)):
         return str(int(value))
+    if isinstance(value, (Decimal, Fraction)):
+        value = float(value)
     if isinstance(value, (float, np.floating)) and float(value).is_integer():
         return str(int(value))
     return str(value)
@@ -62,12 +70,12 @@ def is_missing(value: Any) -> bool:
     """Whether a value stands for none: None, NaN, NaT, pandas' NA."""
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return True
-    return isinstance(value, (float, np.floating)) and math.isnan(value)
+    return isinstance(value, (float, np.floating, Decimal)) and math.isnan(value)
 
 
 def is_number(value: Any) -> bool:
     """Whether a value is a number that is no truth value."""
-    return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+    return isinstance(value, REALS) and not isinstance(value, bool)
 
 
 def categories_of(values: Iterable[Any], name: str) -> Categories:
@@ -79,6 +87,7 @@ def categories_of(values: Iterable[Any], name: str) -> Categories:
             f"{name} holds a {type(wrong).__name__}, {wrong!r}; accepted: each argument must be a "
             "string or a number"
         )
+    check_values(given, name)
     codes, levels = dict[Any, int](), dict[str, int]()
     for value in dict.fromkeys(given):
         codes[value] = MISSING if is_missing(value) else levels.setdefault(key(value), len(levels))
@@ -124,6 +133,11 @@ def of_pandas(series: Any, name: str, are_names: bool) -> Column:
         names = categories_of(series.cat.categories.tolist(), name)  # two levels may have one name
         return Categories(names.levels, np.append(names.codes, MISSING)[np.asarray(series.cat.codes)])
     kind = getattr(series.dtype, "kind", "O")
+    held = getattr(
+        series.dtype, "type", object
+    )  # of an extension's times, whose kind may be that of integers
+    if isinstance(held, type) and issubclass(held, TIMES):
+        check_kind("M", series.dtype, name)
     if kind in "iuf" and are_names:
         plain = isinstance(series.dtype, np.dtype)
         return categories_of_numbers(series.to_numpy()) if plain else categories_of(series, name)
@@ -159,6 +173,13 @@ def check_kind(kind: str, dtype: Any, name: str) -> None:
             f"{name} has dtype {dtype}; accepted: numbers, strings, booleans and categories; of a time "
             "take what matters, such as the year, the weekday or the days since a date, as numbers"
         )
+
+
+def check_values(given: Iterable[Any], name: str) -> None:
+    """Raise TypeError for a column that holds times, or complex numbers, as objects."""
+    for kind in {type(value): None for value in given if not is_missing(value)}:
+        if issubclass(kind, NEITHER) or kind.__name__ == "Period":
+            check_kind("M", f"object, with values of the type {kind.__name__}", name)
 
 
 def is_frame(X: Any) -> bool:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import datetime
 import math
+from decimal import Decimal
+from fractions import Fraction
 
 import numpy as np
 import pytest
 
 import portable_nn as pnn
-from portable_nn.tabular.columns import Categories, Numbers, categories_of_numbers, read_columns
+from portable_nn.tabular.columns import Categories, Numbers, categories_of_numbers, key, read_columns
 
 pytestmark = pytest.mark.usefixtures("host_only")
 FEW = {"n_estimators": 2, "max_iter": 3, "random_state": 0}
@@ -152,6 +154,57 @@ def test_times_and_complex_numbers_are_refused_by_name(random):
     X = pl.DataFrame({"a": [datetime.date(2026, 1, d + 1) for d in range(12)]})
     with pytest.raises(TypeError, match="column 'a' of X has dtype Date; accepted: numbers"):
         pnn.TabularRegressor().fit(X, y)
+
+
+KINDS = (
+    *("date", "date, with gaps", "datetime", "timedelta", "time", "Period", "Timestamp", "complex"),
+    "datetime64",
+)
+
+
+def times_as_objects():
+    pd = pytest.importorskip("pandas")
+    days = [datetime.date(2026, 1, 1 + d) for d in range(12)]
+    stamps = pd.date_range("2026-01-01", periods=12)
+    return {
+        "date": days,
+        "date, with gaps": [None, *days[1:]],
+        "datetime": stamps.to_pydatetime(),
+        "timedelta": pd.Series([datetime.timedelta(d) for d in range(12)], dtype=object),
+        "time": [datetime.time(d) for d in range(12)],
+        "Period": pd.period_range("2026-01", periods=12, freq="M"),
+        "Timestamp": pd.Categorical(stamps),
+        "complex": pd.Series([1j, *range(11)], dtype=object),
+        "datetime64": pd.Series([np.datetime64(day) for day in days], dtype=object),
+    }
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("chosen", [None, ["a"]])
+def test_times_as_objects_are_refused_too(kind, chosen, random):
+    pd = pytest.importorskip("pandas")
+    X, y = pd.DataFrame({"a": times_as_objects()[kind]}), random.normal(size=12)
+    with pytest.raises(TypeError, match=r"column 'a' of X has dtype .*; accepted: numbers"):
+        pnn.TabularRegressor(categorical_features=chosen, **FEW).fit(X, y)
+
+
+def test_times_of_arrow_are_refused(random):
+    pd = pytest.importorskip("pandas")
+    pa = pytest.importorskip("pyarrow")
+    values = pd.Series([datetime.time(d) for d in range(12)], dtype=pd.ArrowDtype(pa.time32("s")))
+    with pytest.raises(TypeError, match=r"column 'a' of X has dtype time32.*; accepted: numbers"):
+        pnn.TabularRegressor(**FEW).fit(pd.DataFrame({"a": values}), random.normal(size=12))
+
+
+def test_decimals_and_fractions_are_numbers(random):
+    plain = [1.5, None, -2.0, 4.25]
+    for kind in (Decimal, Fraction):
+        held = np.asarray([[None if v is None else kind(v)] for v in plain], dtype=object)
+        (column,) = read(held)
+        np.testing.assert_array_equal(column.values, np.asarray(plain, dtype=float))
+    (column,) = read(np.asarray([[Decimal("1.50")], [Decimal("NaN")]], dtype=object))
+    np.testing.assert_array_equal(column.values, [1.5, math.nan])
+    assert [key(v) for v in (Decimal("1.50"), Fraction(3), 10**400)] == ["1.5", "3", str(10**400)]
 
 
 def test_a_column_of_booleans_may_come_as_one_of_numbers(random):
