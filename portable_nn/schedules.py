@@ -305,7 +305,7 @@ class one_cycle:  # noqa: N801
     steps : int
         Updates of the whole cycle, >= 1.
     rise : float
-        The share of `steps` that goes up, in (0, 1].
+        The share of `steps` that goes up, in (0, 1).
     start, end : float
         > 0: by what the largest learning rate is divided at the beginning, and at the end.
 

@@ -99,8 +99,8 @@ print(f"J = {J:.4f} before training")
 #
 #    \frac{\partial J}{\partial b^{[l]}} = \frac{1}{B} \sum_{i=1}^{B} \Delta^{[l](i)}
 #
-# ``over_examples`` is the product ``Delta @ A.mT``, which is a sum over the examples; from 131,072
-# examples on it is taken in parts, so that float32 keeps its digits.
+# ``over_examples`` is the product ``Delta @ A.mT``, which is a sum over the examples; of more than
+# 131,072 it is taken in parts, so that float32 keeps its digits.
 #
 # Vectorization
 # -------------
@@ -245,8 +245,8 @@ np.testing.assert_allclose(net.predict(trained, on_the_line), 0.5)
 #    :math:`A - Y` is a shortcut. Take the long way: multiply :math:`\partial \mathcal{L} / \partial A`
 #    by :math:`g'(Z)`. Do you get the same numbers?
 #
-# You do, as long as :math:`A` has not rounded to 0 or 1. There the long way divides by almost nothing,
-# which is why the library prefers the short one.
+# You do, as long as :math:`A` is not close to 0 or 1. There the long way divides by almost nothing and
+# loses digit after digit, which is why the library prefers the short one.
 
 Z, A = equations.forward(np, trained, X.T, net.g)
 dA = net.loss.derivative(np, A[1], Y.T)

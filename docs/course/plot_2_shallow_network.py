@@ -6,7 +6,7 @@ how its gradient comes back through it.
 """
 
 # %%
-# The flower of the course: petals of two classes in turn, from a formula in polar coordinates,
+# The flower of the course: petals of two classes, from a formula in polar coordinates,
 # :math:`r = 4 \sin 4t` with some noise. ``X`` and ``Y`` have examples as rows.
 
 import matplotlib.pyplot as plt
@@ -188,7 +188,7 @@ print(f"accuracy {accuracy(flat, learned):.3f}; logistic regression {accuracy(li
 #    ``l2=0.3``. How does each do on these points, and on new ones?
 #
 # Without the penalty it learns all 80 by heart, noise included. With it the weights stay small and the
-# boundary smooth: the network does worse on the points it has seen, and better on new ones.
+# boundary smooth: here the network does worse on the points it has seen, and better on new ones.
 
 norms, right = [], []
 for l2 in (0.0, 0.3):

@@ -137,9 +137,10 @@ plt.show()
 # Why not begin at zero
 # ---------------------
 #
-# Let all weights of a hidden layer begin alike. Then all its units compute the same, get the same
-# gradient, and stay the same: a layer of ten units is worth one. With zeros it is worse still. Nothing
-# passes from the hidden layer to the output, so no error comes back.
+# Let all weights into a hidden layer begin alike, and all weights out of it. Then its units compute the
+# same, get the same gradient, and stay the same: a layer of ten units is worth one. With zeros and tanh
+# it is worse still. :math:`A^{[1]}` is zero, so :math:`W^{[2]}` gets no gradient; :math:`W^{[2]}` is
+# zero, so no error comes back to :math:`W^{[1]}`. Only the last bias learns.
 
 net = pnn.Network((2, 10, 1), ("tanh", "sigmoid"), "binary_cross_entropy")
 X = random.normal(size=(400, 2))

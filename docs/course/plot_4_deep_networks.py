@@ -174,7 +174,7 @@ assert count == sum(array.size for layer in params for array in layer) == 609
 #    A network with one wide hidden layer has about as many parameters: 2-152-1. Does it follow the arms
 #    as well?
 #
-# Not quite, in as many epochs; from other seeds the two may be closer. It draws the boundary from the
+# Not quite, in as many epochs, from this seed and most others. It draws the boundary from the
 # sum of 152 bends, while each further layer bends what is bent already.
 
 wide = pnn.Network((2, 152, 1), ("relu", "sigmoid"), "binary_cross_entropy")

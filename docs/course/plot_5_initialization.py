@@ -1,16 +1,16 @@
 """5. Initialization
 =================
 
-What the weights begin with decides whether a deep network learns at all. Too small, and the signal dies
-on its way up; too large, and it saturates or explodes. In between is a size that you can calculate.
+What the weights begin with decides how soon a deep network learns, if at all. Too small, and the signal
+dies on its way up; too large, and it saturates or explodes. In between is a size that you can calculate.
 """
 
 # %%
 # The size of the signal
 # ----------------------
 #
-# A unit adds up :math:`n_{l-1}` products. If the inputs and the weights are independent, with mean zero,
-# its variance is
+# A unit adds up :math:`n_{l-1}` products. If weights and inputs are independent, and the weights have
+# mean zero, its variance is
 #
 # .. math:: \mathrm{Var}(z) = n_{l-1} \, \mathrm{Var}(w) \, \mathrm{E}(a^2).
 #
@@ -30,9 +30,9 @@ on its way up; too large, and it saturates or explodes. In between is a size tha
 #    \sqrt{2 / (n_{l-1} + n_l)} & \text{Xavier}
 #    \end{cases}
 #
-# and biases of zero: He's for relu and its family, Xavier's for the others. ``scheme="he"`` and
-# ``scheme="glorot"`` choose one for all layers. ``scheme="normal"`` takes the constant with which the
-# course begins:
+# and biases of zero: He's for relu and those like it (leaky_relu, elu, selu, softplus, silu, gelu, mish,
+# hard_swish), Xavier's for the others. ``scheme="he"`` and ``scheme="glorot"`` choose one for all.
+# ``scheme="normal"`` takes the constant with which the course begins:
 #
 # .. beside:: portable_nn.network.initialization.spread
 #    :line: return 0.01
@@ -104,8 +104,9 @@ plt.show()
 # What it does to the cost
 # ------------------------
 #
-# The same training from four starts, zeros too. A bad start is not a matter of patience: the gradient is
-# zero, or so large that the first steps end in infinity. ``fit`` then stops and says so.
+# The same training from four starts, zeros too. With weights that are too small the gradient is zero, or
+# next to it, and gradient descent stands still. With weights that are too large tanh learns more slowly;
+# relu's first steps end in infinity, and ``fit`` stops and says so.
 
 styles = {"zero": ":", "a third": "--", "as initialized": "-", "three times": "-."}
 figure, panels = plt.subplots(1, 2, figsize=(9, 3.6), sharey=True)

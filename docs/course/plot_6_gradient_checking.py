@@ -14,18 +14,18 @@ and watch it being caught.
 # difference misses the derivative by something of the order :math:`\varepsilon^2`.
 #
 # .. beside:: portable_nn.network.gradient_check.differences
-#    :line: return left, (J_at[1] - J_at[-1]) / (2 * h), right
+#    :line: both = (J_at[1] - J_at[-1]) / (2 * h)
 #
 #    \frac{\partial J}{\partial \theta} \approx
 #    \frac{J(\theta + \varepsilon) - J(\theta - \varepsilon)}{2 \varepsilon}
 #
-# In the code :math:`\varepsilon` is ``h``. ``left`` and ``right`` are one-sided differences: at a kink
-# such as relu's every slope between them counts as right.
+# In the code :math:`\varepsilon` is ``h``. At a kink such as relu's every slope between the differences
+# to the left and to the right counts as right.
 #
 # The errors are these differences from the gradient, relative to the largest derivative of all.
 #
-# .. beside:: portable_nn.network.gradient_check.errors
-#    :line: return np.reshape(apart / largest, gradient.shape)
+# .. beside:: portable_nn.network.gradient_check.Slopes.errors
+#    :line: return np.asarray(apart / largest)
 #
 #    \frac{|\mathrm{d}\theta_k - \mathrm{d}\theta_k^{\text{approx}}|}
 #    {\max_j |\mathrm{d}\theta_j^{\text{approx}}|}
@@ -57,7 +57,7 @@ print(f"relative error {net.check_gradients(params, X, Y):.1e}")
 # A planted error
 # ---------------
 #
-# Somebody writes their own tanh, and forgets the square in :math:`1 - a^2`.
+# Somebody writes their own tanh for the second hidden layer, and forgets the square in :math:`1 - a^2`.
 
 sloppy = pnn.Activation(
     "sloppy_tanh",
@@ -70,7 +70,7 @@ sloppy = pnn.Activation(
 
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
-    wrong = pnn.Network((4, 6, 5, 1), (sloppy, sloppy, "sigmoid"), "binary_cross_entropy")
+    wrong = pnn.Network((4, 6, 5, 1), ("tanh", sloppy, "sigmoid"), "binary_cross_entropy")
 print(textwrap.fill(str(caught[0].message), 95))
 
 # %%
@@ -98,7 +98,8 @@ for name, errors in found.items():
 
 # %%
 # The gradient of the last layer is right: no derivative of the sloppy tanh is in it. Below, everything
-# is wrong. So the error is in :math:`g^{[2]\prime}`, the first factor on the way down from there.
+# is wrong. What came in between is :math:`g^{[2]\prime}`. (Errors are relative to the largest derivative
+# of all: in a layer whose gradient has vanished, as in chapter 3, they would not show.)
 
 figure, axes = plt.subplots(figsize=(8.5, 4))
 for label, checked, marker, color, shift in (
@@ -145,7 +146,7 @@ plt.show()
 # With the square the warning goes too.
 
 mended = pnn.Activation("tanh_again", g=sloppy.g, g_prime=lambda xp, Z: 1 - xp.tanh(Z) ** 2)
-right = pnn.Network((4, 6, 5, 1), (mended, mended, "sigmoid"), "binary_cross_entropy")
+right = pnn.Network((4, 6, 5, 1), ("tanh", mended, "sigmoid"), "binary_cross_entropy")
 print(f"relative error {right.check_gradients(params, X, Y):.1e}")
 assert right.check_gradients(params, X, Y) < 1e-7
 

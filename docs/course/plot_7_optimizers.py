@@ -153,8 +153,9 @@ right.legend(loc="lower left")
 plt.show()
 
 # %%
-# Four times as many examples halve the error, and cost four times the work. Small batches use the work
-# better, down to a size below which a step costs mostly its overhead: 32 to 512 is common.
+# Four times as many examples halve the error, and cost four times the work. (The last point is better
+# still: half of all examples are in each of its batches.) Small batches use the work better, down to a
+# size below which a step costs mostly its overhead: 32 to 512 is common.
 #
 # The four rules at work
 # ----------------------
@@ -178,7 +179,7 @@ plt.show()
 
 # %%
 # Adam needs the least tuning, which is why it is the default of ``fit``. The peaks are steps that were
-# too long; the third exercise gets rid of them.
+# too long; the third exercise makes those at the end shorter.
 #
 # Exercises
 # ---------

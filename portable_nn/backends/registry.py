@@ -372,9 +372,16 @@ def of(x: object) -> Backend:
     if backend is None:
         raise TypeError(
             f"an object of type {type(x).__module__}.{type(x).__qualname__} was given; accepted: an "
-            f"array of one of the backends {', '.join(names())}; convert it, with numpy.asarray(x) say"
+            f"array of one of the backends {', '.join(names())}; {how_to_convert(x)}"
         )
     return backend
+
+
+def how_to_convert(x: object) -> str:
+    """How to make an array of an object, for a message: one that keeps all that it holds."""
+    if hasattr(x, "filled"):  # numpy.asarray takes what is below a mask
+        return "fill its gaps, with x.filled(value)"
+    return f"convert it, with {'x.toarray()' if hasattr(x, 'tocsr') else 'numpy.asarray(x)'} say"
 
 
 def to_host(x: Any) -> HostArray:

@@ -33,7 +33,8 @@ def check_owner(name: str, array: Array) -> Backend:
     try:
         return of(array)
     except TypeError as error:
-        raise TypeError(f"`{name}`: {error}" + (STREAM if is_store(array) else "")) from None
+        can_stream = is_store(array) and not hasattr(array, "filled") and not hasattr(array, "tocsr")
+        raise TypeError(f"`{name}`: {error}" + STREAM * can_stream) from None
 
 
 def is_whole(array: Array) -> bool:

@@ -93,8 +93,10 @@ def from_torch(
 
     Notes
     -----
-    relu and leaky_relu have torch's derivatives at 0. A normalization without a scale or a shift gets
-    them, 1 and 0, and an Embedding a table for each column: they would be trained here.
+    relu and leaky_relu have torch's derivatives at 0. Predictions are the same, but what is trained here
+    may be more: a Linear without a bias gets one of 0, a normalization without a scale or a shift 1 and
+    0, an Embedding a table for each column, and what `requires_grad` holds fast is trained. Parameters
+    of 16 bits become float32.
 
     Examples
     --------

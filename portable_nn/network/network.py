@@ -333,9 +333,10 @@ class Network(Architecture):
 
         max |dJ - (J(theta + epsilon) - J(theta - epsilon)) / (2 epsilon)|, over every entry theta of
         the parameters, relative to the largest difference. Meant for float64 and small networks: each
-        entry costs four evaluations of J, many of them in one pass as a stack. At a kink (relu at
-        z = 0, as where all inputs of a unit are 0) any value between the two one-sided differences
-        counts as right.
+        entry costs four evaluations of J, at a kink eight, many of them in one pass as a stack. At a
+        kink (relu at z = 0, as where all inputs of a unit are 0) any value between the two one-sided
+        differences counts as right. What is wrong in an array whose gradient is a billionth of the
+        largest is not seen.
 
         Parameters
         ----------
@@ -358,7 +359,8 @@ class Network(Architecture):
         Raises
         ------
         TypeError, ValueError
-            As for `cost_and_gradients`, for a stack, and for an `epsilon` <= 0.
+            As for `cost_and_gradients`, for a stack, and for an `epsilon` <= 0, or one that is too small
+            to change a parameter.
 
         Examples
         --------
@@ -384,8 +386,9 @@ class Network(Architecture):
     ) -> dict[str, Host]:
         """How far the gradient of each entry is from a difference: where `check_gradients` is large.
 
-        An array whose errors are small is right. If W[l] is right and W[l-1] is not, so is all above,
-        and the derivative that is wrong is the one between them: that of the activation of layer l-1.
+        Errors are relative to the largest difference of all arrays. Where those of W[l] are small and
+        those of W[l-1] are not, the derivative of the activation of layer l-1 is wrong; whether others
+        below are is seen once it is mended.
 
         Parameters
         ----------

@@ -175,3 +175,18 @@ def test_two_numbers_in_where_are_said_to_have_another_dtype():
         ValueError, match=r"dtype float64 .* write xp\.where\(Z > 0, xp\.ones_like\(Z\), 0\.0\)"
     ):
         with_activation(wrong)
+
+
+def test_what_holds_more_than_an_array_is_said_to_be_converted_as_a_whole():
+    net = with_activation("tanh")
+    masked, sparse = (
+        np.ma.masked_array(np.ones((3, 2)), [[0, 1]] * 3),
+        pytest.importorskip("scipy.sparse"),
+    )
+    for X, advice in (
+        (masked, r"fill its gaps, with x\.filled\(value\)$"),
+        (sparse.csr_array(np.ones((3, 2))), r"with x\.toarray\(\) say$"),
+        ([[1.0, 2.0]], r"with numpy\.asarray\(x\) say$"),
+    ):
+        with pytest.raises(TypeError, match=advice):
+            net.predict(net.initialize(), X)

@@ -82,6 +82,33 @@ def test_the_gradient_check_is_right_at_a_kink(random):
         assert net.check_gradients(net.initialize(seed=seed, dtype="float64"), X, Y) < 1e-6
 
 
+def test_a_kink_that_a_few_of_many_rows_have_is_one_too():
+    random = np.random.default_rng(0)
+    X = random.normal(size=(1000, 4))
+    Y = (np.sin(2 * X[:, :1]) + X[:, 1:2] > 0).astype("float64")
+    net = pnn.Network((4, 6, 5, 1), ("relu", "relu", "sigmoid"), "binary_cross_entropy")
+    for seed in range(6):
+        assert net.check_gradients(net.initialize(seed=seed, dtype="float64"), X, Y) < 1e-6
+
+
+def test_a_long_step_is_as_wrong_as_it_is_long(random):
+    net = pnn.Network((3, 4, 1), ("tanh", "sigmoid"), "binary_cross_entropy")
+    data = problem(net, random)
+    errors = [net.check_gradients(*data, epsilon=h) for h in (1e-3, 1e-2, 1e-1)]
+    np.testing.assert_allclose(np.diff(np.log10(errors)), 2, atol=0.1)
+
+
+def test_a_step_that_moves_nothing_is_refused(random):
+    net = network()
+    params, X, Y = problem(net, random)
+    far = [(1e12 * W, b) for W, b in params]
+    for given, epsilon in ((params, 1e-20), (far, 1e-5)):
+        with pytest.raises(ValueError, match=r"`epsilon` is .*, too small to move a parameter of"):
+            net.check_gradients(given, X, Y, epsilon=epsilon)
+    single = [tuple(array.astype("float32") for array in layer) for layer in params]
+    assert net.check_gradients(single, X.astype("float32"), Y.astype("float32"), epsilon=1e-2) < 1e-2
+
+
 def test_the_gradient_check_refuses_a_stack_and_an_epsilon_of_zero(random):
     net = network()
     params, X, Y = problem(net, random)
