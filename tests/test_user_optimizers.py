@@ -244,3 +244,21 @@ def test_a_penalty_that_asks_for_a_gradient_is_refused(torch, random):
     params, X, Y = problem(net, random)
     with pytest.raises(TypeError, match=r"`l2` asks for a gradient.*accepted: its detached"):
         net.cost(params, X, Y, l2=torch.tensor([0.1], requires_grad=True))
+
+
+def test_an_error_of_a_rule_without_a_signature_is_its_own(random):
+    class Fails:
+        @property
+        def __signature__(self):
+            raise ValueError("no signature found")
+
+        def __call__(self, *arguments):
+            raise TypeError("its own fault")
+
+    @dataclass(frozen=True)
+    class Failing(pnn.Optimizer):
+        rule = staticmethod(Fails())
+
+    params = [(np.ones((1, 1)), np.ones((1, 1)))]
+    with pytest.raises(TypeError, match=r"^its own fault"):
+        Failing(0.1).update(params, params, Failing(0.1).init(params))

@@ -79,15 +79,23 @@ def call(rule: Rule, *arguments: Any) -> Any:
     try:
         return rule(*arguments)
     except TypeError as error:
-        own = getattr(getattr(rule, "optimizer", None), "rule", rule)
-        try:
-            inspect.signature(own).bind(*arguments)
-        except TypeError:
-            raise TypeError(
-                f"the `rule` of the optimizer does not take {len(arguments)} arguments ({error}); "
-                "accepted: rule(xp, theta, g, *slots, *coefficients), as many of both as there are"
-            ) from error
-        raise
+        if takes(getattr(getattr(rule, "optimizer", None), "rule", rule), arguments):
+            raise
+        raise TypeError(
+            f"the `rule` of the optimizer does not take {len(arguments)} arguments ({error}); "
+            "accepted: rule(xp, theta, g, *slots, *coefficients), as many of both as there are"
+        ) from error
+
+
+def takes(function: Callable[..., Any], arguments: Sequence[Any]) -> bool:
+    """Whether the function can be called with so many arguments, as far as its signature says."""
+    try:
+        inspect.signature(function).bind(*arguments)
+    except TypeError:
+        return False
+    except ValueError:  # it has none
+        return True
+    return True
 
 
 def check_result(result: Any, theta: Array, slots: int) -> tuple[Array, ...]:

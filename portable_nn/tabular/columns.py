@@ -133,9 +133,7 @@ def of_pandas(series: Any, name: str, are_names: bool) -> Column:
         names = categories_of(series.cat.categories.tolist(), name)  # two levels may have one name
         return Categories(names.levels, np.append(names.codes, MISSING)[np.asarray(series.cat.codes)])
     kind = getattr(series.dtype, "kind", "O")
-    held = getattr(
-        series.dtype, "type", object
-    )  # of an extension's times, whose kind may be that of integers
+    held = getattr(series.dtype, "type", object)  # the kind of Arrow's times may be that of integers
     if isinstance(held, type) and issubclass(held, TIMES):
         check_kind("M", series.dtype, name)
     if kind in "iuf" and are_names:
@@ -177,8 +175,9 @@ def check_kind(kind: str, dtype: Any, name: str) -> None:
 
 def check_values(given: Iterable[Any], name: str) -> None:
     """Raise TypeError for a column that holds times, or complex numbers, as objects."""
-    for kind in {type(value): None for value in given if not is_missing(value)}:
-        if issubclass(kind, NEITHER) or kind.__name__ == "Period":
+    for kind in dict.fromkeys(map(type, given)):
+        is_time = issubclass(kind, NEITHER) or kind.__name__ == "Period"
+        if is_time and kind.__name__ != "NaTType":
             check_kind("M", f"object, with values of the type {kind.__name__}", name)
 
 
