@@ -13,6 +13,7 @@ PAGES = (
     *("index", "genindex", "benchmarks", "coming_from/pytorch", "guides/reproducibility"),
     *("auto_course/plot_1_logistic_regression", "auto_course/plot_3_activations"),
     *("auto_gallery/index", "auto_inside/plot_1_compiler", "playground/index"),
+    *("reference/equations", "reference/estimators", "reference/model_selection"),
     *(f"{NAMED}.MLPEnsembleRegressor", f"{NAMED}.model_selection.HalvingRandomSearchCV"),
     *(f"{NAMED}.model_selection.permutation_test_score", f"{NAMED}.ReliabilityDisplay"),
     *(f"{NAMED}.interchange.from_sklearn", f"{NAMED}.interchange.register_with_skl2onnx"),
@@ -26,7 +27,8 @@ TOO_WIDE = """(width) => {
         || scrolls(part.parentElement));
     const found = [...article.querySelectorAll("*")].filter((part) =>
         part.getBoundingClientRect().right > edge && !scrolls(part.parentElement));
-    const whole = width > 1000 ? ".prev-next-area a, .math-block" : ".prev-next-area a";
+    const whole = width > 1000 ? ".prev-next-area a, .math-block"
+        : ".prev-next-area a, :has(> table.autosummary)";
     found.push(...[...article.querySelectorAll(whole)].filter((part) =>
         part.scrollWidth > part.clientWidth + 1));
     return found.map((part) => `${part.tagName} ${part.className}: ${part.textContent.slice(0, 60)}`);
