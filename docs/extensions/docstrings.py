@@ -14,6 +14,7 @@ from typing import Any
 
 ROLES = "ref|term|class|func|meth|mod|doc|obj|attr|user|pr|issue|sup|exc|data"
 ROLE = re.compile(rf":(?:{ROLES}):`[~!]?([^`<]+?)\s*(?:<[^`>]*>)?`")
+VERSION = re.compile(r"(\.\. (?:versionadded|versionchanged|deprecated)::) v?(?=\d)")  # scikit-learn's
 SINGLE = re.compile(r"(?<![`:\w])`([^`]+)`(?![`_\w])")
 CODE = re.compile(r"(``.+?``|`[^`]+`_{0,2})", re.DOTALL)
 ATTRIBUTE = re.compile(r"(?<![\w*])(\w+_)(?![\w{^])")
@@ -23,7 +24,7 @@ VERBATIM = (">>>", "...", "..", "+", "|")  # examples, directives, tables
 
 def shown(lines: list[str]) -> list[str]:
     """The lines of a docstring in the markup of reStructuredText."""
-    text = ROLE.sub(words_of, "\n".join(lines))
+    text = VERSION.sub(r"\1 scikit-learn-", ROLE.sub(words_of, "\n".join(lines)))
     found: list[str] = []
     for is_prose, some in groupby(marked(text.split("\n")), key=itemgetter(0)):
         part = "\n".join(line for _, line in some)
@@ -40,11 +41,14 @@ def words_of(found: re.Match[str]) -> str:
 def marked(lines: list[str]) -> Iterator[tuple[bool, str]]:
     """Each line, and whether it is prose: no code, no table."""
     literal: int | None = None  # the indentation of the paragraph before a block of code
+    is_example = False  # from a prompt to the end of what is printed
     for line in lines:
         indent = len(line) - len(line.lstrip())
         if literal is not None and line.strip() and indent <= literal:
             literal = None
-        yield literal is None and not line.lstrip().startswith(VERBATIM), line
+        is_example = bool(line.strip()) and (is_example or line.lstrip().startswith(">>>"))
+        is_code = is_example or literal is not None or line.lstrip().startswith(VERBATIM)
+        yield not is_code, line
         if literal is None and line.rstrip().endswith("::"):
             literal = indent
 

@@ -39,7 +39,7 @@ class Columns:
     --------
     >>> import numpy as np
     >>> import portable_nn as pnn
-    >>> table = np.array([[0.5, 1.5, 0.0], [2.5, 3.5, 1.0]])  # or ``h5py.File("table.h5")["rows"]``
+    >>> table = np.array([[0.5, 1.5, 0.0], [2.5, 3.5, 1.0]])  # or h5py.File("table.h5")["rows"]
     >>> X, Y = pnn.Columns(table, slice(0, 2)), pnn.Columns(table, -1, dtype="int64")
     >>> X.shape, Y[:]
     ((2, 2), array([0, 1]))
