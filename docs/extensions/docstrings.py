@@ -76,7 +76,14 @@ def change(app: Any, what: str, name: str, thing: Any, options: Any, lines: list
     lines[:] = shown(lines)
 
 
+def skip(app: Any, what: str, name: str, thing: Any, is_skipped: bool, options: Any) -> bool | None:
+    """What Sphinx calls with each member: fields of a NamedTuple are described as its parameters."""
+    is_field = str(getattr(thing, "__doc__", "")).startswith("Alias for field number")
+    return True if is_field else None
+
+
 def setup(app: Any) -> dict[str, Any]:
     app.setup_extension("sphinx.ext.autodoc")  # whose event it is
     app.connect("autodoc-process-docstring", change, priority=400)  # before numpydoc
+    app.connect("autodoc-skip-member", skip)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+import portable_nn as pnn
+
 pytest.importorskip("sphinx", reason="sphinx is not installed")
 pytestmark = pytest.mark.usefixtures("host_only")
 EXTENSIONS = Path(__file__).parents[2] / "docs" / "extensions"
@@ -85,6 +87,17 @@ def test_docstrings_become_markup(lines, shown):
     import docstrings
 
     assert docstrings.shown(lines) == shown
+
+
+def test_fields_of_a_named_tuple_are_no_members_of_their_own():
+    import docstrings
+
+    state = pnn.OptimizerState
+    found = [
+        docstrings.skip(None, "class", name, vars(state)[name], False, None) for name in ("t", "slots")
+    ]
+    assert found == [True, True]
+    assert docstrings.skip(None, "class", "nested_like", state.nested_like, False, None) is None
 
 
 def test_the_page_of_an_example_has_its_words_its_output_and_its_program():
