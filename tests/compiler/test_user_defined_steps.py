@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import pytest
 from helpers import Own, samples
@@ -125,16 +123,3 @@ def test_a_user_defined_rule_may_use_its_arrays_in_any_order(kind, batch_size, f
     given = (net, start, X, Y, Own(0.05, way=kind), 5, batch_size)
     found = pnn.fit(*given)
     assert_same(found, fit_eagerly(*given))
-
-
-@dataclass(frozen=True)
-class Widening(pnn.Optimizer):
-    def rule(self, xp, theta, g, alpha):
-        return (theta - np.float64(0.1) * g,)
-
-
-def test_a_rule_that_changes_the_dtype_runs_eagerly(fit_eagerly, random):
-    net = pnn.Network((3, 4, 2), ("tanh", "identity"), "squared_error")
-    X, Y = samples(random, 64, 3, 2, "float32")
-    given = (net, net.initialize(), X, Y, Widening(), 2, 8)
-    assert_same(pnn.fit(*given), fit_eagerly(*given))
