@@ -138,3 +138,28 @@ def test_initial_values_are_drawn_given_or_refused():
         net([1, 2]).initialize()
     with pytest.raises(ValueError, match="finite"):
         net(float("nan")).initialize()
+
+
+@dataclass(frozen=True)
+class Doubling(pnn.Layer):
+    """Right, but it writes into what it is given: below as it goes up, above as it comes back."""
+
+    on_the_way_up: bool = True
+
+    def forward(self, xp, theta, A):
+        if self.on_the_way_up:
+            A *= 2
+            return A, None
+        return 2 * A, None
+
+    def backward(self, xp, theta, kept, dA):
+        if self.on_the_way_up:
+            return 2 * dA, ()
+        dA *= 2
+        return dA, ()
+
+
+@pytest.mark.parametrize("on_the_way_up", [True, False])
+def test_a_layer_that_writes_into_its_arguments_is_refused(on_the_way_up):
+    with pytest.raises(ValueError, match=r"Doubling changes its arguments in place.*accepted"):
+        pnn.Network((3, Doubling(on_the_way_up), 2), loss="squared_error")
